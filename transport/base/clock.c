@@ -1,0 +1,46 @@
+#include "transport/base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static uint64_t read_clock(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+uint64_t clock_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_utc_ns(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+uint64_t clock_cpu_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+char *clock_utc_text(uint64_t utc_ns, int decimals, char out[CLOCK_UTC_TEXT_BYTES])
+{
+	time_t seconds = (time_t)(utc_ns / NS_PER_S);
+	uint64_t fraction = utc_ns % NS_PER_S;
+	struct tm tm;
+	size_t n;
+
+	if (!gmtime_r(&seconds, &tm))
+		tm = (struct tm){ .tm_year = 70, .tm_mday = 1 };
+	n = strftime(out, CLOCK_UTC_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
+	for (int digits = 9; digits > decimals; digits--)
+		fraction /= 10;
+	if (decimals > 0)
+		n += (size_t)snprintf(out + n, CLOCK_UTC_TEXT_BYTES - n, ".%0*llu", decimals,
+		                      (unsigned long long)fraction);
+	snprintf(out + n, CLOCK_UTC_TEXT_BYTES - n, "Z");
+	return out;
+}

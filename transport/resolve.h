@@ -1,0 +1,46 @@
+/* Names to addresses, with a deadline.
+ *
+ * getaddrinfo(3) honours the machine's own configuration (nsswitch, hosts, search lists, RFC 6724
+ * order) but cannot be interrupted, so it runs in a thread of its own that is left behind when the
+ * deadline comes first: its answer is then freed by the thread, and nobody hears of it.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct err;
+struct loop;
+struct resolve;
+
+#define RESOLVE_ADDRESSES_MAX 16
+
+struct resolve_address {
+	socklen_t bytes;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+};
+
+struct resolve_answer {
+	size_t count; /* at least 1 */
+	struct resolve_address addresses[RESOLVE_ADDRESSES_MAX]; /* in RFC 6724 order */
+};
+
+/* answer is NULL where it failed, and err says why: ERR_DNS with the EAI_* code in detail, or
+ * -ETIMEDOUT. Both are valid during the call only. */
+typedef void (*resolve_done)(void *owner, const struct resolve_answer *answer,
+                             const struct err *err);
+
+/* family is AF_UNSPEC, AF_INET or AF_INET6. A literal address needs no thread but answers through
+ * `done` all the same, from loop_run(). `done` is called exactly once, unless resolve_cancel(). */
+int resolve_start(struct loop *l, const char *host, uint16_t port, int family, uint64_t deadline_ns,
+                  resolve_done done, void *owner, struct resolve **ret, struct err *err);
+
+/* Before `done` was called: it will not be. After it: must not be called. Accepts NULL; always
+ * returns NULL. */
+struct resolve *resolve_cancel(struct resolve *r);
