@@ -1,0 +1,1 @@
+#include "measure/ndt7.h"

@@ -1,0 +1,67 @@
+/* A JSON reader (RFC 8259) over one buffer: pure, without allocation, with a ceiling on depth.
+ *
+ * It exists beside cJSON because cJSON reads every number through a double, and counters above 2^53
+ * must be exact. A caller walks one value at a time:
+ *
+ *   json_open(&j, text, n, depth_max);
+ *   json_next(&j, &token)       JSON_OBJECT_BEGIN, JSON_KEY, JSON_INTEGER, … JSON_END
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+#define JSON_DEPTH_CEILING 64
+
+enum json_kind {
+	JSON_OBJECT_BEGIN,
+	JSON_OBJECT_END,
+	JSON_ARRAY_BEGIN,
+	JSON_ARRAY_END,
+	JSON_KEY,     /* text: raw, between the quotes */
+	JSON_STRING,  /* likewise */
+	JSON_INTEGER, /* integer; an integer outside int64_t is JSON_NUMBER */
+	JSON_NUMBER,  /* text: as it stands */
+	JSON_TRUE,
+	JSON_FALSE,
+	JSON_NULL,
+	JSON_END, /* the one value is complete and only white space followed */
+};
+
+struct json_token {
+	enum json_kind kind;
+	const char *text; /* into the buffer, not terminated */
+	size_t n;
+	int64_t integer;
+};
+
+struct json {
+	const char *at, *end;
+	unsigned int depth, depth_max;
+	uint64_t is_object; /* a bit per level */
+	uint8_t expect;     /* json.c */
+};
+
+/* depth_max is at most JSON_DEPTH_CEILING. */
+void json_open(struct json *j, const char *text, size_t n, unsigned int depth_max);
+
+/* 0 and one token, or -EINVAL: not JSON, or deeper than depth_max. After a failure or JSON_END it
+ * must not be called again. */
+int json_next(struct json *j, struct json_token *ret, struct err *err);
+
+/* Skips the rest of the value that `token` began (nothing for a scalar). */
+int json_skip(struct json *j, const struct json_token *token, struct err *err);
+
+/* Whether the raw text of a key or string is `text`, escapes taken into account. */
+bool json_text_is(const struct json_token *token, const char *text);
+
+/* Decodes escapes of a key or string into out, terminated.
+ *   -ENOSPC  it does not fit;  -EINVAL  a broken escape or surrogate pair, or \u0000 */
+int json_text_copy(const struct json_token *token, char *out, size_t out_bytes);
+
+/* Appends `text` as a JSON string with its quotes to what is at out; answers the length, or -ENOSPC.
+ * Bytes that are not UTF-8 become U+FFFD. */
+int json_quote(const char *text, char *out, size_t out_bytes);
