@@ -1,0 +1,117 @@
+/* What one test measured: a plain record, before anybody turns it into JSON, lines or a table.
+ *
+ * "known" beside a figure: without it the figure is not known, which is not 0.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "measure/measurement.h"
+#include "measure/ndt7.h"
+#include "measure/summary.h"
+#include "transport/base/err.h"
+#include "transport/tcp.h"
+#include "transport/url.h"
+
+#define RESULT_WARNINGS_MAX 16
+#define RESULT_ATTEMPTS_MAX 40
+
+/* Whose count of bytes the goodput is. In the order of trust for an upload (contract section 8). */
+enum goodput_source {
+	GOODPUT_NONE,
+	GOODPUT_CLIENT_RECEIVED,   /* download: payload that came, by our count */
+	GOODPUT_SERVER_TCP_INFO,   /* upload: the server's TCPInfo.BytesReceived */
+	GOODPUT_SERVER_APP_INFO,   /* upload: the server's AppInfo.NumBytes */
+	GOODPUT_CLIENT_ACKED,      /* upload: our kernel's tcpi_bytes_acked */
+	GOODPUT_CLIENT_WRITTEN,    /* upload: what was written less what waits in the socket */
+};
+
+const char *goodput_source_name(enum goodput_source s);
+
+enum direction_state {
+	DIRECTION_NOT_ASKED,
+	DIRECTION_FAILED,   /* nothing was measured: err says why */
+	DIRECTION_PARTIAL,  /* measured, but it ended before its time: by us or by a failure */
+	DIRECTION_COMPLETE, /* ended as the protocol has it */
+};
+
+/* A figure that may be unknown. */
+struct figure {
+	bool known;
+	double value;
+};
+
+struct direction_result {
+	enum ndt7_test test;
+	enum direction_state state;
+	struct err err; /* of DIRECTION_FAILED */
+
+	/* where and how */
+	char url[URL_BYTES_MAX]; /* without its query, which carries tokens */
+	char host[URL_HOST_MAX];
+	char machine[URL_HOST_MAX];
+	bool located; /* by the locate service */
+	bool tls;
+	bool insecure;
+	char tls_version[16];
+	char tls_cipher[64];
+	struct tcp_connection connection; /* fd is -1 */
+	char congestion[16];              /* ours */
+
+	/* the figures; goodput is bytes * 8 / elapsed, both of `source` */
+	enum goodput_source source;
+	uint64_t bytes;
+	uint64_t elapsed_ns;
+	struct ndt7_report report;
+	bool has_server; /* the last measurement of the server's; its members may be missing */
+	struct measurement server;
+	struct summary local;          /* of our own socket's TCP_INFO */
+	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
+	struct figure idle_rtt_ms;     /* our kernel's, right after the TCP handshake */
+	uint64_t cpu_ns;               /* of this process during the subtest */
+	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
+	char flow[128];                /* the server's UUID, else our socket's cookie */
+	char violation[200];
+};
+
+/* Derived, so that no number is kept twice. */
+struct figure direction_goodput_mbps(const struct direction_result *d);
+struct figure direction_min_rtt_ms(const struct direction_result *d);
+struct figure direction_retransmit_percent(const struct direction_result *d);
+struct figure direction_cpu_percent(const struct direction_result *d);
+
+/* RTT under load of the side that sent (the server's samples of a download, ours of an upload);
+ * p from 0 to 1. */
+struct figure direction_rtt_ms(const struct direction_result *d, double p);
+
+/* One target that was tried, whether it served or not. */
+struct attempt {
+	enum ndt7_test test;
+	char url[256]; /* without its query; cut */
+	struct err err; /* code 0: it served */
+};
+
+struct test_result {
+	char id[37];        /* UUID version 7 (RFC 9562) */
+	uint64_t utc_ns;    /* when it began */
+	const char *scheme; /* of the first server used: "ws", "wss"; NULL: none was */
+	const char *scheme_reason;
+	const char *io; /* loop_body_name() */
+	char io_reason[160];
+	char interface[IF_NAMESIZE]; /* as asked, "" */
+	bool locate_failed;
+	struct err locate_err;
+	struct direction_result download, upload;
+	size_t attempts_count;
+	struct attempt attempts[RESULT_ATTEMPTS_MAX];
+	size_t warnings_count;
+	char warnings[RESULT_WARNINGS_MAX][200];
+	bool interrupted; /* by the user */
+};
+
+void result_warn(struct test_result *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* 0 done, 1 nothing measured, 3 one direction of two or a part: the program's exit codes. */
+int result_exit_code(const struct test_result *r);

@@ -1,0 +1,77 @@
+/* One test in one process: locate a server, download, upload, and the result.
+ *
+ *   run_test(&options, &result, &err)    blocks until it is over
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "measure/result.h"
+#include "transport/loop/loop.h"
+
+struct err;
+
+/* Locating, connecting and measuring both directions, with every target tried: never longer. */
+#define RUN_DEADLINE_NS (90 * 1000000000ULL)
+
+/* Retried nowhere, waited for nowhere: a run that is refused says so and ends. */
+
+enum run_scheme { RUN_SCHEME_AUTO, RUN_SCHEME_WS, RUN_SCHEME_WSS };
+
+enum run_event_kind { /* the order of ndt7-client-go's JSON format */
+	RUN_STARTING,
+	RUN_CONNECTED,
+	RUN_MEASUREMENT,
+	RUN_PROGRESS, /* ten times a second while a direction runs */
+	RUN_ERROR,
+	RUN_COMPLETE,
+};
+
+struct run_event {
+	enum run_event_kind kind;
+	enum ndt7_test test;
+	const struct direction_result *direction; /* as far as it is known */
+	const struct measurement *measurement;    /* RUN_MEASUREMENT, with Origin and Test */
+	const char *failure;                      /* RUN_ERROR */
+	/* RUN_PROGRESS */
+	uint64_t elapsed_ns;        /* since t = 0 */
+	struct figure mean_mbps;    /* since t = 0 */
+	struct figure current_mbps; /* over the last second */
+	struct figure rtt_ms;       /* latest, of the side that sends */
+};
+
+struct run_options {
+	/* which server */
+	const char *server; /* HOST[:PORT] or an URL; NULL: locate one */
+	const char *locate_url;
+	const char *country, *site, *org;
+	const char *locate_bearer;
+
+	/* what to measure */
+	bool download, upload;
+	bool early_exit;
+	uint64_t max_bytes;
+
+	/* how */
+	enum run_scheme scheme;
+	enum loop_body io;
+	int family;
+	const char *interface;
+	const char *ca_file;
+	bool insecure;
+
+	/* who asks: query parameters and User-Agent */
+	const char *client_name; /* "radar-pod" */
+	const char *client_version;
+
+	/* who listens; NULL for nobody */
+	void (*hear)(void *owner, const struct run_event *event);
+	void *owner;
+	int stop_fd; /* readable: end now and keep what was measured; -1: none */
+};
+
+/* 0: the result says what was measured, which may be nothing. Negative: it could not even begin
+ * (out of memory, an unusable option, no loop of the kind asked for).
+ *   -EINVAL  the server's or locate's URL;  -ENOENT, -EACCES  the CA file */
+int run_test(const struct run_options *options, struct test_result *ret, struct err *err);
