@@ -72,7 +72,8 @@ struct direction_result {
 	uint64_t cpu_ns;               /* of this process during the subtest */
 	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
 	char flow[128];                /* the server's UUID, else our socket's cookie */
-	char violation[200];
+	uint64_t unreadable_texts;     /* texts of the server's that were no measurement */
+	char violation[200];           /* what the server did against RFC 6455, "" */
 };
 
 /* Derived, so that no number is kept twice. */
@@ -109,6 +110,9 @@ struct test_result {
 	char warnings[RESULT_WARNINGS_MAX][200];
 	bool interrupted; /* by the user */
 };
+
+/* Fills `id` from utc_ns and fresh random bits. */
+void result_new_id(struct test_result *r);
 
 void result_warn(struct test_result *r, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,0 +1,131 @@
+#include "measure/result.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "transport/base/bytes.h"
+#include "transport/base/clock.h"
+#include "transport/base/units.h"
+
+static const struct figure unknown = { .known = false };
+
+static struct figure known(double value)
+{
+	return (struct figure){ .known = true, .value = value };
+}
+
+const char *goodput_source_name(enum goodput_source s)
+{
+	static const char *const names[] = {
+		[GOODPUT_NONE] = "none",
+		[GOODPUT_CLIENT_RECEIVED] = "client received",
+		[GOODPUT_SERVER_TCP_INFO] = "server tcp_info",
+		[GOODPUT_SERVER_APP_INFO] = "server app_info",
+		[GOODPUT_CLIENT_ACKED] = "client tcp_info",
+		[GOODPUT_CLIENT_WRITTEN] = "client written",
+	};
+
+	return names[s];
+}
+
+static bool measured(const struct direction_result *d)
+{
+	return d->state == DIRECTION_PARTIAL || d->state == DIRECTION_COMPLETE;
+}
+
+struct figure direction_goodput_mbps(const struct direction_result *d)
+{
+	if (d->source == GOODPUT_NONE || d->elapsed_ns == 0)
+		return unknown;
+	return known(units_mbps(d->bytes, d->elapsed_ns));
+}
+
+struct figure direction_min_rtt_ms(const struct direction_result *d)
+{
+	const struct measurement_tcp_info *t = &d->server.tcp_info;
+
+	if (d->has_server && measurement_has(t, MEASUREMENT_TCP_MinRTT) && t->min_rtt_us > 0)
+		return known((double)t->min_rtt_us / 1e3);
+	if (d->test == NDT7_UPLOAD && d->local.min_rtt_us > 0)
+		return known(d->local.min_rtt_us / 1e3);
+	return unknown;
+}
+
+struct figure direction_retransmit_percent(const struct direction_result *d)
+{
+	const struct measurement_tcp_info *t = &d->server.tcp_info;
+	const struct tcp_sample *own = &d->local.last;
+	double percent;
+
+	if (d->test == NDT7_DOWNLOAD) {
+		if (!d->has_server || !measurement_has(t, MEASUREMENT_TCP_BytesSent) ||
+		    !measurement_has(t, MEASUREMENT_TCP_BytesRetrans) || t->bytes_sent < 0 ||
+		    t->bytes_retrans < 0)
+			return unknown;
+		if (!summary_retransmit_percent((uint64_t)t->bytes_sent, (uint64_t)t->bytes_retrans,
+		                                &percent))
+			return unknown;
+		return known(percent);
+	}
+	if (!(own->present & TCP_SAMPLE_BYTES_SENT) ||
+	    !summary_retransmit_percent(own->bytes_sent, own->bytes_retrans, &percent))
+		return unknown;
+	return known(percent);
+}
+
+struct figure direction_cpu_percent(const struct direction_result *d)
+{
+	uint64_t ran_ns = d->report.ended_ns - d->report.started_ns;
+
+	if (!measured(d) || ran_ns == 0)
+		return unknown;
+	return known(100 * (double)d->cpu_ns / (double)ran_ns);
+}
+
+struct figure direction_rtt_ms(const struct direction_result *d, double p)
+{
+	const struct summary_rtt *r = d->test == NDT7_DOWNLOAD ? &d->server_rtt : &d->local.rtt;
+	double us;
+
+	if (!summary_rtt_percentile(r, p, &us))
+		return unknown;
+	return known(us / 1e3);
+}
+
+/* RFC 9562 5.7: 48 bits of milliseconds, then random bits: names sort by time. */
+void result_new_id(struct test_result *r)
+{
+	uint64_t ms = r->utc_ns / NS_PER_MS;
+	uint8_t b[10];
+
+	bytes_random(b, sizeof(b));
+	snprintf(r->id, sizeof(r->id), "%08x-%04x-7%01x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+	         (unsigned int)(ms >> 16), (unsigned int)(ms & 0xffff), b[0] & 0x0f, b[1],
+	         0x80 | (b[2] & 0x3f), b[3], b[4], b[5], b[6], b[7], b[8], b[9]);
+}
+
+void result_warn(struct test_result *r, const char *format, ...)
+{
+	va_list args;
+
+	if (r->warnings_count == RESULT_WARNINGS_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(r->warnings[r->warnings_count++], sizeof(r->warnings[0]), format, args);
+	va_end(args);
+}
+
+int result_exit_code(const struct test_result *r)
+{
+	const struct direction_result *const directions[] = { &r->download, &r->upload };
+	int some = 0, whole = 0, asked = 0;
+
+	for (int i = 0; i < 2; i++) {
+		asked += directions[i]->state != DIRECTION_NOT_ASKED;
+		some += measured(directions[i]);
+		whole += directions[i]->state == DIRECTION_COMPLETE;
+	}
+	if (r->interrupted || some == 0)
+		return 1;
+	return whole == asked ? 0 : 3;
+}
