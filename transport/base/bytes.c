@@ -1,7 +1,7 @@
 #include "transport/base/bytes.h"
 
 #include <errno.h>
-#include <stdarg.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -16,6 +16,81 @@ bool bytes_copy_text(char *out, size_t out_bytes, const char *text)
 	}
 	memcpy(out, text, n + 1);
 	return true;
+}
+
+/* The bytes of the well-formed sequence at `at` (RFC 3629 4), 0 where it is none. */
+static size_t utf8_sequence_bytes(const unsigned char *at)
+{
+	static const struct {
+		uint8_t mask, lead;
+		uint32_t smallest; /* below it the sequence is overlong */
+	} forms[] = { { 0x80, 0x00, 0 },
+		      { 0xe0, 0xc0, 0x80 },
+		      { 0xf0, 0xe0, 0x800 },
+		      { 0xf8, 0xf0, 0x10000 } };
+
+	for (size_t extra = 0; extra < 4; extra++) {
+		uint32_t point = at[0] & (uint8_t)~forms[extra].mask;
+
+		if ((at[0] & forms[extra].mask) != forms[extra].lead)
+			continue;
+		for (size_t i = 1; i <= extra; i++) {
+			if ((at[i] & 0xc0) != 0x80) /* the NUL that ends the text included */
+				return 0;
+			point = point << 6 | (at[i] & 0x3f);
+		}
+		if (point < forms[extra].smallest || point > 0x10ffff ||
+		    (point >= 0xd800 && point <= 0xdfff))
+			return 0;
+		return extra + 1;
+	}
+	return 0;
+}
+
+/* U+0080 to U+009F: xterm takes U+009B for the beginning of an escape sequence. */
+static bool is_c1_control(const unsigned char *at)
+{
+	return at[0] == 0xc2 && at[1] <= 0x9f;
+}
+
+void bytes_make_printable(char *text)
+{
+	unsigned char *to = (unsigned char *)text;
+
+	for (const unsigned char *at = to; *at;) {
+		size_t n = utf8_sequence_bytes(at);
+
+		if (n == 0 || *at < 0x20 || *at == 0x7f || is_c1_control(at)) {
+			*to++ = '?';
+			at += n ? n : 1;
+			continue;
+		}
+		while (n--)
+			*to++ = *at++;
+	}
+	*to = '\0';
+}
+
+/* Ends a text that was cut at size_bytes with "…", without half a character before it. */
+static void mark_cut(char *text, size_t size_bytes)
+{
+	static const char ellipsis[] = "…";
+	size_t n = size_bytes - sizeof(ellipsis);
+
+	while (n > 0 && (text[n] & 0xc0) == 0x80)
+		n--;
+	memcpy(text + n, ellipsis, sizeof(ellipsis));
+}
+
+void bytes_print_line(char *out, size_t out_bytes, const char *format, va_list args)
+{
+	int wanted = vsnprintf(out, out_bytes, format, args);
+
+	if (wanted < 0)
+		out[0] = '\0';
+	else if ((size_t)wanted >= out_bytes)
+		mark_cut(out, out_bytes);
+	bytes_make_printable(out);
 }
 
 static void random_from_kernel(void *out, size_t size_bytes)
@@ -36,22 +111,41 @@ static void random_from_kernel(void *out, size_t size_bytes)
 
 /* A mask key is four bytes and one is drawn for each frame: without the pool every frame of an
  * upload would cost one more system call. */
+static _Thread_local uint8_t pool[512];
+static _Thread_local size_t pool_left_bytes;
+
+/* A child that drew from a copy of the pool would draw what its parent draws. */
+static void forget_pool(void)
+{
+	pool_left_bytes = 0;
+}
+
+static void forget_pool_in_children(void)
+{
+	if (pthread_atfork(NULL, NULL, forget_pool) != 0)
+		abort();
+}
+
+static void fill_pool(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, forget_pool_in_children);
+	random_from_kernel(pool, sizeof(pool));
+	pool_left_bytes = sizeof(pool);
+}
+
 void bytes_random(void *out, size_t size_bytes)
 {
-	static _Thread_local uint8_t pool[512];
-	static _Thread_local size_t left;
-
 	if (size_bytes > sizeof(pool) / 4) {
 		random_from_kernel(out, size_bytes);
 		return;
 	}
-	if (size_bytes > left) {
-		random_from_kernel(pool, sizeof(pool));
-		left = sizeof(pool);
-	}
-	left -= size_bytes;
-	memcpy(out, pool + left, size_bytes);
-	memset(pool + left, 0, size_bytes); /* what was handed out is not kept */
+	if (size_bytes > pool_left_bytes)
+		fill_pool();
+	pool_left_bytes -= size_bytes;
+	memcpy(out, pool + pool_left_bytes, size_bytes);
+	memset(pool + pool_left_bytes, 0, size_bytes); /* what was handed out is not kept */
 }
 
 struct text text_on(char *at, size_t capacity_bytes)

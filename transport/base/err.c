@@ -1,66 +1,58 @@
 #include "transport/base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Peers' words end up in these texts: whatever could move a terminal's cursor is shown as '?'. */
-static void make_printable(char *text)
-{
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-}
-
-static void mark_cut(char *text, size_t size_bytes, int wanted)
-{
-	static const char ellipsis[] = "…";
-
-	if (wanted >= (int)size_bytes)
-		memcpy(text + size_bytes - sizeof(ellipsis), ellipsis, sizeof(ellipsis));
-}
+#include "transport/base/bytes.h"
 
 int err_set(struct err *e, const char *where, int code, enum err_domain domain, long detail,
-            const char *format, ...)
+	    const char *format, ...)
 {
+	struct err new = { .code = code, .domain = domain, .detail = detail, .where = where };
 	va_list args;
-	int wanted;
 
 	if (!e)
 		return code;
-	*e = (struct err){ .code = code, .domain = domain, .detail = detail, .where = where };
 	va_start(args, format);
-	wanted = vsnprintf(e->text, sizeof(e->text), format, args);
+	bytes_print_line(new.text, sizeof(new.text), format, args);
 	va_end(args);
-	mark_cut(e->text, sizeof(e->text), wanted);
-	make_printable(e->text);
+	*e = new; /* only now: e->text may be among the arguments */
 	return code;
+}
+
+__attribute__((format(printf, 2, 3))) static void print_text(struct err *e, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	bytes_print_line(e->text, sizeof(e->text), format, args);
+	va_end(args);
 }
 
 int err_prefix(struct err *e, const char *format, ...)
 {
+	struct err old;
 	char clause[sizeof(e->text)];
-	char whole[2 * sizeof(e->text) + 2];
 	va_list args;
-	int wanted;
 
 	if (!e)
-		return -1;
+		return -EIO;
+	old = *e;
 	va_start(args, format);
-	vsnprintf(clause, sizeof(clause), format, args);
+	bytes_print_line(clause, sizeof(clause), format, args);
 	va_end(args);
-	wanted = snprintf(whole, sizeof(whole), "%s: %s", clause, e->text);
-	memcpy(e->text, whole, sizeof(e->text) - 1);
-	e->text[sizeof(e->text) - 1] = '\0';
-	mark_cut(e->text, sizeof(e->text), wanted);
-	make_printable(e->text);
+	print_text(e, "%s: %s", clause, old.text);
 	return e->code;
 }
 
 char *err_sentence(const struct err *e, char *out, size_t out_bytes)
 {
-	if (e->domain == ERR_SYS && e->code < 0)
-		snprintf(out, out_bytes, "could not %s: %s", e->text, strerror(-e->code));
+	const char *words = strerror(-e->code);
+
+	if (e->domain == ERR_SYS && e->code < 0 && !strstr(e->text, words))
+		snprintf(out, out_bytes, "could not %s: %s", e->text, words);
 	else
 		snprintf(out, out_bytes, "could not %s", e->text);
 	return out;

@@ -10,7 +10,8 @@
 
 enum err_domain {
 	ERR_SYS,  /* detail: 0 */
-	ERR_TLS,  /* detail: X509_V_ERR_* where a certificate was refused, else the library's reason */
+	ERR_TLS,  /* detail: X509_V_ERR_* where a certificate was refused, else the library's reason
+		   */
 	ERR_HTTP, /* detail: the status, 0 where none came */
 	ERR_WS,   /* detail: the close code of RFC 6455 7.4.1 */
 	ERR_BPF,  /* detail: 0 */
@@ -28,17 +29,19 @@ struct err {
 #define ERR_LINE_(line) #line
 #define ERR_LINE(line)  ERR_LINE_(line)
 
-/* Fills *e (which may be NULL) and answers `code`, so that a failure is one return. */
+/* Fills *e (which may be NULL, and whose text may be an argument) and answers `code`, so that a
+ * failure is one return. */
 #define ERR_SET(e, code, domain, detail, ...)                                                      \
 	err_set((e), __FILE__ ":" ERR_LINE(__LINE__), (code), (domain), (detail), __VA_ARGS__)
 
 int err_set(struct err *e, const char *where, int code, enum err_domain domain, long detail,
-            const char *format, ...) __attribute__((format(printf, 6, 7)));
+	    const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* Puts a clause of the caller's before the text: "open /x" becomes "load the key: open /x".
- * Answers e->code. */
+ * Answers e->code; -EIO where e is NULL, as nothing is known then. */
 int err_prefix(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The whole sentence, "could not open /x: No such file or directory"; the errno's words are left
- * out where the domain has said more. Always terminated; answers `out`. */
+ * out where the domain has said more, or the text has them already. Always terminated; answers
+ * `out`. */
 char *err_sentence(const struct err *e, char *out, size_t out_bytes);

@@ -22,11 +22,11 @@ static inline double units_mbps(uint64_t bytes, uint64_t elapsed_ns)
 
 /* "250ms", "10s", "6h", "30d", "0": a decimal number and one of ns us ms s m h d; the unit may be
  * left out for 0 only.
- *   -EINVAL  no such number or unit;  -ERANGE  more than a uint64_t of nanoseconds holds */
+ *   -EINVAL  no such number or unit;  -ERANGE  more than 292 years (2^63 ns) */
 int units_parse_duration(const char *text, uint64_t *ret_ns, struct err *err);
 
 /* "1000", "250MB", "256MiB": a whole number and one of B kB KiB MB MiB GB GiB, or none for bytes.
- *   -EINVAL, -ERANGE as above */
+ *   -EINVAL  no such number or unit;  -ERANGE  more than a uint64_t holds */
 int units_parse_size(const char *text, uint64_t *ret_bytes, struct err *err);
 
 /* A whole decimal number in [min, max], nothing before or after it.
