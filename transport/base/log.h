@@ -37,7 +37,8 @@ void log_set_level(enum log_level level);
 void log_err(enum log_level level, const struct err *err);
 
 void log_line(enum log_level level, const char *file, int line, const char *function,
-              const char *format, ...) __attribute__((format(printf, 5, 6)));
+	      const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* `url` without its user part and with "?…" for its query, where tokens ride. Answers out. */
+/* `url` without its user part and with "?…" for its query, where tokens ride; cut with "…" where it
+ * does not fit. out_bytes is at least 8. Answers out. */
 const char *log_url(const char *url, char *out, size_t out_bytes);
