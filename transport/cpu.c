@@ -1,1 +1,51 @@
 #include "transport/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#elif defined(__aarch64__) || defined(__arm__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+/* AES-GCM needs both, the cipher and the carry-less product; a CPU with one of them alone is slow.
+ */
+static bool cpu_has_aes(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	unsigned int eax, ebx, ecx, edx;
+	const unsigned int needed = bit_AES | bit_PCLMUL;
+
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & needed) == needed;
+#elif defined(__aarch64__)
+	const unsigned long needed = HWCAP_AES | HWCAP_PMULL;
+
+	return (getauxval(AT_HWCAP) & needed) == needed;
+#elif defined(__arm__)
+	const unsigned long needed = HWCAP2_AES | HWCAP2_PMULL;
+
+	return (getauxval(AT_HWCAP2) & needed) == needed;
+#else
+	return false;
+#endif
+}
+
+struct cpu_aes cpu_aes(void)
+{
+	const char *wanted = getenv("RADAR_POD_CPU_AES");
+
+	if (wanted && strcmp(wanted, "yes") == 0)
+		return (struct cpu_aes){ true, "RADAR_POD_CPU_AES=yes" };
+	if (wanted && strcmp(wanted, "no") == 0)
+		return (struct cpu_aes){ false, "RADAR_POD_CPU_AES=no" };
+	if (cpu_has_aes())
+		return (struct cpu_aes){ true, "cpu has aes instructions" };
+	return (struct cpu_aes){ false, "cpu has no aes instructions" };
+}
+
+const char *cpu_default_scheme(const struct cpu_aes *aes)
+{
+	return aes->available ? "wss" : "ws";
+}
