@@ -110,7 +110,7 @@ static void advance(struct flow *f, struct ndt7_input in)
 		in.writable = !stream_sending(f->stream);
 		step = ndt7_advance(&f->ndt7, &in, now_ns);
 		if (step.sample)
-			f->events->sample(f->owner, now_ns);
+			f->events->sample(f->owner);
 		in = (struct ndt7_input){ .kind = NDT7_IN_WAKE };
 		switch (step.send) {
 		case NDT7_SEND_NOTHING:

@@ -24,7 +24,7 @@ struct flow_events {
 	void (*text)(void *owner, const char *text, size_t n);
 
 	/* Client: a local sample is due (ndt7's 250 ms); its figures are in flow_report(). */
-	void (*sample)(void *owner, uint64_t at_ns);
+	void (*sample)(void *owner);
 
 	/* Server: writes the measurement to send now into out and tells the bytes acknowledged in
 	 * it. Answers its length, 0 where there is none to send. */

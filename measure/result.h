@@ -20,11 +20,11 @@
 /* Whose count of bytes the goodput is. In the order of trust for an upload (contract section 8). */
 enum goodput_source {
 	GOODPUT_NONE,
-	GOODPUT_CLIENT_RECEIVED,   /* download: payload that came, by our count */
-	GOODPUT_SERVER_TCP_INFO,   /* upload: the server's TCPInfo.BytesReceived */
-	GOODPUT_SERVER_APP_INFO,   /* upload: the server's AppInfo.NumBytes */
-	GOODPUT_CLIENT_ACKED,      /* upload: our kernel's tcpi_bytes_acked */
-	GOODPUT_CLIENT_WRITTEN,    /* upload: what was written less what waits in the socket */
+	GOODPUT_CLIENT_RECEIVED, /* download: payload that came, by our count */
+	GOODPUT_SERVER_TCP_INFO, /* upload: the server's TCPInfo.BytesReceived */
+	GOODPUT_SERVER_APP_INFO, /* upload: the server's AppInfo.NumBytes */
+	GOODPUT_CLIENT_ACKED,    /* upload: our kernel's tcpi_bytes_acked */
+	GOODPUT_CLIENT_WRITTEN,  /* upload: what was written less what waits in the socket */
 };
 
 const char *goodput_source_name(enum goodput_source s);
@@ -89,7 +89,7 @@ struct figure direction_rtt_ms(const struct direction_result *d, double p);
 /* One target that was tried, whether it served or not. */
 struct attempt {
 	enum ndt7_test test;
-	char url[256]; /* without its query; cut */
+	char url[256];  /* without its query; cut */
 	struct err err; /* code 0: it served */
 };
 

@@ -39,8 +39,8 @@ struct run {
 	struct locate_answer *located;
 	uint64_t located_at_ns;
 	int locate_requests;
-	size_t served_by;   /* index + 1 of the target that served a direction; 0: none did */
-	uint32_t tried;     /* of the direction under way, a bit for each target */
+	size_t served_by; /* index + 1 of the target that served a direction; 0: none did */
+	uint32_t tried;   /* of the direction under way, a bit for each target */
 
 	enum ndt7_test test; /* the direction under way */
 	struct subtest *subtest;
@@ -129,9 +129,9 @@ static void end_direction(struct run *r)
 
 	loop_timer_cancel(r->loop, &r->progress);
 	if (d->state == DIRECTION_FAILED)
-		hear(r, (struct run_event){ .kind = RUN_ERROR,
-			                    .failure = err_sentence(&d->err, sentence,
-			                                            sizeof(sentence)) });
+		hear(r, (struct run_event){
+				.kind = RUN_ERROR,
+				.failure = err_sentence(&d->err, sentence, sizeof(sentence)) });
 	hear(r, (struct run_event){ .kind = RUN_COMPLETE });
 	loop_timer_set(r->loop, &r->next, loop_now_ns(r->loop));
 }
@@ -330,7 +330,8 @@ static void no_target_left(struct run *r)
 		        "find a server: none of the %zu located offers %s (--scheme chooses)",
 		        r->located->count, r->wss ? "wss" : "ws");
 	else if (r->tried & (r->tried - 1))
-		err_prefix(&err, "use any of the %d servers located; the last", __builtin_popcount(r->tried));
+		err_prefix(&err, "use any of the %d servers located; the last",
+		           __builtin_popcount(r->tried));
 	fail_direction(r, &err);
 }
 
@@ -390,8 +391,8 @@ static void try_located(struct run *r)
 	}
 	r->tried |= 1U << i;
 	r->served_by = (size_t)i + 1; /* until it refuses, then the next one takes its place */
-	bad = u ? url_parse(url_of(r, &r->located->targets[i]), u, &err) :
-	          ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
+	bad = u ? url_parse(url_of(r, &r->located->targets[i]), u, &err)
+	        : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
 	if (bad == 0)
 		bad = start_subtest(r, u, r->located->targets[i].machine, &err);
 	if (bad < 0)
@@ -401,8 +402,7 @@ static void try_located(struct run *r)
 /* A token lives a minute: a list that is older is asked for again, once in a run. */
 static void try_target(struct run *r)
 {
-	bool stale = r->located &&
-	             loop_now_ns(r->loop) - r->located_at_ns > LOCATE_TOKEN_LIFE_NS;
+	bool stale = r->located && loop_now_ns(r->loop) - r->located_at_ns > LOCATE_TOKEN_LIFE_NS;
 
 	if (r->o.server) {
 		if (direction(r)->state == DIRECTION_FAILED)

@@ -20,12 +20,12 @@ struct err;
 enum run_scheme { RUN_SCHEME_AUTO, RUN_SCHEME_WS, RUN_SCHEME_WSS };
 
 enum run_event_kind { /* the order of ndt7-client-go's JSON format */
-	RUN_STARTING,
-	RUN_CONNECTED,
-	RUN_MEASUREMENT,
-	RUN_PROGRESS, /* ten times a second while a direction runs */
-	RUN_ERROR,
-	RUN_COMPLETE,
+	              RUN_STARTING,
+	              RUN_CONNECTED,
+	              RUN_MEASUREMENT,
+	              RUN_PROGRESS, /* ten times a second while a direction runs */
+	              RUN_ERROR,
+	              RUN_COMPLETE,
 };
 
 struct run_event {

@@ -20,13 +20,13 @@ struct serve;
 #define SERVE_REQUEST_NS (10 * 1000000000ULL)
 
 struct serve_options {
-	const char *listen;        /* a literal address; NULL: 127.0.0.1 */
-	int ws_port;               /* 0 picks one; -1: no cleartext */
-	int wss_port;              /* 0 picks one; -1: no TLS */
-	const char *cert, *key;    /* PEM; NULL: self-signed */
-	const char *congestion;    /* of each client's socket; NULL: bbr where the kernel has it, else
+	const char *listen;     /* a literal address; NULL: 127.0.0.1 */
+	int ws_port;            /* 0 picks one; -1: no cleartext */
+	int wss_port;           /* 0 picks one; -1: no TLS */
+	const char *cert, *key; /* PEM; NULL: self-signed */
+	const char *congestion; /* of each client's socket; NULL: bbr where the kernel has it, else
 	                            * its default, as the reference server does */
-	unsigned int max_clients;  /* at once; further ones get 503 */
+	unsigned int max_clients; /* at once; further ones get 503 */
 };
 
 /* What happened, for a log. */
@@ -41,10 +41,10 @@ struct serve_event {
 };
 
 struct serve_stats {
-	unsigned int clients;      /* now */
-	uint64_t accepted;         /* since the start */
-	uint64_t refused;          /* for want of room */
-	uint64_t tests;            /* that reached t = 0 */
+	unsigned int clients; /* now */
+	uint64_t accepted;    /* since the start */
+	uint64_t refused;     /* for want of room */
+	uint64_t tests;       /* that reached t = 0 */
 };
 
 /* Listens; clients are served while the loop runs. `congestion` that the kernel lacks is an error

@@ -107,7 +107,8 @@ static bool add_url(cJSON *urls, const char *scheme, uint16_t port, const char *
 	url_query_set(u, "locate_version", "v2");
 	url_query_set(u, "metro_rank", "0");
 	snprintf(key, sizeof(key), "%s://%s", scheme, path);
-	return url_format(u, whole, URL_BYTES_MAX) == 0 && cJSON_AddStringToObject(urls, key, whole);
+	return url_format(u, whole, URL_BYTES_MAX) == 0 &&
+	       cJSON_AddStringToObject(urls, key, whole);
 }
 
 static char *locate_body(struct url *u, const char *target, uint16_t ws_port, uint16_t wss_port)
@@ -200,8 +201,8 @@ static void answer_root(bool get, char *out, struct serve_answer *ret)
 		refuse(200, "", "radar-pod: an ndt7 server for the lab\n", out, ret);
 }
 
-void serve_answer_request(const struct head *request, bool full, uint16_t ws_port, uint16_t wss_port,
-                          char out[SERVE_ANSWER_MAX], struct serve_answer *ret)
+void serve_answer_request(const struct head *request, bool full, uint16_t ws_port,
+                          uint16_t wss_port, char out[SERVE_ANSWER_MAX], struct serve_answer *ret)
 {
 	bool get = head_span_is(request->method, "GET");
 	size_t target_bytes = request->target.n;

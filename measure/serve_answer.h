@@ -16,7 +16,7 @@
 
 struct serve_answer {
 	int status;
-	size_t bytes; /* of the answer in `out` */
+	size_t bytes;      /* of the answer in `out` */
 	const char *asked; /* "download", "upload", "locate", "other" */
 	/* with status 101: */
 	enum ndt7_test test;
@@ -24,8 +24,8 @@ struct serve_answer {
 };
 
 /* The ports are what the locate service for itself names; 0: not served. */
-void serve_answer_request(const struct head *request, bool full, uint16_t ws_port, uint16_t wss_port,
-                          char out[SERVE_ANSWER_MAX], struct serve_answer *ret);
+void serve_answer_request(const struct head *request, bool full, uint16_t ws_port,
+                          uint16_t wss_port, char out[SERVE_ANSWER_MAX], struct serve_answer *ret);
 
 /* To what could not be read: 400 or 431. */
 void serve_answer_malformed(int status, char out[SERVE_ANSWER_MAX], struct serve_answer *ret);

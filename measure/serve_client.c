@@ -109,15 +109,15 @@ static void on_finished(void *owner)
 	const struct ndt7_report *r = flow_report(c->flow);
 	int64_t bytes = c->test == NDT7_DOWNLOAD ? c->last.bytes_acked : c->last.bytes_received;
 
-	hear(c, (struct serve_event){
-			.test = ndt7_test_name(c->test),
-			.status = 101,
-			.ended = true,
-			.mbps = c->last.elapsed_us > 0 ?
-		                        8.0 * (double)bytes / (double)c->last.elapsed_us :
-		                        0,
-			.seconds = (double)(r->ended_ns - r->started_ns) / 1e9,
-			.ending = ndt7_ending_name(r->ending) });
+	hear(c, (struct serve_event){ .test = ndt7_test_name(c->test),
+	                              .status = 101,
+	                              .ended = true,
+	                              .mbps = c->last.elapsed_us > 0
+	                                              ? 8.0 * (double)bytes /
+	                                                        (double)c->last.elapsed_us
+	                                              : 0,
+	                              .seconds = (double)(r->ended_ns - r->started_ns) / 1e9,
+	                              .ending = ndt7_ending_name(r->ending) });
 	end_soon(c);
 }
 
@@ -186,7 +186,8 @@ static void answer(struct serve_client *c, const struct serve_answer *a)
 	c->test = a->test;
 	c->early_exit_bytes = a->early_exit_bytes;
 	if (!upgrade)
-		hear(c, (struct serve_event){ .test = a->asked, .status = a->status, .ended = true });
+		hear(c,
+		     (struct serve_event){ .test = a->asked, .status = a->status, .ended = true });
 	stream_send(c->stream, &(struct iovec){ c->answer, a->bytes }, 1);
 }
 
@@ -307,7 +308,8 @@ int serve_client_start(const struct serve_client_shared *shared, int fd, struct 
 	c->deadline = (struct loop_timer){ .fire = on_deadline, .owner = c };
 	c->end = (struct loop_timer){ .fire = on_end, .owner = c };
 	if (shared->congestion)
-		tcp_set_congestion(fd, shared->congestion, NULL); /* as the reference: or the default */
+		tcp_set_congestion(fd, shared->congestion,
+		                   NULL); /* as the reference: or the default */
 	r = stream_open_server(shared->loop, fd, tls, &stream_events, c, &c->stream, err);
 	if (r < 0)
 		return r;

@@ -125,8 +125,9 @@ static void on_poll(void *owner)
 static bool supersedes(const struct measurement_tcp_info *old,
                        const struct measurement_tcp_info *new)
 {
-	return new->elapsed_us >= old->elapsed_us && new->bytes_received >= old->bytes_received &&
-	       new->bytes_acked >= old->bytes_acked && new->elapsed_us >= 0 &&
+	return new->elapsed_us >= old->elapsed_us &&new->bytes_received >=
+	               old->bytes_received &&new->bytes_acked >=
+	               old->bytes_acked &&new->elapsed_us >= 0 &&
 	       new->bytes_received >= 0 && new->bytes_acked >= 0;
 }
 
@@ -172,14 +173,14 @@ static void on_text(void *owner, const char *text, size_t n)
 	s->o.events->measured(s->o.owner, &m);
 }
 
-static void on_sample(void *owner, uint64_t at_ns)
+static void on_sample(void *owner)
 {
 	struct subtest *s = owner;
 	const struct ndt7_report *r = flow_report(s->flow);
 	struct measurement m = { .has_app_info = true, .origin = "client" };
 
 	m.app_info.num_bytes = (int64_t)r->num_bytes;
-	m.app_info.elapsed_us = (int64_t)((at_ns - r->started_ns) / NS_PER_US);
+	m.app_info.elapsed_us = (int64_t)(r->measured_ns / NS_PER_US);
 	bytes_copy_text(m.test, sizeof(m.test), ndt7_test_name(s->o.test));
 	s->o.events->measured(s->o.owner, &m);
 }
@@ -235,8 +236,8 @@ static enum direction_state judge(const struct direction_result *d)
 		return DIRECTION_COMPLETE;
 	case NDT7_ENDING_END:
 	case NDT7_ENDING_ERROR:
-		return r->ended_ns - r->started_ns >= WHOLE_NS ? DIRECTION_COMPLETE :
-		                                                 DIRECTION_PARTIAL;
+		return r->ended_ns - r->started_ns >= WHOLE_NS ? DIRECTION_COMPLETE
+		                                               : DIRECTION_PARTIAL;
 	case NDT7_ENDING_NONE:
 	case NDT7_ENDING_STALL:
 	case NDT7_ENDING_VIOLATION:
@@ -282,8 +283,9 @@ static void on_finished(void *owner)
 	look_at_socket(s);
 	d->report = *flow_report(s->flow);
 	d->cpu_ns = clock_cpu_ns() - s->cpu_from_ns;
-	d->wire_bytes = last->bytes_received +
-	                (last->present & TCP_SAMPLE_BYTES_SENT ? last->bytes_sent : last->bytes_acked);
+	d->wire_bytes =
+		last->bytes_received +
+		(last->present & TCP_SAMPLE_BYTES_SENT ? last->bytes_sent : last->bytes_acked);
 	bytes_copy_text(d->violation, sizeof(d->violation), flow_violation(s->flow));
 	name_flow(s);
 	if (s->o.test == NDT7_UPLOAD)
@@ -306,13 +308,13 @@ static const struct flow_events flow_events = {
 
 static int begin_running(struct subtest *s, struct err *err)
 {
-	struct flow_options o = { .loop = s->o.loop,
-		                  .stream = s->stream,
-		                  .events = &flow_events,
-		                  .owner = s,
-		                  .ndt7 = { .role = NDT7_CLIENT,
-		                            .test = s->o.test,
-		                            .max_bytes = s->o.max_bytes } };
+	struct flow_options o = {
+		.loop = s->o.loop,
+		.stream = s->stream,
+		.events = &flow_events,
+		.owner = s,
+		.ndt7 = { .role = NDT7_CLIENT, .test = s->o.test, .max_bytes = s->o.max_bytes }
+	};
 	int r;
 
 	look_at_socket(s);
@@ -433,8 +435,8 @@ static void on_ended(void *owner, const struct err *why)
 	}
 	if (err.code == 0)
 		ERR_SET(&err, -ECONNRESET, ERR_SYS, 0, "%s %s:%u: it closed the connection",
-		        s->phase == PHASE_SECURING ? "finish the TLS handshake with" :
-		                                     "get an answer to the WebSocket request from",
+		        s->phase == PHASE_SECURING ? "finish the TLS handshake with"
+		                                   : "get an answer to the WebSocket request from",
 		        s->o.url->host, s->o.url->port);
 	refuse(s, &err);
 }
@@ -521,8 +523,8 @@ int subtest_start(const struct subtest_options *options, struct subtest **ret, s
 	s->poll = (struct loop_timer){ .fire = on_poll, .owner = s };
 	s->end = (struct loop_timer){ .fire = on_end, .owner = s };
 	deadline_ns = loop_now_ns(s->o.loop) + SUBTEST_CONNECT_NS;
-	r = tcp_dial(s->o.loop, s->o.url->host, s->o.url->port, &s->o.tcp, deadline_ns, on_dialed, s,
-	             &s->dial, err);
+	r = tcp_dial(s->o.loop, s->o.url->host, s->o.url->port, &s->o.tcp, deadline_ns, on_dialed,
+	             s, &s->dial, err);
 	if (r < 0)
 		return r;
 	loop_timer_set(s->o.loop, &s->deadline, deadline_ns);
