@@ -35,7 +35,7 @@ struct locate_target {
 };
 
 struct locate_answer {
-	size_t count; /* 0: the service has nothing for us */
+	size_t count;                                     /* 0: the service has nothing for us */
 	struct locate_target targets[LOCATE_TARGETS_MAX]; /* in the order given: never shuffled */
 	char *next_request_url; /* of "next_request", NULL; with its times as given, RFC 3339 */
 	char next_request_nbf[48];
@@ -76,8 +76,8 @@ struct locate_request {
 typedef void (*locate_done)(void *owner, enum locate_advice advice, struct locate_answer *answer,
                             const struct err *err);
 
-int locate_start(struct loop *l, const struct locate_request *request, locate_done done, void *owner,
-                 struct locate **ret, struct err *err);
+int locate_start(struct loop *l, const struct locate_request *request, locate_done done,
+                 void *owner, struct locate **ret, struct err *err);
 struct locate *locate_cancel(struct locate *c);
 
 /* The back-off that M-Lab publishes for automatic clients after "no capacity": a delay drawn from a

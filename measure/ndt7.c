@@ -145,7 +145,7 @@ static void close_with(struct ndt7 *t, uint16_t code, const char *reason, uint64
 
 /* We end it: what else was to be said stays unsaid. */
 static void break_off(struct ndt7 *t, enum ndt7_ending ending, uint16_t code, const char *reason,
-		      uint64_t now_ns)
+                      uint64_t now_ns)
 {
 	end_count(t, ending, now_ns);
 	t->text_due = false;
@@ -224,7 +224,7 @@ static void on_violation(struct ndt7 *t, const struct ndt7_input *in, uint64_t n
 {
 	t->leave_when_sent = true; /* what follows cannot be understood */
 	break_off(t, NDT7_ENDING_VIOLATION, in->code,
-		  in->code == CLOSE_TOO_BIG ? "message too big" : "protocol violation", now_ns);
+	          in->code == CLOSE_TOO_BIG ? "message too big" : "protocol violation", now_ns);
 }
 
 /* The reference server looks at its early exit here too, only when a sample is taken. */
@@ -298,7 +298,7 @@ static uint64_t sample_gap_ns(struct ndt7 *t)
 	double gap_ns = -log(u) * (double)NDT7_SERVER_SAMPLE_MEAN_NS;
 
 	return (uint64_t)fmin(fmax(gap_ns, (double)NDT7_SERVER_SAMPLE_MIN_NS),
-			      (double)NDT7_SERVER_SAMPLE_MAX_NS);
+	                      (double)NDT7_SERVER_SAMPLE_MAX_NS);
 }
 
 static uint64_t stalls_at_ns(const struct ndt7 *t)
@@ -434,7 +434,7 @@ static void ask_ping(struct ndt7 *t, struct ndt7_step *step, uint64_t now_ns)
 	step->send = NDT7_SEND_PING;
 	step->payload = (const uint8_t *)t->ping;
 	step->payload_bytes = (size_t)snprintf(t->ping, sizeof(t->ping), "%" PRIu64,
-					       t->options.utc_ns + (now_ns - t->report.started_ns));
+	                                       t->options.utc_ns + (now_ns - t->report.started_ns));
 	t->ping_due = false;
 	t->report.pings_sent++;
 }

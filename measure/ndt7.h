@@ -62,14 +62,8 @@
 #define NDT7_SERVER_SAMPLE_MIN_NS  (25 * 1000000ULL)
 #define NDT7_SERVER_SAMPLE_MAX_NS  (625 * 1000000ULL)
 
-enum ndt7_role {
-	NDT7_CLIENT,
-	NDT7_SERVER
-};
-enum ndt7_test {
-	NDT7_DOWNLOAD,
-	NDT7_UPLOAD
-};
+enum ndt7_role { NDT7_CLIENT, NDT7_SERVER };
+enum ndt7_test { NDT7_DOWNLOAD, NDT7_UPLOAD };
 
 static inline const char *ndt7_test_name(enum ndt7_test t)
 {

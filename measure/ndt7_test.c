@@ -225,9 +225,9 @@ static void append_control(struct pipe *p, uint64_t now_ns, const struct ndt7_st
 	struct piece *piece = append(p, now_ns, bytes + 2);
 
 	piece->in = (struct ndt7_input){ .kind = kinds[step->send],
-					 .bytes = bytes,
-					 .code = step->close_code,
-					 .payload_bytes = step->payload_bytes };
+		                         .bytes = bytes,
+		                         .code = step->close_code,
+		                         .payload_bytes = step->payload_bytes };
 	if (step->payload_bytes)
 		memcpy(piece->payload, step->payload, step->payload_bytes);
 }
@@ -239,8 +239,8 @@ static void append_bulk(struct pipe *p, uint64_t now_ns, uint64_t bytes)
 
 		bytes -= n;
 		append(p, now_ns, n)->in = (struct ndt7_input){ .kind = NDT7_IN_BINARY,
-								.bytes = n,
-								.last = bytes == 0 };
+			                                        .bytes = n,
+			                                        .last = bytes == 0 };
 		p->total_bytes += n;
 	}
 }
@@ -411,7 +411,7 @@ static void upload_plays(void **state)
 	assert_scaled(&l->client); /* N34 */
 	assert_server_schedule(&l->server);
 	assert_between(NDT7_DURATION_NS, l->server.last_text_ns,
-		       NDT7_DURATION_NS + 100 * NS_PER_MS); /* N60 */
+	               NDT7_DURATION_NS + 100 * NS_PER_MS); /* N60 */
 	assert_int_equal(s->ending, NDT7_ENDING_TIME);
 	assert_int_equal(r->ending, NDT7_ENDING_TIME);
 	assert_true(r->ended_ns - START_NS <= NDT7_UPLOAD_END_NS);
@@ -1073,7 +1073,7 @@ static void server_schedule_is_memoryless(void **state) /* N58 */
 			uint64_t gap_ns = s.text_ns[i] - before_ns;
 
 			assert_between(NDT7_SERVER_SAMPLE_MIN_NS, gap_ns,
-				       NDT7_SERVER_SAMPLE_MAX_NS);
+			               NDT7_SERVER_SAMPLE_MAX_NS);
 			before_ns = s.text_ns[i];
 			at_floor += gap_ns == NDT7_SERVER_SAMPLE_MIN_NS;
 			at_ceiling += gap_ns == NDT7_SERVER_SAMPLE_MAX_NS;
@@ -1088,7 +1088,7 @@ static void server_schedule_is_memoryless(void **state) /* N58 */
 	 * less.) */
 	assert_between(225, (uint64_t)(sum / (double)n), 235);
 	assert_between(170, (uint64_t)sqrt(sum_of_squares / (double)n - pow(sum / (double)n, 2)),
-		       190);
+	               190);
 	assert_between(85, 1000 * at_floor / n, 105);
 	assert_between(65, 1000 * at_ceiling / n, 90);
 }

@@ -17,27 +17,29 @@ enum tcp_sample_event {
 	TCP_SAMPLE_CONGESTION,
 };
 
-enum tcp_sample_field { /* bits of tcp_sample.present */
-	TCP_SAMPLE_RTT = 1U << 0,             /* srtt_us, rttvar_us */
-	TCP_SAMPLE_MIN_RTT = 1U << 1,         /* min_rtt_us */
-	TCP_SAMPLE_RCV_RTT = 1U << 2,         /* rcv_rtt_us */
-	TCP_SAMPLE_CWND = 1U << 3,            /* snd_cwnd_segments, ssthresh_segments, ca_state */
-	TCP_SAMPLE_BYTES = 1U << 4,           /* bytes_acked, bytes_received */
-	TCP_SAMPLE_BYTES_SENT = 1U << 5,      /* bytes_sent, bytes_retrans */
-	TCP_SAMPLE_DELIVERY_RATE = 1U << 6,   /* delivery_rate_bps, app_limited */
-	TCP_SAMPLE_PACING_RATE = 1U << 7,     /* pacing_rate_bps */
-	TCP_SAMPLE_SEGMENTS = 1U << 8,        /* inflight_, lost_, sacked_segments */
-	TCP_SAMPLE_SND_WND = 1U << 9,         /* snd_wnd_bytes */
-	TCP_SAMPLE_RCV_WND = 1U << 10,        /* rcv_wnd_bytes */
-	TCP_SAMPLE_NOTSENT = 1U << 11,        /* notsent_bytes */
-	TCP_SAMPLE_OOO = 1U << 12,            /* ooo_segments */
-	TCP_SAMPLE_LIMITS = 1U << 13,         /* busy_us, rwnd_limited_us, sndbuf_limited_us */
+enum tcp_sample_field {                               /* bits of tcp_sample.present */
+	                TCP_SAMPLE_RTT = 1U << 0,     /* srtt_us, rttvar_us */
+	                TCP_SAMPLE_MIN_RTT = 1U << 1, /* min_rtt_us */
+	                TCP_SAMPLE_RCV_RTT = 1U << 2, /* rcv_rtt_us */
+	                TCP_SAMPLE_CWND = 1U
+	                                  << 3, /* snd_cwnd_segments, ssthresh_segments, ca_state */
+	                TCP_SAMPLE_BYTES = 1U << 4,         /* bytes_acked, bytes_received */
+	                TCP_SAMPLE_BYTES_SENT = 1U << 5,    /* bytes_sent, bytes_retrans */
+	                TCP_SAMPLE_DELIVERY_RATE = 1U << 6, /* delivery_rate_bps, app_limited */
+	                TCP_SAMPLE_PACING_RATE = 1U << 7,   /* pacing_rate_bps */
+	                TCP_SAMPLE_SEGMENTS = 1U << 8,      /* inflight_, lost_, sacked_segments */
+	                TCP_SAMPLE_SND_WND = 1U << 9,       /* snd_wnd_bytes */
+	                TCP_SAMPLE_RCV_WND = 1U << 10,      /* rcv_wnd_bytes */
+	                TCP_SAMPLE_NOTSENT = 1U << 11,      /* notsent_bytes */
+	                TCP_SAMPLE_OOO = 1U << 12,          /* ooo_segments */
+	                TCP_SAMPLE_LIMITS = 1U
+	                                    << 13, /* busy_us, rwnd_limited_us, sndbuf_limited_us */
 };
 
 struct tcp_sample {
-	uint64_t at_ns;         /* when it was read, CLOCK_MONOTONIC */
-	uint64_t cookie;        /* the socket: SO_COOKIE */
-	uint64_t bytes_acked;   /* since the handshake: TLS, WebSocket and HTTP bytes count too */
+	uint64_t at_ns;       /* when it was read, CLOCK_MONOTONIC */
+	uint64_t cookie;      /* the socket: SO_COOKIE */
+	uint64_t bytes_acked; /* since the handshake: TLS, WebSocket and HTTP bytes count too */
 	uint64_t bytes_received;
 	uint64_t bytes_sent; /* with retransmissions */
 	uint64_t bytes_retrans;
