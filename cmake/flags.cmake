@@ -7,7 +7,7 @@ add_library(pod_flags INTERFACE)
 target_include_directories(pod_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(pod_flags INTERFACE _GNU_SOURCE POD_VERSION="${PROJECT_VERSION}")
 target_compile_options(pod_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wvla -Werror
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Wstrict-prototypes -Wvla -Werror
   -fno-common -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 if(POD_SANITIZE)

@@ -1,0 +1,136 @@
+/* What is derived from a result: figures that may be unknown, exit codes, names. */
+#include "measure/result.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/cases.h"
+#include "transport/base/clock.h"
+
+struct exit_case {
+	const char *name;
+	enum direction_state download, upload;
+	bool interrupted;
+	int want;
+};
+
+static struct exit_case exit_cases[] = {
+	{ "both complete", DIRECTION_COMPLETE, DIRECTION_COMPLETE, false, 0 },
+	{ "only one asked for", DIRECTION_COMPLETE, DIRECTION_NOT_ASKED, false, 0 },
+	{ "N88 one of two failed", DIRECTION_COMPLETE, DIRECTION_FAILED, false, 3 },
+	{ "N88 one broke off", DIRECTION_COMPLETE, DIRECTION_PARTIAL, false, 3 },
+	{ "N88 the only one broke off", DIRECTION_NOT_ASKED, DIRECTION_PARTIAL, false, 3 },
+	{ "N87 both failed", DIRECTION_FAILED, DIRECTION_FAILED, false, 1 },
+	{ "interrupted, with a part", DIRECTION_COMPLETE, DIRECTION_PARTIAL, true, 1 },
+	{ "interrupted at once", DIRECTION_NOT_ASKED, DIRECTION_NOT_ASKED, true, 1 },
+};
+
+static void exits_with(void **state)
+{
+	const struct exit_case *c = *state;
+	static struct test_result r;
+
+	r.download.state = c->download;
+	r.upload.state = c->upload;
+	r.interrupted = c->interrupted;
+	assert_int_equal(result_exit_code(&r), c->want);
+}
+
+struct retransmit_case {
+	const char *name;
+	int64_t bytes_sent, bytes_retrans;
+	bool known;
+	double want;
+};
+
+static struct retransmit_case retransmit_cases[] = {
+	{ "N41 10 of 1000", 1000, 10, true, 1.0 },
+	{ "N41 nothing sent", 0, 0, false, 0 },
+	{ "N43 negative", -5, 10, false, 0 },
+	{ "N42 beyond 2^53", INT64_MAX - 1, (INT64_MAX - 1) / 2, true, 50 },
+};
+
+static void server_retransmits(void **state)
+{
+	const struct retransmit_case *c = *state;
+	static struct direction_result d;
+	struct figure f;
+
+	d.test = NDT7_DOWNLOAD;
+	d.has_server = true;
+	d.server.tcp_info.present = 1ULL << MEASUREMENT_TCP_BytesSent |
+	                            1ULL << MEASUREMENT_TCP_BytesRetrans;
+	d.server.tcp_info.bytes_sent = c->bytes_sent;
+	d.server.tcp_info.bytes_retrans = c->bytes_retrans;
+	f = direction_retransmit_percent(&d);
+	assert_int_equal(f.known, c->known);
+	if (f.known)
+		assert_true(fabs(f.value - c->want) < 1e-9);
+}
+
+static void min_rtt_is_the_servers(void **state)
+{
+	static struct direction_result d;
+
+	(void)state;
+	d.test = NDT7_DOWNLOAD;
+	assert_false(direction_min_rtt_ms(&d).known);
+	d.has_server = true;
+	d.server.tcp_info.present = 1ULL << MEASUREMENT_TCP_MinRTT;
+	d.server.tcp_info.min_rtt_us = 12345; /* N40 */
+	assert_true(fabs(direction_min_rtt_ms(&d).value - 12.345) < 1e-9);
+}
+
+static void goodput_needs_a_source_and_a_time(void **state)
+{
+	static struct direction_result d;
+
+	(void)state;
+	assert_false(direction_goodput_mbps(&d).known);
+	d.source = GOODPUT_CLIENT_RECEIVED;
+	d.bytes = 5ULL << 32;
+	assert_false(direction_goodput_mbps(&d).known);
+	d.elapsed_ns = 10 * NS_PER_S;
+	assert_true(fabs(direction_goodput_mbps(&d).value - 8.0 * (5ULL << 32) / 1e7) < 1e-3);
+}
+
+static void ids_are_uuids_in_the_order_of_time(void **state)
+{
+	static struct test_result a = { .utc_ns = 1767225600 * NS_PER_S }, b;
+
+	(void)state;
+	b.utc_ns = a.utc_ns + NS_PER_S;
+	result_new_id(&a);
+	result_new_id(&b);
+	assert_int_equal(strlen(a.id), 36);
+	assert_int_equal(a.id[14], '7');
+	assert_non_null(strchr("89ab", a.id[19]));
+	assert_true(strcmp(a.id, b.id) < 0);
+	assert_memory_equal(a.id, "019b76da-a800-", 14);
+}
+
+static void warnings_have_a_ceiling(void **state)
+{
+	static struct test_result r;
+
+	(void)state;
+	for (int i = 0; i < 3 * RESULT_WARNINGS_MAX; i++)
+		result_warn(&r, "warning %d", i);
+	assert_int_equal(r.warnings_count, RESULT_WARNINGS_MAX);
+	assert_string_equal(r.warnings[0], "warning 0");
+}
+
+int main(void)
+{
+	const struct CMUnitTest others[] = {
+		cmocka_unit_test(min_rtt_is_the_servers),
+		cmocka_unit_test(goodput_needs_a_source_and_a_time),
+		cmocka_unit_test(ids_are_uuids_in_the_order_of_time),
+		cmocka_unit_test(warnings_have_a_ceiling),
+	};
+	int failed = CASES_RUN(exits_with, exit_cases);
+
+	failed += CASES_RUN(server_retransmits, retransmit_cases);
+	failed += cmocka_run_group_tests(others, NULL, NULL);
+	return failed != 0;
+}
