@@ -15,8 +15,17 @@ struct err;
 struct tls;
 struct tls_context;
 
-/* Ciphertext that one tls_write() may leave to be sent: records of 16 KiB, sent together. */
-#define TLS_OUTPUT_BYTES (128 * 1024)
+#define TLS_RECORD_BYTES          16384 /* plaintext in a full record, RFC 8446 5.1 */
+#define TLS_RECORD_OVERHEAD_BYTES 256   /* never more with what we speak */
+#define TLS_OUTPUT_RECORDS        16    /* sent together */
+
+/* Kept free by tls_write() for what OpenSSL says by itself: alerts, answers to a KeyUpdate. */
+#define TLS_OUTPUT_RESERVE_BYTES 4096
+
+/* All ciphertext that waits to be sent. */
+#define TLS_OUTPUT_BYTES                                                                           \
+	(TLS_OUTPUT_RECORDS * (TLS_RECORD_BYTES + TLS_RECORD_OVERHEAD_BYTES) +                     \
+	 TLS_OUTPUT_RESERVE_BYTES)
 
 struct tls_client_options {
 	const char *ca_file;  /* PEM; NULL: the system's store */
@@ -45,7 +54,7 @@ struct tls *tls_free(struct tls *t);
 enum tls_outcome {
 	TLS_OK = 0,
 	TLS_NEED_INPUT,  /* all input is used; look at tls_output(), then wait for more */
-	TLS_NEED_OUTPUT, /* the output is full: send it first */
+	TLS_NEED_OUTPUT, /* the output is full: send it first, then call again */
 	TLS_END,         /* the peer's close_notify: nothing more will come */
 };
 
@@ -54,21 +63,24 @@ enum tls_outcome {
 void tls_input(struct tls *t, const uint8_t *data, size_t n);
 
 /* TLS_OK: the connection stands. TLS_NEED_INPUT. Negative: refused; err carries ERR_TLS with the
- * X509_V_ERR_* or the library's reason, and an alert may stand in the output.
+ * X509_V_ERR_* or the library's reason, and an alert may stand in the output. TLS_NEED_OUTPUT only
+ * where a peer asks for answers and does not read them; likewise from tls_read().
  *   -EPROTO  not TLS, no common version or cipher;  -EACCES  the certificate was refused */
 int tls_handshake(struct tls *t, struct err *err);
 
-/* Up to `cap` bytes of plaintext. TLS_OK with *ret_n > 0, TLS_NEED_INPUT, TLS_END, or -EPROTO. */
+/* Up to `cap` bytes of plaintext, at most one record's. TLS_OK with *ret_n > 0, TLS_NEED_INPUT,
+ * TLS_END, or -EPROTO. */
 int tls_read(struct tls *t, uint8_t *out, size_t cap, size_t *ret_n, struct err *err);
 
 /* Encrypts from `data` until all is taken or the output is full; *ret_taken says how much was.
- * TLS_OK with *ret_taken > 0, or TLS_NEED_OUTPUT. */
+ * TLS_OK with *ret_taken > 0, or TLS_NEED_OUTPUT. Only after the handshake (-ENOTCONN). */
 int tls_write(struct tls *t, const uint8_t *data, size_t n, size_t *ret_taken, struct err *err);
 
 /* Queues a close_notify where there is room. */
 void tls_close(struct tls *t);
 
-/* Ciphertext that waits to be sent, valid until the next call on t; n is 0 where there is none. */
+/* Ciphertext that waits to be sent; n is 0 where there is none. It stays where it is until
+ * tls_output_sent(), so that it may be sent while other calls append to it. */
 const uint8_t *tls_output(const struct tls *t, size_t *ret_n);
 
 /* The first n bytes of it are in the kernel's hands. */

@@ -1,0 +1,500 @@
+/* A connection in memory, however its bytes are cut: both ends ours, or OpenSSL as it comes. */
+#include "transport/tls.h"
+
+#include "tests/cases.h"
+#include "tests/tls_peer.h"
+#include "transport/base/err.h"
+#include "transport/tls_context.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t seed;
+
+/* Marsaglia's xorshift64*: the same numbers again for the same seed. */
+static uint64_t draw(uint64_t *state, uint64_t below)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (*state * 0x2545f4914f6cdd1dULL >> 16) % below;
+}
+
+/* --- two ends of ours, and what is on its way between them -------------------------------------
+ */
+
+#define WIRE_BYTES (2 * TLS_OUTPUT_BYTES)
+
+struct wire {
+	uint8_t bytes[WIRE_BYTES];
+	size_t n;
+};
+
+struct pair {
+	struct tls *client, *server;
+	struct wire up, down; /* from the client, to the client */
+};
+
+static struct tls_context *open_client_context(int version, bool chacha20)
+{
+	struct tls_client_options options = { .insecure = true, .prefer_chacha20 = chacha20 };
+	struct tls_context *context = NULL;
+
+	assert_int_equal(tls_context_client(&options, &context, NULL), 0);
+	assert_int_equal(SSL_CTX_set_max_proto_version(context->ssl, version), 1);
+	return context;
+}
+
+static void open_pair(struct pair *p, int version, bool chacha20)
+{
+	struct tls_context *client = open_client_context(version, chacha20);
+	struct tls_context *server = NULL;
+
+	p->up.n = p->down.n = 0;
+	assert_int_equal(tls_context_server(NULL, NULL, &server, NULL), 0);
+	assert_int_equal(tls_open_client(client, "localhost", &p->client, NULL), 0);
+	assert_int_equal(tls_open_server(server, &p->server, NULL), 0);
+	tls_context_free(client); /* the connections keep what they need */
+	tls_context_free(server);
+}
+
+static void close_pair(struct pair *p)
+{
+	p->client = tls_free(p->client);
+	p->server = tls_free(p->server);
+}
+
+/* At most n bytes of what t has to send, as a socket takes them. */
+static void put_on(struct wire *w, struct tls *t, size_t n)
+{
+	size_t waiting;
+	const uint8_t *out = tls_output(t, &waiting);
+
+	n = n < waiting ? n : waiting;
+	n = n < sizeof(w->bytes) - w->n ? n : sizeof(w->bytes) - w->n;
+	memcpy(w->bytes + w->n, out, n);
+	w->n += n;
+	tls_output_sent(t, n);
+}
+
+/* The first n bytes on the wire, in memory of exactly that size; the caller frees it. */
+static uint8_t *take_off(struct wire *w, size_t n)
+{
+	uint8_t *lent = malloc(n ? n : 1);
+
+	assert_non_null(lent);
+	memcpy(lent, w->bytes, n);
+	memmove(w->bytes, w->bytes + n, w->n - n);
+	w->n -= n;
+	return lent;
+}
+
+/* Hands n bytes to a handshake, which must use them all. */
+static int shake(struct tls *t, struct wire *w, size_t n, bool *done)
+{
+	struct err err = {};
+	uint8_t *lent = take_off(w, n);
+	int r;
+
+	tls_input(t, lent, n);
+	r = *done ? TLS_OK : tls_handshake(t, &err);
+	if (r < 0)
+		fail_msg("%s", err.text);
+	if (r == TLS_OK)
+		*done = true;
+	if (r == TLS_OK) {
+		uint8_t byte;
+		size_t got;
+
+		assert_int_equal(tls_read(t, &byte, 1, &got, &err), TLS_NEED_INPUT);
+	}
+	free(lent);
+	return r;
+}
+
+/* Every flight comes as `first` bytes and then the rest; answers the longest flight's length. */
+static size_t handshake_split_at(struct pair *p, size_t first)
+{
+	bool client_done = false, server_done = false;
+	size_t longest = 0;
+
+	for (int i = 0; i < 10 && !(client_done && server_done); i++) {
+		bool to_server = i % 2 == 1;
+		struct wire *w = to_server ? &p->up : &p->down;
+		struct tls *t = to_server ? p->server : p->client;
+		bool *done = to_server ? &server_done : &client_done;
+
+		longest = w->n > longest ? w->n : longest;
+		shake(t, w, w->n < first ? w->n : first, done);
+		shake(t, w, w->n, done);
+		put_on(to_server ? &p->down : &p->up, t, SIZE_MAX);
+	}
+	assert_true(client_done && server_done);
+	assert_true(p->up.n + p->down.n == 0);
+	return longest;
+}
+
+static void establish(struct pair *p, int version, bool chacha20)
+{
+	open_pair(p, version, chacha20);
+	handshake_split_at(p, SIZE_MAX);
+}
+
+/* --- the handshake -----------------------------------------------------------------------------
+ */
+
+static struct version_case {
+	const char *name;
+	int version;
+	bool chacha20;
+} version_cases[] = {
+	{ "TLS 1.3", TLS1_3_VERSION, false },
+	{ "TLS 1.3, ChaCha20", TLS1_3_VERSION, true },
+	{ "TLS 1.2", TLS1_2_VERSION, false },
+	{ "TLS 1.2, ChaCha20", TLS1_2_VERSION, true },
+};
+
+/* The suite makes no difference to the flights. */
+static struct version_case split_cases[] = {
+	{ "TLS 1.3", TLS1_3_VERSION, false },
+	{ "TLS 1.2", TLS1_2_VERSION, false },
+};
+
+static struct pair pair;
+
+static void handshake_is_done_at_every_split(void **state)
+{
+	const struct version_case *c = *state;
+	size_t longest = SIZE_MAX;
+
+	for (size_t first = 1; first < longest; first++) {
+		open_pair(&pair, c->version, c->chacha20);
+		longest = handshake_split_at(&pair, first);
+		close_pair(&pair);
+	}
+}
+
+static void handshake_is_done_byte_by_byte(void **state)
+{
+	const struct version_case *c = *state;
+	bool client_done = false, server_done = false;
+
+	open_pair(&pair, c->version, c->chacha20);
+	for (int i = 0; i < 20000 && !(client_done && server_done); i++) {
+		shake(pair.client, &pair.down, pair.down.n ? 1 : 0, &client_done);
+		put_on(&pair.up, pair.client, SIZE_MAX);
+		shake(pair.server, &pair.up, pair.up.n ? 1 : 0, &server_done);
+		put_on(&pair.down, pair.server, SIZE_MAX);
+	}
+	assert_true(client_done && server_done);
+	close_pair(&pair);
+}
+
+/* --- data --------------------------------------------------------------------------------------
+ */
+
+#define TRANSFER_BYTES (3 << 20)
+
+/* One direction of a transfer: what is sent, and how far it is. */
+struct flow {
+	struct tls *from, *to;
+	struct wire *wire;
+	size_t sent, received;
+};
+
+static uint8_t *payload;
+
+static void send_some(struct flow *f, uint64_t *random)
+{
+	struct err err = {};
+	size_t left = TRANSFER_BYTES - f->sent;
+	size_t n = 1 + draw(random, draw(random, 4) ? 20000 : 400000);
+	size_t taken = 0;
+	int r;
+
+	if (left == 0)
+		return;
+	r = tls_write(f->from, payload + f->sent, n < left ? n : left, &taken, &err);
+	if (r < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(r, taken > 0 ? TLS_OK : TLS_NEED_OUTPUT);
+	f->sent += taken;
+}
+
+static void receive_some(struct flow *f, uint64_t *random)
+{
+	static uint8_t plaintext[40000];
+	struct err err = {};
+	size_t n = 1 + draw(random, draw(random, 2) ? 100 : 100000);
+	uint8_t *lent;
+	int r;
+
+	n = n < f->wire->n ? n : f->wire->n;
+	lent = take_off(f->wire, n);
+	tls_input(f->to, lent, n);
+	for (;;) {
+		size_t got = 0;
+
+		r = tls_read(f->to, plaintext, 1 + draw(random, sizeof(plaintext)), &got, &err);
+		if (r != TLS_OK)
+			break;
+		assert_true(got > 0 && got <= TRANSFER_BYTES - f->received);
+		assert_memory_equal(plaintext, payload + f->received, got);
+		f->received += got;
+	}
+	if (r < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(r, TLS_NEED_INPUT);
+	free(lent);
+}
+
+static void transfer_arrives(void **state)
+{
+	const struct version_case *c = *state;
+	uint64_t random = seed;
+	struct flow up, down;
+
+	establish(&pair, c->version, c->chacha20);
+	up = (struct flow){ pair.client, pair.server, &pair.up, 0, 0 };
+	down = (struct flow){ pair.server, pair.client, &pair.down, 0, 0 };
+	while (up.received < TRANSFER_BYTES || down.received < TRANSFER_BYTES) {
+		struct flow *f = draw(&random, 2) ? &up : &down;
+
+		send_some(f, &random);
+		put_on(f->wire, f->from, draw(&random, 300000));
+		receive_some(f, &random);
+	}
+	close_pair(&pair);
+}
+
+/* What is in the output stays where it is while more is written behind it. */
+static void output_fills_and_empties(void **state)
+{
+	const struct version_case *c = *state;
+	struct err err = {};
+	const uint8_t *out;
+	size_t n, taken = 0, total = 0, first_bytes;
+
+	establish(&pair, c->version, c->chacha20);
+	assert_int_equal(tls_write(pair.client, payload, 100, &taken, &err), TLS_OK);
+	out = tls_output(pair.client, &first_bytes);
+	assert_true(first_bytes > 100 && first_bytes <= 100 + TLS_RECORD_OVERHEAD_BYTES);
+	assert_int_equal(tls_write(pair.client, payload, TRANSFER_BYTES, &total, &err), TLS_OK);
+	assert_true(total >= (TLS_OUTPUT_RECORDS - 1) * TLS_RECORD_BYTES && total < TRANSFER_BYTES);
+	assert_int_equal(tls_write(pair.client, payload, TLS_RECORD_BYTES, &taken, &err),
+	                 TLS_NEED_OUTPUT);
+	assert_int_equal(taken, 0);
+	assert_ptr_equal(tls_output(pair.client, &n), out);
+	assert_true(n <= TLS_OUTPUT_BYTES - TLS_OUTPUT_RESERVE_BYTES);
+
+	tls_output_sent(pair.client, first_bytes);
+	assert_ptr_equal(tls_output(pair.client, &n), out + first_bytes);
+	tls_output_sent(pair.client, n);
+	tls_output(pair.client, &n);
+	assert_int_equal(n, 0);
+	assert_int_equal(tls_write(pair.client, payload, TRANSFER_BYTES, &total, &err), TLS_OK);
+	assert_true(total == TLS_OUTPUT_RECORDS * TLS_RECORD_BYTES);
+	close_pair(&pair);
+}
+
+static void end_is_told(void **state)
+{
+	const struct version_case *c = *state;
+	struct err err = {};
+	uint8_t *lent, byte[8];
+	size_t n;
+
+	establish(&pair, c->version, c->chacha20);
+	assert_int_equal(tls_write(pair.server, payload, 5, &n, &err), TLS_OK);
+	tls_close(pair.server);
+	tls_close(pair.server);
+	put_on(&pair.down, pair.server, SIZE_MAX);
+	n = pair.down.n;
+	lent = take_off(&pair.down, n);
+	tls_input(pair.client, lent, n);
+	assert_int_equal(tls_read(pair.client, byte, sizeof(byte), &n, &err), TLS_OK);
+	assert_int_equal(n, 5);
+	assert_int_equal(tls_read(pair.client, byte, sizeof(byte), &n, &err), TLS_END);
+	assert_int_equal(tls_read(pair.client, byte, sizeof(byte), &n, &err), TLS_END);
+	free(lent);
+	close_pair(&pair);
+}
+
+/* Cut anywhere, a record is waited for; spoiled anywhere, it is refused. */
+static void record_is_whole_or_nothing(void **state)
+{
+	const struct version_case *c = *state;
+	struct err err = {};
+	uint8_t *lent, byte[200];
+	size_t n, record_bytes = 1;
+	int r;
+
+	for (size_t at = 0; at < record_bytes; at++) {
+		establish(&pair, c->version, c->chacha20);
+		assert_int_equal(tls_write(pair.server, payload, 100, &n, &err), TLS_OK);
+		put_on(&pair.down, pair.server, SIZE_MAX);
+		record_bytes = pair.down.n;
+		lent = take_off(&pair.down, record_bytes);
+		tls_input(pair.client, lent, at);
+		r = tls_read(pair.client, byte, sizeof(byte), &n, &err);
+		assert_int_equal(r, TLS_NEED_INPUT);
+		lent[at] ^= 0x40;
+		tls_input(pair.client, lent + at, record_bytes - at);
+		r = tls_read(pair.client, byte, sizeof(byte), &n, &err);
+		/* byte 3 makes it longer by 16 KiB: those are waited for */
+		assert_int_equal(r, at == 3 ? TLS_NEED_INPUT : -EPROTO);
+		assert_int_equal(ERR_peek_error(), 0);
+		free(lent);
+		close_pair(&pair);
+	}
+}
+
+static void close_before_the_handshake_says_nothing(void **state)
+{
+	const struct version_case *c = *state;
+	size_t n, hello_bytes;
+
+	open_pair(&pair, c->version, c->chacha20);
+	tls_close(pair.client);
+	tls_output(pair.client, &n);
+	assert_int_equal(n, 0);
+	assert_int_equal(tls_handshake(pair.client, NULL), TLS_NEED_INPUT);
+	tls_output(pair.client, &hello_bytes);
+	tls_close(pair.client);
+	tls_output(pair.client, &n);
+	assert_int_equal(n, hello_bytes);
+	close_pair(&pair);
+}
+
+/* --- what OpenSSL's own client and server do that ours do not ----------------------------------
+ */
+
+static struct tls_peer peer;
+
+static void meet_peer_client(struct tls **ret, int version)
+{
+	struct tls_context *context = NULL;
+	struct err err = {};
+
+	assert_int_equal(tls_context_server(NULL, NULL, &context, &err), 0);
+	assert_int_equal(tls_open_server(context, ret, &err), 0);
+	tls_context_free(context);
+	tls_peer_client(&peer);
+	SSL_CTX_set_max_proto_version(peer.context, version);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, *ret, &err), TLS_OK);
+}
+
+/* As SSL_read() has it: what arrived, or -1 where nothing did. */
+static int peer_reads(struct tls *t, void *out, int cap)
+{
+	tls_peer_take(&peer, t);
+	return SSL_read(peer.ssl, out, cap);
+}
+
+/* RFC 8446 4.6.3: our answer goes out by itself, and the data before and after it is read. */
+static void key_update_is_answered(void **state)
+{
+	struct tls *t = NULL;
+	struct err err = {};
+	char in[16] = "";
+	size_t n;
+
+	(void)state;
+	meet_peer_client(&t, TLS1_3_VERSION);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(SSL_write(peer.ssl, "before", 6), 6);
+		assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_write(peer.ssl, "after", 5), 5);
+		assert_true(tls_peer_give(&peer, t) > 0);
+		assert_int_equal(tls_read(t, (uint8_t *)in, sizeof(in), &n, &err), TLS_OK);
+		assert_memory_equal(in, "before", 6);
+		assert_int_equal(tls_read(t, (uint8_t *)in, sizeof(in), &n, &err), TLS_OK);
+		assert_memory_equal(in, "after", 5);
+		assert_int_equal(tls_read(t, (uint8_t *)in, sizeof(in), &n, &err), TLS_NEED_INPUT);
+		assert_int_equal(tls_write(t, (const uint8_t *)"answer", 6, &n, &err), TLS_OK);
+		assert_int_equal(peer_reads(t, in, sizeof(in)), 6);
+		assert_memory_equal(in, "answer", 6);
+	}
+	tls_free(t);
+	tls_peer_end(&peer);
+}
+
+/* The reserve is for answers; who asks without end and never reads them is told from who does. */
+static void key_updates_without_end_fill_the_output(void **state)
+{
+	struct tls *t = NULL;
+	struct err err = {};
+	uint8_t in[16];
+	size_t n, asked = 0;
+	int r = TLS_NEED_INPUT;
+
+	(void)state;
+	meet_peer_client(&t, TLS1_3_VERSION);
+	while (tls_write(t, payload, TLS_RECORD_BYTES, &n, &err) == TLS_OK)
+		;
+	for (; r == TLS_NEED_INPUT && asked < 10000; asked++) {
+		assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(peer.ssl), 1);
+		assert_true(tls_peer_give(&peer, t) > 0);
+		r = tls_read(t, in, sizeof(in), &n, &err);
+	}
+	assert_int_equal(r, TLS_NEED_OUTPUT);
+	assert_true(asked > 50);
+	assert_int_equal(ERR_peek_error(), 0);
+	tls_free(t);
+	tls_peer_end(&peer);
+}
+
+/* A client could make us sign without end (CVE-2011-1473). */
+static void renegotiation_is_declined(void **state)
+{
+	struct tls *t = NULL;
+	struct err err = {};
+	uint8_t in[16];
+	size_t n;
+
+	(void)state;
+	meet_peer_client(&t, TLS1_2_VERSION);
+	assert_int_equal(SSL_renegotiate(peer.ssl), 1);
+	SSL_do_handshake(peer.ssl);
+	assert_true(tls_peer_give(&peer, t) > 0);
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), TLS_NEED_INPUT);
+	assert_int_equal(peer_reads(t, in, sizeof(in)), -1);
+	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
+	ERR_clear_error();
+	tls_free(t);
+	tls_peer_end(&peer);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(key_update_is_answered),
+		cmocka_unit_test(key_updates_without_end_fill_the_output),
+		cmocka_unit_test(renegotiation_is_declined),
+	};
+	int failed;
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 20260101;
+	printf("seed %llu (give another as argument)\n", (unsigned long long)seed);
+	payload = malloc(TRANSFER_BYTES);
+	if (!payload)
+		return 1;
+	for (uint64_t i = 0, random = seed; i < TRANSFER_BYTES; i++)
+		payload[i] = (uint8_t)draw(&random, 256);
+
+	failed = CASES_RUN(handshake_is_done_at_every_split, split_cases);
+	failed += CASES_RUN(handshake_is_done_byte_by_byte, version_cases);
+	failed += CASES_RUN(transfer_arrives, version_cases);
+	failed += CASES_RUN(output_fills_and_empties, version_cases);
+	failed += CASES_RUN(end_is_told, version_cases);
+	failed += CASES_RUN(record_is_whole_or_nothing, version_cases);
+	failed += CASES_RUN(close_before_the_handshake_says_nothing, version_cases);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	free(payload);
+	return failed != 0;
+}
