@@ -38,7 +38,8 @@ enum ws_opcode {
 	WS_PONG = 0xA,
 };
 
-enum ws_close_code { /* 7.4.1 */
+/* 7.4.1 */
+enum ws_close_code {
 	WS_CLOSE_NORMAL = 1000,
 	WS_CLOSE_GOING_AWAY = 1001,
 	WS_CLOSE_PROTOCOL = 1002,
@@ -74,13 +75,13 @@ size_t ws_frame_encode(const struct ws_header *h, uint8_t out[WS_HEADER_MAX]);
 /* XORs data with the key; `offset` is the position of data[0] in its payload. Wide registers. */
 void ws_mask(uint8_t *data, size_t n, const uint8_t mask[4], uint64_t offset);
 
-/* A whole small frame into `out`, masked with a fresh key in the role WS_CLIENT.
- * out_bytes must be at least WS_HEADER_MAX + n. Answers its length. */
+/* A whole small frame into `out`, masked with a fresh key in the role WS_CLIENT. Answers its length;
+ * 0 where out_bytes is less than WS_HEADER_MAX + n. */
 size_t ws_small_frame(enum ws_role role, enum ws_opcode opcode, const void *payload, size_t n,
                       uint8_t *out, size_t out_bytes);
 
-/* A Close's payload: code and reason, cut at 123 bytes on a UTF-8 boundary. code WS_CLOSE_NONE makes
- * an empty one. Answers its length. */
+/* A Close's payload: code and reason (may be NULL), cut at 123 bytes on a UTF-8 boundary. The code
+ * WS_CLOSE_NONE makes an empty one. Answers its length. */
 size_t ws_close_payload(uint16_t code, const char *reason, uint8_t out[WS_CONTROL_PAYLOAD_MAX]);
 
 /* --- messages (5.4 to 5.6) -------------------------------------------------------------------- */
@@ -111,7 +112,7 @@ struct ws_decoder_options {
 	enum ws_role role;          /* ours: a server takes masked frames only, a client none */
 	uint64_t message_bytes_max; /* of a reassembled message; more is -EPROTO with 1009 */
 	uint8_t *text;              /* where texts (and with WS_BINARY_DELIVER pieces) are put */
-	size_t text_bytes;
+	size_t text_bytes;          /* with WS_BINARY_DELIVER at least 1 */
 	enum ws_binary binary;
 };
 
@@ -122,12 +123,10 @@ struct ws_decoder {
 	struct ws_header header;
 	uint8_t partial[WS_HEADER_MAX]; /* a header that came in pieces */
 	uint8_t partial_bytes;
-	bool in_frame;
-	bool closed;
+	bool closed;            /* the peer's Close has come */
 	uint8_t message_opcode; /* 0: between messages */
 	uint64_t frame_left_bytes;
-	uint64_t frame_offset_bytes;
-	uint64_t message_bytes;
+	uint64_t message_bytes; /* that have come of the message */
 	size_t text_used_bytes;
 	uint32_t utf8_state;
 	uint8_t control[WS_CONTROL_PAYLOAD_MAX];
@@ -139,7 +138,7 @@ void ws_decoder_init(struct ws_decoder *d, const struct ws_decoder_options *opti
 /* The next event of the bytes at *in, which are taken off *in and *n.
  *   WS_OK         one event; call again, even with n == 0, as one may still be due
  *   WS_NEED_MORE  everything is used
- *   -EPROTO       the peer broke the protocol: d->close_code; final
+ *   -EPROTO       the peer broke the protocol: d->close_code, also ERR_WS's detail; final
  * What follows a Close is taken and dropped. */
 int ws_decoder_next(struct ws_decoder *d, const uint8_t **in, size_t *n, struct ws_event *ret,
                     struct err *err);
@@ -149,14 +148,6 @@ int ws_decoder_next(struct ws_decoder *d, const uint8_t **in, size_t *n, struct 
  * ws_decoder_next() does, with an event of kind WS_EVENT_BINARY. n is at most what skippable said. */
 uint64_t ws_decoder_skippable(const struct ws_decoder *d);
 int ws_decoder_skip(struct ws_decoder *d, uint64_t n, struct ws_event *ret, struct err *err);
-
-/* --- UTF-8 (RFC 3629) ------------------------------------------------------------------------ */
-
-#define WS_UTF8_ACCEPT 0
-#define WS_UTF8_REJECT 1
-
-/* Runs the validator over n bytes; a state other than the two above is "in the middle". */
-uint32_t ws_utf8(uint32_t state, const uint8_t *data, size_t n);
 
 /* --- handshake (4) ------------------------------------------------------------------------------ */
 
