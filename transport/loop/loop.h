@@ -16,7 +16,8 @@
  *    return, the kernel holds no buffer of the caller's any more.
  *  - loop_run() never waits past its deadline. All instants are CLOCK_MONOTONIC, except on the
  *    script, whose clock the test moves.
- *  - Everything has a ceiling: LOOP_IO_MAX descriptors, LOOP_IOV_MAX pieces a send.
+ *  - Everything has a ceiling: LOOP_IO_MAX descriptors, LOOP_IOV_MAX pieces a send, LOOP_TIMERS_MAX
+ *    timers.
  *
  * One thread; a loop is used by the thread that opened it (IORING_SETUP_SINGLE_ISSUER).
  */
@@ -32,8 +33,9 @@ struct err;
 struct loop;
 struct loop_io; /* a descriptor in the loop */
 
-#define LOOP_IO_MAX  1024
-#define LOOP_IOV_MAX 32
+#define LOOP_IO_MAX     1024
+#define LOOP_IOV_MAX    32
+#define LOOP_TIMERS_MAX 4096 /* set at a time */
 
 enum loop_body {
 	LOOP_BODY_AUTO, /* io_uring, or epoll where the kernel or a filter bars it */
@@ -96,7 +98,7 @@ struct loop_counts {
 	uint64_t wakeups;           /* returns from the kernel's wait */
 	uint64_t completions;       /* handed to an owner */
 	uint64_t stale_completions; /* of a descriptor that was gone; dropped */
-	uint64_t starved;           /* receives that found no provided buffer and were armed again */
+	uint64_t starved; /* receives that found no provided buffer and were armed again */
 };
 
 struct loop_counts loop_counts(const struct loop *l);
@@ -106,7 +108,7 @@ struct loop_counts loop_counts(const struct loop *l);
 /* Takes `fd`, makes it non-blocking. `events` must outlive the descriptor's time in the loop.
  *   -EMFILE  LOOP_IO_MAX descriptors are in the loop: fd is the caller's still */
 int loop_add(struct loop *l, int fd, const struct loop_events *events, void *owner,
-             struct loop_io **ret, struct err *err);
+	     struct loop_io **ret, struct err *err);
 
 /* Ends every operation and closes the descriptor. Accepts NULL; always returns NULL. */
 struct loop_io *loop_remove(struct loop_io *io);
@@ -137,7 +139,8 @@ void loop_discard(struct loop_io *io, uint64_t n);
  * until sent(). n_iov is at most LOOP_IOV_MAX. Never raises SIGPIPE. */
 void loop_send(struct loop_io *io, const struct iovec *iov, size_t n_iov);
 
-/* One wait for `events` (poll(2)); for descriptors that others read, such as libcurl's. */
+/* One wait for `events` (poll(2)); for descriptors that others read, such as libcurl's. Called
+ * again while one is under way, it waits for these events instead; 0 ends the wait unheard. */
 void loop_poll(struct loop_io *io, short events);
 
 /* --- timers --------------------------------------------------------------------------------- */
