@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "transport/base/utf8.h"
+
 bool bytes_copy_text(char *out, size_t out_bytes, const char *text)
 {
 	size_t n = strlen(text);
@@ -18,35 +20,6 @@ bool bytes_copy_text(char *out, size_t out_bytes, const char *text)
 	return true;
 }
 
-/* The bytes of the well-formed sequence at `at` (RFC 3629 4), 0 where it is none. */
-static size_t utf8_sequence_bytes(const unsigned char *at)
-{
-	static const struct {
-		uint8_t mask, lead;
-		uint32_t smallest; /* below it the sequence is overlong */
-	} forms[] = { { 0x80, 0x00, 0 },
-		      { 0xe0, 0xc0, 0x80 },
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
-
-	for (size_t extra = 0; extra < 4; extra++) {
-		uint32_t point = at[0] & (uint8_t)~forms[extra].mask;
-
-		if ((at[0] & forms[extra].mask) != forms[extra].lead)
-			continue;
-		for (size_t i = 1; i <= extra; i++) {
-			if ((at[i] & 0xc0) != 0x80) /* the NUL that ends the text included */
-				return 0;
-			point = point << 6 | (at[i] & 0x3f);
-		}
-		if (point < forms[extra].smallest || point > 0x10ffff ||
-		    (point >= 0xd800 && point <= 0xdfff))
-			return 0;
-		return extra + 1;
-	}
-	return 0;
-}
-
 /* U+0080 to U+009F: xterm takes U+009B for the beginning of an escape sequence. */
 static bool is_c1_control(const unsigned char *at)
 {
@@ -55,10 +28,11 @@ static bool is_c1_control(const unsigned char *at)
 
 void bytes_make_printable(char *text)
 {
+	const unsigned char *at = (unsigned char *)text, *end = at + strlen(text);
 	unsigned char *to = (unsigned char *)text;
 
-	for (const unsigned char *at = to; *at;) {
-		size_t n = utf8_sequence_bytes(at);
+	while (at < end) {
+		size_t n = utf8_character_bytes(at, (size_t)(end - at));
 
 		if (n == 0 || *at < 0x20 || *at == 0x7f || is_c1_control(at)) {
 			*to++ = '?';

@@ -66,7 +66,7 @@ static struct line_case line_cases[] = {
 };
 
 __attribute__((format(printf, 3, 4))) static void print_line(char *out, size_t out_bytes,
-							     const char *format, ...)
+                                                             const char *format, ...)
 {
 	va_list args;
 
