@@ -37,7 +37,7 @@ static void agrees_with_the_kernel(void **state)
 	aes = cpu_aes();
 	assert_int_equal(aes.available, want);
 	assert_string_equal(aes.reason,
-			    want ? "cpu has aes instructions" : "cpu has no aes instructions");
+	                    want ? "cpu has aes instructions" : "cpu has no aes instructions");
 }
 
 struct override_case {

@@ -77,12 +77,12 @@ static int check_bytes(const char *text, struct err *err)
 	for (; text[n]; n++)
 		if ((unsigned char)text[n] <= ' ' || text[n] == 0x7f)
 			return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-				       "take a URL with white space or a control character (byte "
-				       "%zu)",
-				       n);
+			               "take a URL with white space or a control character (byte "
+			               "%zu)",
+			               n);
 	if (n >= URL_BYTES_MAX)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "take a URL of %zu bytes (at most %d)", n,
-			       URL_BYTES_MAX - 1);
+		               URL_BYTES_MAX - 1);
 	return 0;
 }
 
@@ -93,13 +93,13 @@ static int set_ipv6(struct url *u, struct span host, struct err *err)
 
 	if (memchr(host.at, '%', host.n))
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-			       "take '%.*s' in a URL (a zone is given as the interface)",
-			       (int)host.n, host.at);
+		               "take '%.*s' in a URL (a zone is given as the interface)",
+		               (int)host.n, host.at);
 	if (host.n < sizeof(text))
 		copy_lower(text, host);
 	if (inet_pton(AF_INET6, text, &address) != 1)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "read '%.*s' as an IPv6 address",
-			       (int)host.n, host.at);
+		               (int)host.n, host.at);
 	memcpy(u->host, text, sizeof(text));
 	u->host_is_ipv6 = true;
 	return 0;
@@ -113,7 +113,7 @@ static int set_name(struct url *u, struct span host, struct err *err)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "take a host name of %zu bytes", host.n);
 	if (strspn(host.at, HOST_BYTES) < host.n)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "read '%.*s' as a host name", (int)host.n,
-			       host.at);
+		               host.at);
 	copy_lower(u->host, host);
 	return 0;
 }
@@ -125,12 +125,12 @@ static int set_port(struct url *u, struct span digits, struct err *err)
 	for (size_t i = 0; i < digits.n && port <= UINT16_MAX; i++) {
 		if (digits.at[i] < '0' || digits.at[i] > '9')
 			return ERR_SET(err, -EINVAL, ERR_SYS, 0, "read '%.*s' as a port",
-				       (int)digits.n, digits.at);
+			               (int)digits.n, digits.at);
 		port = 10 * port + (unsigned int)(digits.at[i] - '0');
 	}
 	if (port == 0 || port > UINT16_MAX)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "take port %.*s (1 to 65535)",
-			       (int)digits.n, digits.at);
+		               (int)digits.n, digits.at);
 	u->port = (uint16_t)port;
 	return 0;
 }
@@ -148,7 +148,7 @@ static int set_authority(struct url *u, struct span authority, struct err *err)
 		if (!host_end)
 			return ERR_SET(err, -EINVAL, ERR_SYS, 0, "find the ']' of an IPv6 address");
 		r = set_ipv6(u, (struct span){ authority.at + 1, host_end - authority.at - 1 },
-			     err);
+		             err);
 		colon = host_end + 1;
 	} else {
 		colon = memchr(authority.at, ':', authority.n);
@@ -159,7 +159,7 @@ static int set_authority(struct url *u, struct span authority, struct err *err)
 		return r;
 	if (*colon != ':')
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "read '%.*s' behind an IPv6 address",
-			       (int)(end - colon), colon);
+		               (int)(end - colon), colon);
 	return colon + 1 == end ? 0 : set_port(u, (struct span){ colon + 1, end - colon - 1 }, err);
 }
 
@@ -178,13 +178,13 @@ static int check_length(const struct url *u, struct err *err)
 
 	if (url_format(u, whole, sizeof(whole)) < 0)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "take a URL of more than %d bytes",
-			       URL_BYTES_MAX - 1);
+		               URL_BYTES_MAX - 1);
 	return 0;
 }
 
 /* What stands behind "scheme://". */
 static int parse_rest(const struct scheme *scheme, const char *text, bool bare_ipv6,
-		      struct url *ret, struct err *err)
+                      struct url *ret, struct err *err)
 {
 	struct span authority = { text, strcspn(text, "/?#") };
 	const char *path = text + authority.n;
@@ -203,7 +203,7 @@ static int parse_rest(const struct scheme *scheme, const char *text, bool bare_i
 	u.port_is_default = u.port == scheme->port;
 	/* check_bytes() has seen that it fits: a scheme and a host are gone, a "/" may come */
 	snprintf(u.target, sizeof(u.target), "%s%.*s", *path == '/' ? "" : "/", (int)path_bytes,
-		 path);
+	         path);
 	r = check_length(&u, err);
 	if (r < 0)
 		return r;
@@ -223,7 +223,7 @@ int url_parse(const char *text, struct url *ret, struct err *err)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "find the scheme of a URL");
 	if (!scheme)
 		return ERR_SET(err, -EPROTONOSUPPORT, ERR_SYS, 0, "speak '%.*s'", (int)name.n,
-			       name.at);
+		               name.at);
 	return parse_rest(scheme, name.at + name.n + 3, false, ret, err);
 }
 
@@ -238,8 +238,8 @@ int url_parse_server(const char *text, const char *scheme, struct url *ret, stru
 		return r;
 	if (!found || (named.n && strncmp(found->name, "ws", 2) != 0))
 		return ERR_SET(err, -EPROTONOSUPPORT, ERR_SYS, 0,
-			       "measure over '%.*s' (ws and wss only)",
-			       (int)(named.n ? named.n : wanted.n), named.n ? named.at : scheme);
+		               "measure over '%.*s' (ws and wss only)",
+		               (int)(named.n ? named.n : wanted.n), named.n ? named.at : scheme);
 	return parse_rest(found, named.n ? text + named.n + 3 : text, named.n == 0, ret, err);
 }
 
@@ -435,7 +435,7 @@ int url_query_get(const char *target, const char *name, char *out, size_t out_by
 }
 
 bool url_query_next(const char *target, const char **at, char *name, size_t name_bytes, char *value,
-		    size_t value_bytes)
+                    size_t value_bytes)
 {
 	const char *next = *at ? *at : query_of(target);
 	struct pair pair;

@@ -60,4 +60,4 @@ int url_query_get(const char *target, const char *name, char *out, size_t out_by
 /* Walks the query of a target. `*at` starts at NULL. Answers false at the end; pairs as above, and
  * names and values that do not fit, are skipped. */
 bool url_query_next(const char *target, const char **at, char *name, size_t name_bytes, char *value,
-		    size_t value_bytes);
+                    size_t value_bytes);

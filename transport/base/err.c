@@ -8,7 +8,7 @@
 #include "transport/base/bytes.h"
 
 int err_set(struct err *e, const char *where, int code, enum err_domain domain, long detail,
-	    const char *format, ...)
+            const char *format, ...)
 {
 	struct err new = { .code = code, .domain = domain, .detail = detail, .where = where };
 	va_list args;

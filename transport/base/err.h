@@ -35,7 +35,7 @@ struct err {
 	err_set((e), __FILE__ ":" ERR_LINE(__LINE__), (code), (domain), (detail), __VA_ARGS__)
 
 int err_set(struct err *e, const char *where, int code, enum err_domain domain, long detail,
-	    const char *format, ...) __attribute__((format(printf, 6, 7)));
+            const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* Puts a clause of the caller's before the text: "open /x" becomes "load the key: open /x".
  * Answers e->code; -EIO where e is NULL, as nothing is known then. */

@@ -80,7 +80,7 @@ struct fields {
 };
 
 __attribute__((format(printf, 2, 3))) static void add_field(struct fields *f, const char *format,
-							    ...)
+                                                            ...)
 {
 	char *text = f->text[f->count];
 	va_list args;
@@ -151,7 +151,7 @@ static void write_all(const char *at, size_t left_bytes)
 }
 
 __attribute__((format(printf, 3, 4))) static void print_line(char *out, size_t out_bytes,
-							     const char *format, ...)
+                                                             const char *format, ...)
 {
 	va_list args;
 
@@ -183,7 +183,7 @@ static void write_line(const struct entry *e, bool priority_prefix)
 	room_bytes = LOG_LINE_BYTES - strlen(before) - strlen(after) + 1;
 	if (e->level == LOG_LEVEL_DEBUG)
 		print_line(text, room_bytes, "%.*s:%ld: %s", e->file_bytes, e->file, e->line,
-			   e->message);
+		           e->message);
 	else
 		print_line(text, room_bytes, "%s", e->message);
 	write_all(whole, (size_t)snprintf(whole, sizeof(whole), "%s%s%s", before, text, after));
@@ -203,7 +203,7 @@ static void emit(const struct entry *e)
  */
 
 void log_line(enum log_level level, const char *file, int line, const char *function,
-	      const char *format, ...)
+              const char *format, ...)
 {
 	char message[LOG_LINE_BYTES];
 	va_list args;
@@ -251,6 +251,6 @@ const char *log_url(const char *url, char *out, size_t out_bytes)
 	const char *rest = at ? at + 1 : authority;
 
 	print_line(out, out_bytes, "%.*s%.*s%s", (int)(authority - url), url,
-		   (int)(url + shown_bytes - rest), rest, url[shown_bytes] == '?' ? "?…" : "");
+	           (int)(url + shown_bytes - rest), rest, url[shown_bytes] == '?' ? "?…" : "");
 	return out;
 }

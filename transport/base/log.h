@@ -17,10 +17,10 @@
 struct err;
 
 enum log_level { /* syslog(3)'s numbers */
-	LOG_LEVEL_ERROR = 3,
-	LOG_LEVEL_WARNING = 4,
-	LOG_LEVEL_INFO = 6,
-	LOG_LEVEL_DEBUG = 7,
+	         LOG_LEVEL_ERROR = 3,
+	         LOG_LEVEL_WARNING = 4,
+	         LOG_LEVEL_INFO = 6,
+	         LOG_LEVEL_DEBUG = 7,
 };
 
 #define LOG_LINE_BYTES 1024
@@ -37,7 +37,7 @@ void log_set_level(enum log_level level);
 void log_err(enum log_level level, const struct err *err);
 
 void log_line(enum log_level level, const char *file, int line, const char *function,
-	      const char *format, ...) __attribute__((format(printf, 5, 6)));
+              const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* `url` without its user part and with "?…" for its query, where tokens ride; cut with "…" where it
  * does not fit. out_bytes is at least 8. Answers out. */

@@ -21,11 +21,7 @@
 #include "tests/cases.h"
 #include "transport/base/err.h"
 
-enum sink {
-	SINK_PIPE,
-	SINK_TERMINAL,
-	SINK_JOURNAL
-};
+enum sink { SINK_PIPE, SINK_TERMINAL, SINK_JOURNAL };
 
 struct line_case {
 	const char *name;
@@ -89,7 +85,7 @@ static void set_environment(const char *no_color, int journal_fd)
 
 /* Runs say(argument) in a child, and answers what it wrote to standard error. */
 static void hear(enum sink sink, const char *no_color, void (*say)(const void *),
-		 const void *argument, char *out, size_t out_bytes)
+                 const void *argument, char *out, size_t out_bytes)
 {
 	int read_fd, write_fd, status;
 	size_t n = 0;
@@ -244,7 +240,7 @@ static void another_stream_is_no_journal(void **state)
 static int fake_journal(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX,
-				       .sun_path = "/run/systemd/journal/socket" };
+		                       .sun_path = "/run/systemd/journal/socket" };
 	int fd;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||

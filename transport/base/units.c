@@ -24,9 +24,8 @@ static const struct unit durations[] = {
 };
 
 static const struct unit sizes[] = {
-	{ "", 1 },         { "B", 1 },          { "kB", 1000 },
-	{ "KiB", KIB },    { "MB", MB },        { "MiB", MIB },
-	{ "GB", 1000 * MB }, { "GiB", 1024 * MIB }, { NULL, 0 },
+	{ "", 1 },      { "B", 1 },          { "kB", 1000 },        { "KiB", KIB }, { "MB", MB },
+	{ "MiB", MIB }, { "GB", 1000 * MB }, { "GiB", 1024 * MIB }, { NULL, 0 },
 };
 
 static const struct unit *find_unit(const struct unit *table, const char *name)
