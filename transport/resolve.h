@@ -2,7 +2,8 @@
  *
  * getaddrinfo(3) honours the machine's own configuration (nsswitch, hosts, search lists, RFC 6724
  * order) but cannot be interrupted, so it runs in a thread of its own that is left behind when the
- * deadline comes first: its answer is then freed by the thread, and nobody hears of it.
+ * deadline comes first: its answer is then freed by the thread, and nobody hears of it. At most
+ * RESOLVE_THREADS_MAX are alive at a time, those left behind included.
  */
 #pragma once
 
@@ -15,6 +16,10 @@ struct err;
 struct loop;
 struct resolve;
 
+#define RESOLVE_THREADS_MAX 16
+
+/* At most half of them are of one family, so that a long list of the one does not hide the other.
+ */
 #define RESOLVE_ADDRESSES_MAX 16
 
 struct resolve_address {
@@ -27,17 +32,19 @@ struct resolve_address {
 };
 
 struct resolve_answer {
-	size_t count; /* at least 1 */
+	size_t count;                                            /* at least 1 */
 	struct resolve_address addresses[RESOLVE_ADDRESSES_MAX]; /* in RFC 6724 order */
 };
 
-/* answer is NULL where it failed, and err says why: ERR_DNS with the EAI_* code in detail, or
+/* answer is NULL where it failed, and err says why: ERR_DNS with the EAI_* code in detail (-ENOENT
+ * no such name, or none in this family; -EAGAIN no server answered; -EIO one failed), or
  * -ETIMEDOUT. Both are valid during the call only. */
 typedef void (*resolve_done)(void *owner, const struct resolve_answer *answer,
                              const struct err *err);
 
 /* family is AF_UNSPEC, AF_INET or AF_INET6. A literal address needs no thread but answers through
- * `done` all the same, from loop_run(). `done` is called exactly once, unless resolve_cancel(). */
+ * `done` all the same, from loop_run(). `done` is called exactly once, unless resolve_cancel().
+ *   -EINVAL  no name, or one that is too long;  -EAGAIN  RESOLVE_THREADS_MAX */
 int resolve_start(struct loop *l, const char *host, uint16_t port, int family, uint64_t deadline_ns,
                   resolve_done done, void *owner, struct resolve **ret, struct err *err);
 
