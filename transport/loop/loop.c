@@ -139,8 +139,8 @@ static uint32_t next_generation(struct loop_slot *s)
 static union loop_tag tag_of(const struct loop_io *io, enum loop_op op)
 {
 	return (union loop_tag){ .op = (uint8_t)op,
-				 .slot = io->slot,
-				 .generation = io->under_way[op] };
+		                 .slot = io->slot,
+		                 .generation = io->under_way[op] };
 }
 
 void loop_request(struct loop_io *io, enum loop_op op, struct loop_request *r)
@@ -255,7 +255,7 @@ static int make_non_blocking(int fd)
 }
 
 int loop_add(struct loop *l, int fd, const struct loop_events *events, void *owner,
-	     struct loop_io **ret, struct err *err)
+             struct loop_io **ret, struct err *err)
 {
 	struct loop_slot *slot = find_free_slot(l);
 	struct loop_io *io;
@@ -263,7 +263,7 @@ int loop_add(struct loop *l, int fd, const struct loop_events *events, void *own
 
 	if (!slot)
 		return ERR_SET(err, -EMFILE, ERR_SYS, 0, "add a descriptor to %d others",
-			       LOOP_IO_MAX);
+		               LOOP_IO_MAX);
 	r = make_non_blocking(fd);
 	if (r < 0)
 		return ERR_SET(err, r, ERR_SYS, 0, "make descriptor %d non-blocking", fd);
@@ -271,10 +271,10 @@ int loop_add(struct loop *l, int fd, const struct loop_events *events, void *own
 	if (!io)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "add a descriptor");
 	*io = (struct loop_io){ .loop = l,
-				.events = events,
-				.owner = owner,
-				.fd = fd,
-				.slot = (uint16_t)(slot - l->slots) };
+		                .events = events,
+		                .owner = owner,
+		                .fd = fd,
+		                .slot = (uint16_t)(slot - l->slots) };
 	slot->io = io;
 	*ret = io;
 	return 0;

@@ -108,7 +108,7 @@ struct loop_counts loop_counts(const struct loop *l);
 /* Takes `fd`, makes it non-blocking. `events` must outlive the descriptor's time in the loop.
  *   -EMFILE  LOOP_IO_MAX descriptors are in the loop: fd is the caller's still */
 int loop_add(struct loop *l, int fd, const struct loop_events *events, void *owner,
-	     struct loop_io **ret, struct err *err);
+             struct loop_io **ret, struct err *err);
 
 /* Ends every operation and closes the descriptor. Accepts NULL; always returns NULL. */
 struct loop_io *loop_remove(struct loop_io *io);

@@ -270,7 +270,7 @@ static void tell(struct epoll *e, uint16_t slot)
 	struct watch *w = &e->watches[slot];
 	/* What is about to be tried needs no watch yet, and keeps the one it has. */
 	uint32_t events = events_of(w, w->pending & (uint8_t)~w->try_now) |
-			  (w->told & events_of(w, w->pending));
+	                  (w->told & events_of(w, w->pending));
 	struct epoll_event ev = { .events = events, .data.u32 = slot };
 	int op = EPOLL_CTL_MOD;
 
@@ -292,7 +292,7 @@ static void tell(struct epoll *e, uint16_t slot)
 static int wait_for_events(struct epoll *e, struct epoll_event *events, uint64_t for_ns)
 {
 	struct timespec ts = { .tv_sec = (time_t)(for_ns / NS_PER_S),
-			       .tv_nsec = (long)(for_ns % NS_PER_S) };
+		               .tv_nsec = (long)(for_ns % NS_PER_S) };
 	uint64_t ms = for_ns / NS_PER_MS + (for_ns % NS_PER_MS != 0);
 	int n;
 
@@ -333,7 +333,7 @@ static int epoll_body_wait(void *body, uint64_t until_ns)
 	now_ns = clock_now_ns();
 	/* With tries due, only a look: what others have must not wait for them either. */
 	n = wait_for_events(e, events,
-			    e->to_try.count > 0 || until_ns < now_ns ? 0 : until_ns - now_ns);
+	                    e->to_try.count > 0 || until_ns < now_ns ? 0 : until_ns - now_ns);
 	if (n == -EINTR)
 		return 0;
 	for (int i = 0; i < n; i++)
@@ -395,7 +395,7 @@ int loop_epoll_open(const struct loop_body_ops **ret_ops, void **ret, struct err
 	if (e->fd < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "create an epoll descriptor");
 	map = mmap(NULL, BUFFER_MAP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		   0);
+	           0);
 	if (map == MAP_FAILED)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "map receive buffers");
 	e->buffers = map;

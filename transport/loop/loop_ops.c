@@ -106,7 +106,7 @@ static void receive_on(struct loop_io *io, bool wait_first)
 	if (io->discard_bytes > 0) {
 		r.receive.mode = LOOP_RECEIVE_DROP;
 		r.receive.bytes = io->discard_bytes < DROP_MAX_BYTES ? (uint32_t)io->discard_bytes
-								     : DROP_MAX_BYTES;
+		                                                     : DROP_MAX_BYTES;
 	} else if (io->once_bytes > 0) {
 		r.receive.mode = LOOP_RECEIVE_ONCE;
 		r.receive.bytes = io->once_bytes;

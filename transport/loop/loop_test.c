@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 
@@ -146,7 +147,7 @@ static int listen_on_loopback(struct sockaddr_in *address)
 	socklen_t size = sizeof(*address);
 
 	*address = (struct sockaddr_in){ .sin_family = AF_INET,
-					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)address, size), 0);
 	assert_int_equal(listen(fd, 8), 0);
@@ -243,7 +244,7 @@ static void accepts_many(struct loop *l)
 	for (size_t i = 0; i < 5; i++) {
 		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		assert_int_equal(connect(clients[i], (struct sockaddr *)&address, sizeof(address)),
-				 0);
+		                 0);
 		if (i == 2)
 			run(l, 20 * NS_PER_MS);
 	}
@@ -324,9 +325,7 @@ static void sends_and_receives_in_order(struct loop *l)
 
 static void many_at_once(struct loop *l)
 {
-	enum {
-		PAIRS = 40
-	}; /* more than there are receive buffers */
+	enum { PAIRS = 40 }; /* more than there are receive buffers */
 	struct sender s[PAIRS] = {};
 	struct owner r[PAIRS] = {};
 	size_t done = 0;
@@ -539,6 +538,232 @@ static void hung_up_and_idle(struct loop *l)
 	loop_remove(o.io);
 }
 
+/* --- discard ---------------------------------------------------------------------------------- */
+
+#define HEADER_BYTES 10 /* of a frame: 0x82, 127, eight of length; as a WebSocket's */
+#define STREAM_BYTES (12 * 1024 * 1024)
+
+/* A stream of frames of drawn lengths, sent in drawn pieces; the receiver reads headers and
+ * discards payloads, wholly, in parts, or not at all. */
+struct frames {
+	struct owner sender, receiver;
+	uint64_t random;
+	uint8_t *stream;
+	size_t stream_bytes, sent_bytes;
+
+	uint8_t header[HEADER_BYTES];
+	size_t header_bytes;
+	uint64_t payload_left;  /* of this frame, not yet come */
+	uint64_t discard_later; /* of it, to be announced when the first part is used up */
+	uint64_t announced;     /* to be discarded, not yet come */
+	uint64_t frames, wrong, unannounced;
+};
+
+static uint64_t draw(uint64_t *random, uint64_t below)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random % below;
+}
+
+static uint64_t drawn_payload(uint64_t *random)
+{
+	static const uint64_t ceilings[] = { 3, 200, 5000, 70 * 1000, 1200 * 1000, 1200 * 1000 };
+
+	return draw(random, ceilings[draw(random, 6)]);
+}
+
+static void compose(struct frames *f)
+{
+	size_t at = 0;
+
+	f->stream = malloc(STREAM_BYTES);
+	assert_non_null(f->stream);
+	for (;;) {
+		uint64_t n = drawn_payload(&f->random);
+
+		if (at + HEADER_BYTES + n > STREAM_BYTES)
+			break;
+		f->stream[at] = 0x82;
+		f->stream[at + 1] = 127;
+		for (size_t i = 0; i < 8; i++)
+			f->stream[at + 2 + i] = (uint8_t)(n >> (56 - 8 * i));
+		fill(f->stream + at + HEADER_BYTES, at + HEADER_BYTES, n);
+		at += HEADER_BYTES + n;
+	}
+	f->stream_bytes = at;
+}
+
+static void send_piece(struct owner *o)
+{
+	struct frames *f = (struct frames *)o;
+	size_t left = f->stream_bytes - f->sent_bytes;
+	size_t n = 1 + draw(&f->random, draw(&f->random, 4) ? 400 * 1000 : 20);
+
+	if (n > left)
+		n = left;
+	if (n == 0) {
+		shutdown(loop_io_fd(o->io), SHUT_WR);
+		return;
+	}
+	f->sent_bytes += n;
+	loop_send(o->io, &(struct iovec){ f->stream + f->sent_bytes - n, n }, 1);
+}
+
+static uint64_t place(const struct frames *f)
+{
+	return f->receiver.received_bytes + f->receiver.discarded_bytes;
+}
+
+/* All of the payload that has not come, at once or in two parts; or nothing of it. */
+static void maybe_discard(struct frames *f)
+{
+	uint64_t n = f->payload_left;
+
+	if (n == 0 || draw(&f->random, 8) == 0)
+		return;
+	if (n > 1 && draw(&f->random, 4) == 0) {
+		n = 1 + draw(&f->random, n - 1);
+		f->discard_later = f->payload_left - n;
+	}
+	f->announced += n;
+	loop_discard(f->receiver.io, n);
+}
+
+static void take_header_byte(struct frames *f, uint8_t byte)
+{
+	f->header[f->header_bytes++] = byte;
+	if (f->header_bytes < HEADER_BYTES)
+		return;
+	f->header_bytes = 0;
+	f->frames++;
+	f->wrong += f->header[0] != 0x82 || f->header[1] != 127;
+	for (size_t i = 0; i < 8; i++)
+		f->payload_left = f->payload_left << 8 | f->header[2 + i];
+}
+
+static void frames_received(void *owner, const uint8_t *data, size_t n, int result)
+{
+	struct frames *f = (struct frames *)((uint8_t *)owner - offsetof(struct frames, receiver));
+
+	f->unannounced += n > 0 && f->announced > 0;
+	for (size_t i = 0; i < n; i++) {
+		if (f->payload_left == 0) {
+			take_header_byte(f, data[i]);
+		} else {
+			f->wrong += data[i] != pattern(place(f) + i);
+			f->payload_left--;
+		}
+	}
+	f->receiver.received_bytes += n;
+	if (n > 0) {
+		maybe_discard(f);
+		return;
+	}
+	f->receiver.ended = result;
+	loop_stop(f->receiver.loop);
+}
+
+static void frames_discarded(void *owner, size_t n)
+{
+	struct frames *f = (struct frames *)((uint8_t *)owner - offsetof(struct frames, receiver));
+
+	f->wrong += n == 0 || n > f->announced || n > f->payload_left;
+	f->announced -= n;
+	f->payload_left -= n;
+	f->receiver.discarded_bytes += n;
+	if (f->announced > 0 && draw(&f->random, 2))
+		return; /* the second part is announced when the first is used up, or before */
+	f->announced += f->discard_later;
+	loop_discard(f->receiver.io, TAKE(f->discard_later, 0));
+}
+
+static const struct loop_events frame_events = {
+	.received = frames_received,
+	.discarded = frames_discarded,
+};
+
+static void discard_counts_exactly(struct loop *l, uint64_t seed)
+{
+	struct frames f = { .random = seed };
+	int pair[2];
+
+	tcp_pair(pair);
+	own(&f.sender, l, pair[0]);
+	f.sender.hook = send_piece;
+	f.receiver = (struct owner){ .loop = l, .ended = 1 };
+	assert_int_equal(loop_add(l, pair[1], &frame_events, &f.receiver, &f.receiver.io, NULL), 0);
+	compose(&f);
+	loop_receive(f.receiver.io);
+	send_piece(&f.sender);
+	assert_int_equal(run(l, 4 * SOON_NS), LOOP_STOPPED);
+	assert_int_equal(f.receiver.ended, 0);
+	assert_int_equal(f.wrong, 0);
+	assert_int_equal(f.unannounced, 0);
+	assert_int_equal(place(&f), f.stream_bytes);
+	assert_int_equal(f.payload_left + f.header_bytes + f.announced, 0);
+	assert_true(f.receiver.discarded_bytes > f.stream_bytes / 2);
+	free(f.stream);
+	loop_remove(f.sender.io);
+	loop_remove(f.receiver.io);
+}
+
+static void discards_exactly(struct loop *l)
+{
+	const char *given = getenv("LOOP_SEED");
+	uint64_t first = given ? strtoull(given, NULL, 0) : 1;
+
+	for (uint64_t seed = first; seed < first + (given ? 1 : 8); seed++) {
+		print_message("LOOP_SEED=%llu\n", (unsigned long long)seed);
+		discard_counts_exactly(l, seed);
+	}
+}
+
+/* The end of the stream, and a failure, are heard through a discard. */
+static void discard_cut_short(struct loop *l)
+{
+	struct owner o = { .hook = stop_at_end };
+	uint8_t data[1000];
+	int pair[2];
+
+	tcp_pair(pair);
+	own(&o, l, pair[0]);
+	loop_receive(o.io);
+	loop_discard(o.io, 1000 * 1000);
+	fill(data, 0, sizeof(data));
+	assert_int_equal(send(pair[1], data, sizeof(data), 0), sizeof(data));
+	close(pair[1]);
+	assert_int_equal(run(l, SOON_NS), LOOP_STOPPED);
+	assert_int_equal(o.ended, 0);
+	assert_int_equal(o.discarded_bytes, sizeof(data));
+	assert_int_equal(o.received_bytes, 0);
+	loop_remove(o.io);
+}
+
+/* No byte behind a discard is lost when the owner ends it in the middle. */
+static void detached_in_a_discard(struct loop *l)
+{
+	struct owner o = { .stop_at_bytes = 4000 };
+	uint8_t data[8000], rest[8000];
+	int pair[2];
+	int fd;
+
+	tcp_pair(pair);
+	own(&o, l, pair[0]);
+	loop_receive(o.io);
+	loop_discard(o.io, 1000 * 1000);
+	fill(data, 0, sizeof(data));
+	assert_int_equal(send(pair[1], data, 4000, 0), 4000);
+	assert_int_equal(run(l, SOON_NS), LOOP_STOPPED);
+	fd = loop_detach(o.io);
+	assert_int_equal(send(pair[1], data + 4000, 4000, 0), 4000);
+	assert_int_equal(recv(fd, rest, sizeof(rest), MSG_WAITALL | MSG_DONTWAIT), 4000);
+	assert_memory_equal(rest, data + 4000, 4000);
+	close(fd);
+	close(pair[1]);
+}
+
 /* --- timers ---------------------------------------------------------------------------------- */
 
 struct alarm {
@@ -567,16 +792,14 @@ static void set(struct alarm *a, uint64_t in_ns)
 
 static void timers_fire_in_order(struct loop *l)
 {
-	enum {
-		ALARMS = 100
-	};
+	enum { ALARMS = 100 };
 	struct alarm a[ALARMS] = {};
 	unsigned order = 0;
 
 	for (size_t i = 0; i < ALARMS; i++) {
 		a[i] = (struct alarm){ .timer = { .fire = on_fire, .owner = &a[i] },
-				       .loop = l,
-				       .next_order = &order };
+			               .loop = l,
+			               .next_order = &order };
 		set(&a[i], (i * 37 % ALARMS) * NS_PER_MS / 4);
 	}
 	for (size_t i = 0; i < ALARMS; i += 5)
@@ -718,6 +941,9 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("polls; events changed, ended, hung up", polls),
 	ON_BOTH("a duplicate that outlives its descriptor is not heard", duplicate_outlives),
 	ON_BOTH("a peer that hung up costs no wake-ups", hung_up_and_idle),
+	ON_BOTH("discards exactly what it is told, in drawn frames", discards_exactly),
+	ON_BOTH("a discard cut short by the end of the stream", discard_cut_short),
+	ON_BOTH("detached in the middle of a discard", detached_in_a_discard),
 	ON_BOTH("timers fire in order, never early, moved, cancelled", timers_fire_in_order),
 	ON_BOTH("a timer always due starves nobody", busy_timer_starves_nobody),
 	ON_BOTH("stops, and keeps deadlines", stops_and_keeps_deadlines),

@@ -35,7 +35,7 @@ struct uring {
 #define BUFFER_RING_BYTES 4096
 #define BUFFER_MAP_BYTES  (BUFFER_RING_BYTES + (size_t)LOOP_BUFFERS * LOOP_BUFFER_BYTES)
 static_assert(LOOP_BUFFERS * sizeof(struct io_uring_buf) <= BUFFER_RING_BYTES,
-	      "the ring of buffers fits its page");
+              "the ring of buffers fits its page");
 
 /* --- requests ------------------------------------------------------------------------------- */
 
@@ -94,7 +94,7 @@ static int uring_submit(void *body, const struct loop_request *r)
 		break;
 	case LOOP_OP_ACCEPT:
 		io_uring_prep_multishot_accept(sqe, r->fd, NULL, NULL,
-					       SOCK_CLOEXEC | SOCK_NONBLOCK);
+		                               SOCK_CLOEXEC | SOCK_NONBLOCK);
 		break;
 	case LOOP_OP_RECEIVE:
 		prepare_receive(sqe, r);
@@ -130,10 +130,10 @@ static int uring_wait(void *body, uint64_t until_ns)
 	uint64_t now_ns = clock_now_ns();
 	uint64_t for_ns = until_ns > now_ns ? until_ns - now_ns : 0;
 	struct __kernel_timespec ts = { .tv_sec = (int64_t)(for_ns / NS_PER_S),
-					.tv_nsec = (long long)(for_ns % NS_PER_S) };
+		                        .tv_nsec = (long long)(for_ns % NS_PER_S) };
 	struct io_uring_cqe *cqe;
 	int r = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
-						 until_ns == CLOCK_NEVER_NS ? NULL : &ts, NULL);
+	                                         until_ns == CLOCK_NEVER_NS ? NULL : &ts, NULL);
 
 	/* ETIME: nothing came; EINTR: a signal's handler has run; EBUSY: take completions first. */
 	return r < 0 && r != -ETIME && r != -EINTR && r != -EBUSY ? r : 0;
@@ -152,7 +152,7 @@ static bool uring_next(void *body, struct loop_completion *ret)
 			.tag.u64 = cqe->user_data,
 			.result = cqe->res,
 			.flags = (uint16_t)((cqe->flags & IORING_CQE_F_MORE ? LOOP_MORE : 0) |
-					    (has_buffer ? LOOP_BUFFER : 0)),
+			                    (has_buffer ? LOOP_BUFFER : 0)),
 			.buffer = (uint16_t)buffer,
 			.data = has_buffer ? u->buffers + (size_t)buffer * LOOP_BUFFER_BYTES : NULL,
 		};
@@ -166,7 +166,7 @@ static bool uring_next(void *body, struct loop_completion *ret)
 static void give_buffer(struct uring *u, uint16_t buffer)
 {
 	io_uring_buf_ring_add(u->buffer_ring, u->buffers + (size_t)buffer * LOOP_BUFFER_BYTES,
-			      LOOP_BUFFER_BYTES, buffer, io_uring_buf_ring_mask(LOOP_BUFFERS), 0);
+	                      LOOP_BUFFER_BYTES, buffer, io_uring_buf_ring_mask(LOOP_BUFFERS), 0);
 	io_uring_buf_ring_advance(u->buffer_ring, 1);
 }
 
@@ -226,7 +226,7 @@ static int register_buffers(struct uring *u)
 {
 	struct io_uring_buf_reg reg = { .ring_entries = LOOP_BUFFERS, .bgid = BUFFER_GROUP };
 	void *map = mmap(NULL, BUFFER_MAP_BYTES, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int r;
 
 	if (map == MAP_FAILED)
