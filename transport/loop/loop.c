@@ -326,6 +326,8 @@ int loop_detach(struct loop_io *io)
 	settle(l, io);
 	l->ops->forget(l->body, io->slot);
 	l->settling = NULL;
+	loop_timers_cancel(&l->timers, &io->faltered);
+	loop_coalesce_unset(&io->coalesce, fd);
 	if (!has_requests(io))
 		free_slot(io);
 	return fd;

@@ -8,6 +8,7 @@
 
 #include "transport/loop/loop.h"
 #include "transport/loop/loop_body.h"
+#include "transport/loop/loop_coalesce.h"
 #include "transport/loop/loop_timers.h"
 
 struct loop_io {
@@ -31,6 +32,8 @@ struct loop_io {
 	enum loop_receive_mode receive_mode;
 	uint64_t discard_bytes; /* still to come and be dropped */
 	uint32_t once_bytes;    /* size of the next read between discards; 0: as a stream again */
+	struct loop_coalesce coalesce;
+	struct loop_timer faltered; /* the bytes waited for together do not come */
 };
 
 struct loop_slot {

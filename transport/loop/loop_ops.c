@@ -97,6 +97,31 @@ static void on_accept(struct loop_io *io, const struct loop_completion *c)
 
 /* --- receive and discard -------------------------------------------------------------------- */
 
+static void on_faltered(void *owner)
+{
+	struct loop_io *io = owner;
+
+	io->coalesce.may_wait = 0;
+	loop_coalesce_unset(&io->coalesce, io->fd);
+}
+
+/* Whether to wait until much of the discard has come, or to take what there is. */
+static bool coalesce(struct loop_io *io, const struct loop_request *r)
+{
+	struct loop *l = io->loop;
+
+	if (r->receive.mode != LOOP_RECEIVE_DROP) {
+		loop_coalesce_unset(&io->coalesce, io->fd);
+		return false;
+	}
+	if (!loop_coalesce_set(&io->coalesce, io->fd, r->receive.bytes))
+		return false;
+	io->faltered.fire = on_faltered;
+	io->faltered.owner = io;
+	loop_timer_set(l, &io->faltered, loop_now_ns(l) + COALESCE_PATIENCE_NS);
+	return true;
+}
+
 static void receive_on(struct loop_io *io, bool wait_first)
 {
 	struct loop_request r = { .wait_first = wait_first };
@@ -113,6 +138,7 @@ static void receive_on(struct loop_io *io, bool wait_first)
 	}
 	io->receive_mode = r.receive.mode;
 	io->receive_cancelled = false;
+	r.wait_first |= coalesce(io, &r);
 	loop_request(io, LOOP_OP_RECEIVE, &r);
 }
 
@@ -182,7 +208,11 @@ static void on_receive(struct loop_io *io, const struct loop_completion *c)
 	struct loop *l = io->loop;
 	bool to_change = c->result == -ECANCELED && io->receive_cancelled;
 
+	loop_timer_cancel(l, &io->faltered);
 	if (c->result > 0) {
+		if (io->receive_mode == LOOP_RECEIVE_DROP)
+			loop_coalesce_learn(&io->coalesce, io->fd, (uint64_t)c->result,
+			                    loop_now_ns(l));
 		deliver(io, c->data, (size_t)c->result);
 	} else if (c->result == -ENOBUFS) {
 		l->counts.starved++;

@@ -4,12 +4,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cases.h"
@@ -263,6 +268,7 @@ struct sender {
 	uint8_t *data;
 	uint64_t sent_bytes, total_bytes;
 	size_t message_bytes;
+	bool stay_open;
 };
 
 static void send_next(struct owner *o)
@@ -273,7 +279,8 @@ static void send_next(struct owner *o)
 
 	assert_true(o->sent == 1 || o->sent == 0);
 	if (s->sent_bytes == s->total_bytes) {
-		shutdown(loop_io_fd(o->io), SHUT_WR);
+		if (!s->stay_open)
+			shutdown(loop_io_fd(o->io), SHUT_WR);
 		return;
 	}
 	if (n > s->total_bytes - s->sent_bytes)
@@ -764,6 +771,31 @@ static void detached_in_a_discard(struct loop *l)
 	close(pair[1]);
 }
 
+/* A fast stream that stops: what came of it is counted all the same, and soon; the descriptor goes
+ * back as it was born. */
+static void faltering_discard_is_counted(struct loop *l)
+{
+	struct sender s = {};
+	struct owner r = { .stop_at_bytes = 64 * 1000 * 1000 };
+	socklen_t size = sizeof(int);
+	int low_water = 0;
+	int fd;
+
+	own_pair(&s.owner, &r, l);
+	loop_receive(r.io);
+	loop_discard(r.io, 1000 * 1000 * 1000);
+	s.stay_open = true;
+	start_sending(&s, r.stop_at_bytes, 1000 * 1000);
+	assert_int_equal(run(l, SOON_NS), LOOP_STOPPED);
+	assert_int_equal(r.discarded_bytes, r.stop_at_bytes);
+	fd = loop_detach(r.io);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, &size), 0);
+	assert_int_equal(low_water, 1);
+	close(fd);
+	loop_remove(s.owner.io);
+	free(s.data);
+}
+
 /* --- timers ---------------------------------------------------------------------------------- */
 
 struct alarm {
@@ -944,6 +976,7 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("discards exactly what it is told, in drawn frames", discards_exactly),
 	ON_BOTH("a discard cut short by the end of the stream", discard_cut_short),
 	ON_BOTH("detached in the middle of a discard", detached_in_a_discard),
+	ON_BOTH("a fast discard that falters is counted", faltering_discard_is_counted),
 	ON_BOTH("timers fire in order, never early, moved, cancelled", timers_fire_in_order),
 	ON_BOTH("a timer always due starves nobody", busy_timer_starves_nobody),
 	ON_BOTH("stops, and keeps deadlines", stops_and_keeps_deadlines),
@@ -982,7 +1015,94 @@ static void plays(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* --- H7: no io_uring --------------------------------------------------------------------------- */
+
+struct barred_case {
+	const char *name;
+	int syscall;
+	int error;
+};
+
+static const struct barred_case barred_cases[] = {
+	{ "H7: io_uring_setup answers EPERM", SYS_io_uring_setup, EPERM },
+	{ "H7: io_uring_setup answers ENOSYS", SYS_io_uring_setup, ENOSYS },
+	{ "H7: io_uring_register answers EACCES", SYS_io_uring_register, EACCES },
+	{ "H7: io_uring_enter answers EPERM", SYS_io_uring_enter, EPERM },
+};
+
+/* The number of the call alone decides: enough for a filter that knows one architecture. */
+static void bar(int syscall, int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)syscall, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(filter) / sizeof(*filter), .filter = filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(CASES_EXIT_SKIPPED);
+}
+
+/* In a child, since the filter stays: 0, or the number of what failed. */
+static int open_barred(const struct barred_case *c)
+{
+	struct loop *l = NULL;
+	struct err err = {};
+
+	bar(c->syscall, c->error);
+	if (loop_open(LOOP_BODY_IO_URING, &l, &err) != -c->error || l || err.code != -c->error)
+		return 1;
+	if (loop_open(LOOP_BODY_AUTO, &l, &err) != 0)
+		return 2;
+	if (strcmp(loop_body_name(l), "epoll") != 0)
+		return 3;
+	if (!strstr(loop_fallback_reason(l), "io_uring") ||
+	    !strstr(loop_fallback_reason(l), strerror(c->error)))
+		return 4;
+	sends_and_receives_in_order(l);
+	loop_close(l);
+	return 0;
+}
+
+static void falls_back(void **state)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(open_barred(*state));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == CASES_EXIT_SKIPPED)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void epoll_by_choice_is_no_fallback(void **state)
+{
+	struct loop *l = NULL;
+
+	(void)state;
+	assert_int_equal(loop_open(LOOP_BODY_EPOLL, &l, NULL), 0);
+	assert_string_equal(loop_body_name(l), "epoll");
+	assert_string_equal(loop_fallback_reason(l), "");
+	loop_close(l);
+	assert_null(loop_close(NULL));
+	assert_null(loop_remove(NULL));
+}
+
 int main(void)
 {
-	return CASES_RUN(plays, play_cases) != 0;
+	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(epoll_by_choice_is_no_fallback),
+	};
+	int failed = CASES_RUN(plays, play_cases);
+
+	failed += CASES_RUN(falls_back, barred_cases);
+	failed += cmocka_run_group_tests(others, NULL, NULL);
+	return failed != 0;
 }
