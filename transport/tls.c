@@ -28,8 +28,7 @@ struct tls {
 
 CLEANUP_DEFINE(tls_freep, struct tls *, tls_free)
 
-/* --- OpenSSL's side: a BIO over the lent input and the output buffer ---------------------------
- */
+/* --- OpenSSL's side: a BIO over the lent input and the output buffer -------------------------- */
 
 static int bio_read(BIO *bio, char *out, size_t cap, size_t *ret_n)
 {
@@ -101,8 +100,7 @@ static bool attach_bio(struct tls *t)
 	return true;
 }
 
-/* --- why not -----------------------------------------------------------------------------------
- */
+/* --- why not ---------------------------------------------------------------------------------- */
 
 static const char *peer_name(const struct tls *t)
 {
@@ -158,8 +156,7 @@ static int outcome(const struct tls *t, int r, const char *verb, struct err *err
 	}
 }
 
-/* --- a connection ------------------------------------------------------------------------------
- */
+/* --- a connection ----------------------------------------------------------------------------- */
 
 /* As a certificate spells it: no dot of the root, no zone of a link-local address. */
 static bool copy_host(struct tls *t, const char *host)

@@ -134,7 +134,7 @@ struct tls_context *tls_context_free(struct tls_context *c)
 	return NULL;
 }
 
-/* --- whom a client trusts ------------------------------------------------------------------- */
+/* --- whom a client trusts --------------------------------------------------------------------- */
 
 /* "5ad8a5d6.0", as c_rehash(1) names them */
 static bool is_hash_name(const char *name)
@@ -207,7 +207,7 @@ int tls_context_client(const struct tls_client_options *options, struct tls_cont
 	return 0;
 }
 
-/* --- what a server shows -------------------------------------------------------------------- */
+/* --- what a server shows ---------------------------------------------------------------------- */
 
 static bool set_extension(X509 *x, int nid, const char *value)
 {

@@ -30,8 +30,7 @@ static const char *in_dir(const char *name)
 	return path;
 }
 
-/* --- certificates ------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 /* A chain of a root, perhaps an intermediate, and a leaf; and what a client asks of it. */
 struct chain_case {
@@ -308,8 +307,7 @@ static void host_is_refused(void **state)
 	tls_context_free(context);
 }
 
-/* --- versions, suites, and what is no TLS ------------------------------------------------------
- */
+/* --- versions, suites, and what is no TLS ----------------------------------------------------- */
 
 static struct offer_case {
 	const char *name;
@@ -390,8 +388,7 @@ static void noise_is_no_tls(void **state)
 	tls_context_free(context);
 }
 
-/* --- the suites, both ways ---------------------------------------------------------------------
- */
+/* --- the suites, both ways -------------------------------------------------------------------- */
 
 static struct suite_case {
 	const char *name;
@@ -448,8 +445,7 @@ static void suite_is(void **state)
 	tls_context_free(server);
 }
 
-/* --- our server --------------------------------------------------------------------------------
- */
+/* --- our server ------------------------------------------------------------------------------- */
 
 static struct client_case {
 	const char *name;
@@ -533,8 +529,7 @@ static void self_signed_stands_for(void **state)
 	tls_context_free(server);
 }
 
-/* --- files -------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 enum file_kind {
 	NO_FILE, /* none is named */
@@ -623,8 +618,7 @@ static int make_files(void **state)
 	return 0;
 }
 
-/* --- the system's store ------------------------------------------------------------------------
- */
+/* --- the system's store ----------------------------------------------------------------------- */
 
 static struct store_case {
 	const char *name;

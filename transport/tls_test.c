@@ -23,8 +23,7 @@ static uint64_t draw(uint64_t *state, uint64_t below)
 	return (*state * 0x2545f4914f6cdd1dULL >> 16) % below;
 }
 
-/* --- two ends of ours, and what is on its way between them -------------------------------------
- */
+/* --- two ends of ours, and what is on its way between them ------------------------------------ */
 
 #define WIRE_BYTES (2 * TLS_OUTPUT_BYTES)
 
@@ -143,8 +142,7 @@ static void establish(struct pair *p, int version, bool chacha20)
 	handshake_split_at(p, SIZE_MAX);
 }
 
-/* --- the handshake -----------------------------------------------------------------------------
- */
+/* --- the handshake ---------------------------------------------------------------------------- */
 
 static struct version_case {
 	const char *name;
@@ -193,8 +191,7 @@ static void handshake_is_done_byte_by_byte(void **state)
 	close_pair(&pair);
 }
 
-/* --- data --------------------------------------------------------------------------------------
- */
+/* --- data ------------------------------------------------------------------------------------- */
 
 #define TRANSFER_BYTES (3 << 20)
 
@@ -369,8 +366,7 @@ static void close_before_the_handshake_says_nothing(void **state)
 	close_pair(&pair);
 }
 
-/* --- what OpenSSL's own client and server do that ours do not ----------------------------------
- */
+/* --- what OpenSSL's own client and server do that ours do not --------------------------------- */
 
 static struct tls_peer peer;
 
