@@ -35,7 +35,8 @@ struct stream_events {
 	void (*ended)(void *owner, const struct err *err);
 };
 
-/* Takes fd. `tls` is NULL for cleartext; `host` is for SNI and the certificate. */
+/* Takes fd, also where it fails. `tls` is NULL for cleartext; `host` is for SNI and the
+ * certificate. */
 int stream_open_client(struct loop *l, int fd, struct tls_context *tls, const char *host,
                        const struct stream_events *events, void *owner, struct stream **ret,
                        struct err *err);
@@ -49,8 +50,9 @@ int stream_open_server(struct loop *l, int fd, struct tls_context *tls,
  * from any of the callbacks. Accepts NULL; always returns NULL. */
 struct stream *stream_close(struct stream *s);
 
-/* Sends all of `iov` in order, then calls sent(). One at a time: false is answered, and nothing
- * done, while one is under way. `iov` is copied, what it points to must stay until sent(). */
+/* Sends all of `iov` in order, at least one byte, then calls sent(). One at a time: false is
+ * answered, and nothing done, while one is under way, before opened() and after ended(). `iov` is
+ * copied, what it points to must stay until sent(). */
 bool stream_send(struct stream *s, const struct iovec *iov, size_t n_iov);
 bool stream_sending(const struct stream *s);
 
@@ -58,7 +60,7 @@ bool stream_sending(const struct stream *s);
  * decrypted. May be called from received(), for bytes behind those just handed over. */
 bool stream_discard(struct stream *s, uint64_t n);
 
-/* Shuts down the sending side (FIN) once what was sent is out. */
+/* Shuts down the sending side (close_notify, FIN) once what was sent is out. After opened(). */
 void stream_end_sending(struct stream *s);
 
 int stream_fd(const struct stream *s);
