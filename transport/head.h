@@ -42,7 +42,11 @@ enum head_outcome {
 	HEAD_NEED_MORE, /* no blank line yet */
 };
 
-/*   -EPROTO   not HTTP/1.x, or a malformed line;  -EMSGSIZE  a ceiling was reached */
+/* HTTP/1.0 and 1.1 (and any 1.x) alike. Lines end in CRLF and nothing else; a folded line, white
+ * space before a colon, a control character are malformed. What is wrong is told as soon as it is
+ * there, not when the head is whole.
+ *   HEAD_OK, HEAD_NEED_MORE
+ *   -EPROTO   not HTTP/1.x, or a malformed line;  -EMSGSIZE  a ceiling was reached */
 int head_parse_response(const char *in, size_t n, struct head *ret, struct err *err);
 int head_parse_request(const char *in, size_t n, struct head *ret, struct err *err);
 
