@@ -155,7 +155,9 @@ int ws_decoder_skip(struct ws_decoder *d, uint64_t n, struct ws_event *ret, stru
 #define WS_ACCEPT_TEXT_BYTES 29 /* base64 of 20 bytes, terminated */
 
 void ws_key(char out[WS_KEY_TEXT_BYTES]); /* fresh and random */
-void ws_accept(const char *key, size_t key_bytes, char out[WS_ACCEPT_TEXT_BYTES]);
+
+/* What the server answers to a key.   -EINVAL  it has not a key's length;  -ENOMEM */
+int ws_accept(const char *key, size_t key_bytes, char out[WS_ACCEPT_TEXT_BYTES]);
 
 struct ws_request {
 	const char *authority; /* Host */
@@ -166,7 +168,8 @@ struct ws_request {
 };
 
 /* The client's request into out; answers its length.
- *   -ENOSPC  it does not fit;  -EINVAL  a value holds a control character */
+ *   -ENOSPC  it does not fit
+ *   -EINVAL  a value holds a control character, or the target what no target may hold */
 int ws_request_write(const struct ws_request *r, char *out, size_t out_bytes);
 
 /* Checks the server's answer to `key` and `protocol`: 101, Upgrade, Connection, Accept, the protocol
@@ -180,7 +183,7 @@ int ws_response_check(const char *in, size_t n, const char *key, const char *pro
                       size_t *ret_bytes, struct err *err);
 
 /* What a server answers to a request for `protocol`: 0 and the Accept, or the HTTP status to refuse
- * with: 400, 405 (the reference's order: protocol, upgrade/version/key, method). */
+ * with: 400, 405 (the reference's order: protocol, upgrade/version/key, method), 500. */
 int ws_request_check(const struct head *request, const char *protocol,
                      char ret_accept[WS_ACCEPT_TEXT_BYTES], struct err *err);
 
