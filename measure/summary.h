@@ -35,5 +35,5 @@ struct summary {
 void summary_start(struct summary *s);
 struct sample_sink summary_sink(struct summary *s);
 
-/* 100 * bytes_retrans / bytes_sent. false: not known (no bytes sent, or the kernel has no count). */
+/* 100 * bytes_retrans / bytes_sent. false: not known: nothing was sent, or more sent again than sent. */
 bool summary_retransmit_percent(uint64_t bytes_sent, uint64_t bytes_retrans, double *ret);
