@@ -1,4 +1,5 @@
-/* One HTTP GET at a time over libcurl, on the loop: with a deadline, a ceiling, and nothing blocking.
+/* One HTTP GET at a time over libcurl, on the loop: with a deadline, a ceiling, and nothing
+ * blocking.
  *
  * libcurl and the two dozen libraries behind it are loaded at the first request (dlopen): a test
  * against a named server, `serve`, `doctor` and `-v` never pay for them. See docs/decisions/.
@@ -16,9 +17,9 @@ struct loop;
 struct http_request {
 	const char *url;        /* http or https */
 	const char *user_agent; /* required */
-	const char *bearer;     /* Authorization: Bearer …, NULL: none; never logged, not sent on to
-	                         * another host after a redirect */
-	const char *ca_file;    /* PEM; NULL: the system's store */
+	const char *bearer;  /* Authorization: Bearer …, NULL: none; never logged, not sent on to
+			      * another host after a redirect */
+	const char *ca_file; /* PEM; NULL: the system's store */
 	bool insecure;
 	int family;            /* AF_UNSPEC, AF_INET, AF_INET6 */
 	const char *interface; /* NULL: the route decides */
@@ -28,7 +29,7 @@ struct http_request {
 };
 
 struct http_answer {
-	int status; /* of the last answer, after redirects */
+	int status;               /* of the last answer, after redirects */
 	const char *content_type; /* "" where there was none */
 	const char *body;         /* terminated for convenience; may hold NULs */
 	size_t body_bytes;
@@ -40,8 +41,10 @@ struct http_answer {
  * call only. */
 typedef void (*http_done)(void *owner, const struct http_answer *answer, const struct err *err);
 
-/* Strings of `request` are copied. `done` is called exactly once from loop_run(), by the time-out at
- * the latest.   -ENOPKG  libcurl is not installed */
+/* Strings of `request` are copied. `done` is called exactly once from loop_run(), by the time-out
+ * at the latest; the handle is gone when it is. An https URL is never redirected to http. A proxy
+ * is taken from the environment as libcurl does (https_proxy, HTTPS_PROXY, http_proxy, no_proxy).
+ *   -ENOPKG  libcurl is not installed;  -EINVAL, -EPROTONOSUPPORT  the URL */
 int http_get(struct loop *l, const struct http_request *request, http_done done, void *owner,
              struct http **ret, struct err *err);
 

@@ -1,0 +1,96 @@
+#include "transport/libcurl.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "transport/base/err.h"
+
+/* CURLOPT_QUICK_EXIT, without which giving up waits for the resolver's thread. */
+#define LIBCURL_VERSION_MIN 0x075700 /* 7.87.0 */
+
+#define HOW_TO_INSTALL "(on Debian: apt install libcurl4)"
+
+static const struct {
+	const char *name;
+	size_t at; /* in struct libcurl */
+} symbols[] = {
+#define LIBCURL_SYMBOL(name) { "curl_" #name, offsetof(struct libcurl, name) },
+	LIBCURL_CALLS(LIBCURL_SYMBOL)
+#undef LIBCURL_SYMBOL
+};
+
+static int find_symbols(void *library, struct libcurl *ret, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+		void *symbol = dlsym(library, symbols[i].name);
+
+		if (!symbol)
+			return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "find %s in libcurl",
+			               symbols[i].name);
+		memcpy((char *)ret + symbols[i].at, &symbol, sizeof(symbol));
+	}
+	return 0;
+}
+
+static int require_features(const struct libcurl *curl, struct err *err)
+{
+	const curl_version_info_data *info = curl->version_info(CURLVERSION_NOW);
+
+	if (info->version_num < LIBCURL_VERSION_MIN)
+		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "use libcurl %s, 7.87 is needed",
+		               info->version);
+	if (!(info->features & CURL_VERSION_ASYNCHDNS))
+		return ERR_SET(err, -ENOPKG, ERR_SYS, 0,
+		               "use libcurl %s, built to block while it resolves names",
+		               info->version);
+	if (!(info->features & CURL_VERSION_SSL))
+		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "use libcurl %s, built without TLS",
+		               info->version);
+	return 0;
+}
+
+int libcurl_load(const char *soname, struct libcurl *ret, struct err *err)
+{
+	struct libcurl curl = {};
+	void *library = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
+	int r;
+
+	if (!library)
+		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "load %s " HOW_TO_INSTALL, soname);
+	r = find_symbols(library, &curl, err);
+	if (r < 0)
+		return r;
+	r = require_features(&curl, err);
+	if (r < 0)
+		return r;
+	*ret = curl;
+	return 0;
+}
+
+static struct libcurl the_library;
+static struct err why_not;
+
+static void load_once(void)
+{
+	if (libcurl_load(LIBCURL_SONAME, &the_library, &why_not) < 0)
+		return;
+	if (the_library.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		ERR_SET(&why_not, -ENOPKG, ERR_SYS, 0, "initialise " LIBCURL_SONAME);
+}
+
+int libcurl_get(const struct libcurl **ret, struct err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, load_once);
+	if (why_not.code) {
+		if (err)
+			*err = why_not;
+		return why_not.code;
+	}
+	*ret = &the_library;
+	return 0;
+}
