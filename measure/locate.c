@@ -1,1 +1,209 @@
 #include "measure/locate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport/base/cleanup.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+#include "transport/http.h"
+#include "transport/loop/loop.h"
+
+#define LOCATE_REDIRECTS_MAX 5
+
+struct locate {
+	struct http *http;
+	char *bearer; /* to keep it out of what is said; NULL: none */
+	locate_done done;
+	void *owner;
+};
+
+/* --- what an answer means ------------------------------------------------------------------- */
+
+static const struct meaning {
+	int status;
+	bool of_the_service; /* only where the account is its own: front ends send these too */
+	enum locate_advice advice;
+	const char *text; /* completes "could not …" */
+} meanings[] = {
+	{ 204, false, LOCATE_NO_CAPACITY, "get a server: the service is out of capacity" },
+	{ 401, false, LOCATE_REFUSED, "get a server: the service refuses the access token" },
+	{ 429, false, LOCATE_LIMITED, "get a server: too many requests from here" },
+	{ 500, true, LOCATE_NO_CAPACITY, "get a server: the service has none for us" },
+	{ 503, true, LOCATE_NO_LOCATION,
+	  "get a server: the service does not know where we are, name a country" },
+};
+
+static struct meaning meaning_of(int status, bool own_account)
+{
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
+		if (meanings[i].status == status && (own_account || !meanings[i].of_the_service))
+			return meanings[i];
+	if (status >= 400 && status < 500)
+		return (struct meaning){ status, false, LOCATE_REFUSED,
+			                 "get a server: the service refuses the request" };
+	return (struct meaning){ status, false, LOCATE_FAILED,
+		                 "get a server: not an answer of the service" };
+}
+
+/* --- the request ---------------------------------------------------------------------------- */
+
+static void locate_free(struct locate *c)
+{
+	http_cancel(c->http);
+	free(c->bearer);
+	free(c);
+}
+
+CLEANUP_DEFINE(locate_freep, struct locate *, locate_free)
+
+struct locate *locate_cancel(struct locate *c)
+{
+	if (c)
+		locate_free(c);
+	return NULL;
+}
+
+static void refuse(struct locate *c, const struct http_answer *http)
+{
+	char title[LOCATE_PROBLEM_MAX];
+	bool own_account = locate_problem(http->body, http->body_bytes, title);
+	struct meaning m = meaning_of(http->status, own_account || http->body_bytes == 0);
+	struct err err = {};
+
+	if (c->bearer && memmem(http->body, http->body_bytes, c->bearer, strlen(c->bearer)))
+		title[0] = '\0'; /* it may repeat what must not be said */
+	ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status, "%s (HTTP %d%s%s)", m.text, http->status,
+	        title[0] ? ": " : "", title);
+	c->done(c->owner, m.advice, NULL, &err);
+}
+
+static void read_list(struct locate *c, const struct http_answer *http)
+{
+	struct locate_answer *answer = NULL;
+	struct err err = {};
+
+	if (locate_parse(http->body, http->body_bytes, &answer, &err) < 0) {
+		err.domain = ERR_HTTP;
+		err.detail = http->status;
+		err_prefix(&err, "use the locate service's answer");
+		c->done(c->owner, LOCATE_FAILED, NULL, &err);
+	} else if (answer->count == 0) {
+		locate_answer_free(answer);
+		ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status,
+		        "get a server: the service's list is empty");
+		c->done(c->owner, LOCATE_NO_CAPACITY, NULL, &err);
+	} else {
+		c->done(c->owner, LOCATE_USE, answer, &err);
+	}
+}
+
+static void on_http(void *owner, const struct http_answer *http, const struct err *http_err)
+{
+	CLEANUP(locate_freep) struct locate *c = owner;
+
+	c->http = NULL; /* its own to free, once this has returned */
+	if (!http) {
+		struct err err = *http_err;
+
+		err_prefix(&err, "ask for a server");
+		c->done(c->owner, LOCATE_FAILED, NULL, &err);
+	} else if (http->status == 200) {
+		read_list(c, http);
+	} else {
+		refuse(c, http);
+	}
+}
+
+static int set_query(struct url *url, const struct locate_request *request, struct err *err)
+{
+	const struct {
+		const char *name, *value;
+	} parameters[] = {
+		{ "country", request->country },
+		{ "site", request->site },
+		{ "org", request->org },
+		{ "early_exit", request->early_exit ? "250" : NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(*parameters); i++) {
+		int r;
+
+		if (!parameters[i].value)
+			continue;
+		r = url_query_set(url, parameters[i].name, parameters[i].value);
+		if (r < 0)
+			return ERR_SET(err, r, ERR_SYS, 0, "add %s to the locate URL",
+			               parameters[i].name);
+	}
+	return 0;
+}
+
+static int build_url(const struct locate_request *request, char out[URL_BYTES_MAX + 1],
+                     struct err *err)
+{
+	struct url url;
+	int r = url_parse(request->url, &url, err);
+
+	if (r == 0)
+		r = set_query(&url, request, err);
+	if (r < 0)
+		return r;
+	r = url_format(&url, out, URL_BYTES_MAX + 1);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_SYS, 0, "build the locate URL");
+	return 0;
+}
+
+int locate_start(struct loop *l, const struct locate_request *request, locate_done done,
+                 void *owner, struct locate **ret, struct err *err)
+{
+	CLEANUP(locate_freep) struct locate *c = calloc(1, sizeof(*c));
+	char url[URL_BYTES_MAX + 1];
+	int r;
+
+	if (c && request->bearer)
+		c->bearer = strdup(request->bearer);
+	if (!c || (request->bearer && !c->bearer))
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a locate request");
+	r = build_url(request, url, err);
+	if (r < 0)
+		return r;
+	c->done = done;
+	c->owner = owner;
+	r = http_get(l,
+	             &(struct http_request){
+			     .url = url,
+			     .user_agent = request->user_agent,
+			     .bearer = request->bearer,
+			     .ca_file = request->ca_file,
+			     .insecure = request->insecure,
+			     .family = request->family,
+			     .interface = request->interface,
+			     .body_bytes_max = LOCATE_BODY_MAX,
+			     .timeout_ns = LOCATE_TIMEOUT_NS,
+			     .redirects_max = LOCATE_REDIRECTS_MAX,
+		     },
+	             on_http, c, &c->http, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE(c, NULL);
+	return 0;
+}
+
+/* --- the back-off --------------------------------------------------------------------------- */
+
+bool locate_backoff(unsigned int attempt, double u1, double u2, uint64_t *ret_ns)
+{
+	static const double means_s[] = { 60, 120, 240, 480, 960 };
+	double normal = sqrt(-2 * log(u1)) * cos(2 * M_PI * u2); /* Box and Muller */
+	double delay_s;
+
+	if (attempt >= sizeof(means_s) / sizeof(*means_s))
+		return false;
+	delay_s = means_s[attempt] * (1 + 0.05 * normal);
+	*ret_ns = (uint64_t)(fmax(delay_s, 0) * (double)NS_PER_S);
+	return true;
+}

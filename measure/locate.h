@@ -47,12 +47,18 @@ struct locate_answer {
 int locate_parse(const char *body, size_t n, struct locate_answer **ret, struct err *err);
 struct locate_answer *locate_answer_free(struct locate_answer *a);
 
+#define LOCATE_PROBLEM_MAX 96
+
+/* The title of the service's own account of a refusal (contract 11.5), printable and cut to fit;
+ * out is always terminated. False where the body is none: a page from something in front of it. */
+bool locate_problem(const char *body, size_t n, char out[LOCATE_PROBLEM_MAX]);
+
 /* What a refusal means for the caller (contract 11.5). */
 enum locate_advice {
 	LOCATE_USE,         /* there are targets */
-	LOCATE_NO_CAPACITY, /* 204, 500, empty results: the next slot, or the back-off of 11.7 */
+	LOCATE_NO_CAPACITY, /* 204, its own 500, no results: next slot, or the back-off of 11.7 */
 	LOCATE_LIMITED,     /* 429: nothing more in this run */
-	LOCATE_NO_LOCATION, /* 503: name a country or a position */
+	LOCATE_NO_LOCATION, /* its own 503: name a country */
 	LOCATE_REFUSED,     /* 401 and other 4xx: mend the request */
 	LOCATE_FAILED,      /* no answer, or none that can be read */
 };
@@ -76,12 +82,17 @@ struct locate_request {
 typedef void (*locate_done)(void *owner, enum locate_advice advice, struct locate_answer *answer,
                             const struct err *err);
 
+/* Redirects are followed, the bearer not beyond its host. `done` is called exactly once, from
+ * loop_run(), by LOCATE_TIMEOUT_NS at the latest; the handle is gone when it is.
+ *   -ENOPKG  libcurl is not installed;  -EINVAL, -EPROTONOSUPPORT  the URL */
 int locate_start(struct loop *l, const struct locate_request *request, locate_done done,
                  void *owner, struct locate **ret, struct err *err);
+
+/* Before `done` was called: it will not be. Accepts NULL; always returns NULL. */
 struct locate *locate_cancel(struct locate *c);
 
 /* The back-off that M-Lab publishes for automatic clients after "no capacity": a delay drawn from a
- * normal distribution of mean 60, 120, 240, 480, 960 s for attempt 0 to 4 and a standard deviation of
- * 5 % of it; `u1` and `u2` are uniform in (0, 1]. False from the sixth attempt on: give up until the
- * next slot. */
+ * normal distribution of mean 60, 120, 240, 480, 960 s for attempt 0 to 4 and a standard deviation
+ * of 5 % of it; `u1` and `u2` are uniform in (0, 1]. False from the sixth attempt on: give up until
+ * the next slot. */
 bool locate_backoff(unsigned int attempt, double u1, double u2, uint64_t *ret_ns);

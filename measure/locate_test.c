@@ -1,0 +1,416 @@
+#include "measure/locate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/canned.h"
+#include "tests/cases.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+#include "transport/loop/loop.h"
+
+#define BEARER "ey.a-secret.token"
+
+/* --- reading a reply ------------------------------------------------------------------------ */
+
+#define TOKEN_URL                 "wss://ndt-a.example/ndt/v7/download?access_token=a.b-c_d%2Be&index=0&index=1"
+#define TARGET(machine, key, url) "{\"machine\":\"" machine "\",\"urls\":{\"" key "\":\"" url "\"}}"
+#define GOOD_TARGET(machine)                                                                       \
+	TARGET(machine, "ws:///ndt/v7/upload", "ws://" machine "/ndt/v7/upload")
+#define RESULTS(targets) "{\"results\":[" targets "]}"
+
+static const char whole_reply[] =
+	"{\"next_request\":{\"nbf\":\"2026-03-01T16:02:11Z\",\"exp\":\"2026-03-01T16:32:11Z\","
+	"\"url\":\"https://locate.example/v2/nearest/ndt/ndt7?token=x\"},"
+	"\"results\":[{\"machine\":\"mlab9-xyz01.example\",\"hostname\":\"ndt-mlab9-xyz01."
+	"example\","
+	"\"location\":{\"city\":\"Springfield\",\"country\":\"US\"},\"new\":[1,{}],"
+	"\"urls\":{\"ws:///ndt/v7/download\":\"ws://a.example/ndt/v7/download?t=1\","
+	"\"ws:///ndt/v7/upload\":\"ws://a.example/ndt/v7/upload?t=2\","
+	"\"wss:///ndt/v7/download\":\"" TOKEN_URL "\","
+	"\"wss:///ndt/v7/upload\":\"wss://a.example/ndt/v7/upload?t=4\"}}]}\n";
+
+static void whole_reply_is_read(void **state)
+{
+	struct locate_answer *a = NULL;
+	const struct locate_target *t;
+
+	(void)state;
+	assert_int_equal(locate_parse(whole_reply, sizeof(whole_reply) - 1, &a, NULL), 0);
+	assert_int_equal(a->count, 1);
+	t = &a->targets[0];
+	assert_string_equal(t->machine, "mlab9-xyz01.example");
+	assert_string_equal(t->hostname, "ndt-mlab9-xyz01.example");
+	assert_string_equal(t->city, "Springfield");
+	assert_string_equal(t->country, "US");
+	assert_string_equal(t->download[0], "ws://a.example/ndt/v7/download?t=1");
+	assert_string_equal(t->upload[0], "ws://a.example/ndt/v7/upload?t=2");
+	assert_string_equal(t->download[1], TOKEN_URL); /* N77: byte for byte */
+	assert_string_equal(t->upload[1], "wss://a.example/ndt/v7/upload?t=4");
+	assert_string_equal(a->next_request_url, /* N79 */
+	                    "https://locate.example/v2/nearest/ndt/ndt7?token=x");
+	assert_string_equal(a->next_request_nbf, "2026-03-01T16:02:11Z");
+	assert_string_equal(a->next_request_exp, "2026-03-01T16:32:11Z");
+	assert_null(locate_answer_free(a));
+}
+
+/* No part of a reply is a reply: every truncation is refused, none is read beyond its end. */
+static void truncated_reply_is_refused(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < sizeof(whole_reply) - 2; n++) { /* the newline may be missing */
+		struct locate_answer *a = NULL;
+		char *cut = malloc(n ? n : 1);
+
+		memcpy(cut, whole_reply, n);
+		assert_int_equal(locate_parse(cut, n, &a, NULL), -EINVAL);
+		assert_null(a);
+		free(cut);
+	}
+}
+
+static struct parse_case {
+	const char *name;
+	const char *body;
+	int want;
+	size_t want_count;
+	const char *want_machines; /* in the order given, each with a space after it */
+} parse_cases[] = {
+	{ "N73 an empty object", "{}", 0, 0, "" },
+	{ "N73 an empty list", RESULTS(""), 0, 0, "" },
+	{ "the list is null", "{\"results\":null}", 0, 0, "" },
+	{ "the list is a text", "{\"results\":\"none\"}", 0, 0, "" },
+	{ "three targets keep their order",
+	  RESULTS(GOOD_TARGET("c") "," GOOD_TARGET("a") "," GOOD_TARGET("b")), 0, 3, "c a b " },
+	{ "a target without urls is left out", RESULTS("{\"machine\":\"x\"}," GOOD_TARGET("a")), 0,
+	  1, "a " },
+	{ "a target of another kind is left out", RESULTS("1,null,[]," GOOD_TARGET("a")), 0, 1,
+	  "a " },
+	{ "a key with two slashes is another key",
+	  RESULTS(TARGET("x", "ws://ndt/v7/upload", "ws://x/ndt/v7/upload")), 0, 0, "" },
+	{ "another scheme than its key says is left out",
+	  RESULTS(TARGET("x", "wss:///ndt/v7/upload", "http://x/ndt/v7/upload")), 0, 0, "" },
+	{ "wss where the key says ws is left out",
+	  RESULTS(TARGET("x", "ws:///ndt/v7/upload", "wss://x/ndt/v7/upload")), 0, 0, "" },
+	{ "not a URL is left out", RESULTS(TARGET("x", "ws:///ndt/v7/upload", "ws://x y/")), 0, 0,
+	  "" },
+	{ "a URL that is a number is left out",
+	  RESULTS("{\"machine\":\"x\",\"urls\":{\"ws:///ndt/v7/upload\":7}}"), 0, 0, "" },
+	{ "white space around it", " \t\r\n{} \n", 0, 0, "" },
+	{ "empty", "", -EINVAL, 0, "" },
+	{ "a page", "<html>Bad Gateway</html>", -EINVAL, 0, "" },
+	{ "an array", "[]", -EINVAL, 0, "" },
+	{ "a number", "7", -EINVAL, 0, "" },
+	{ "more than one object", "{}{}", -EINVAL, 0, "" },
+};
+
+static void reply_parses(void **state)
+{
+	const struct parse_case *c = *state;
+	struct locate_answer *a = NULL;
+	char machines[256] = "";
+	struct err err = {};
+
+	assert_int_equal(locate_parse(c->body, strlen(c->body), &a, &err), c->want);
+	assert_int_equal(a != NULL, c->want == 0);
+	assert_int_equal(err.text[0] != '\0', c->want < 0);
+	if (!a)
+		return;
+	assert_int_equal(a->count, c->want_count);
+	for (size_t i = 0; i < a->count; i++) {
+		strcat(machines, a->targets[i].machine);
+		strcat(machines, " ");
+	}
+	assert_string_equal(machines, c->want_machines);
+	assert_null(a->next_request_url);
+	locate_answer_free(a);
+}
+
+static void targets_have_a_ceiling(void **state)
+{
+	char body[8192] = "{\"results\":[" GOOD_TARGET("a");
+	struct locate_answer *a = NULL;
+
+	(void)state;
+	for (size_t i = 1; i < LOCATE_TARGETS_MAX + 5; i++)
+		strcat(body, "," GOOD_TARGET("b"));
+	strcat(body, "]}");
+	assert_int_equal(locate_parse(body, strlen(body), &a, NULL), 0);
+	assert_int_equal(a->count, LOCATE_TARGETS_MAX);
+	locate_answer_free(a);
+}
+
+/* The largest body that is taken, as deep and as wide as it can be made. */
+static void nested_and_wide_bodies_are_bounded(void **state)
+{
+	static char body[LOCATE_BODY_MAX];
+	struct locate_answer *a = NULL;
+
+	(void)state;
+	memset(body, '[', sizeof(body));
+	assert_int_equal(locate_parse(body, sizeof(body), &a, NULL), -EINVAL);
+	memset(body, ' ', sizeof(body));
+	memcpy(body, "{\"results\":[0", 13);
+	for (size_t i = 13; i + 3 < sizeof(body); i += 2)
+		memcpy(body + i, ",0", 2);
+	memcpy(body + sizeof(body) - 2, "]}", 2);
+	assert_int_equal(locate_parse(body, sizeof(body), &a, NULL), 0);
+	assert_int_equal(a->count, 0);
+	locate_answer_free(a);
+}
+
+static struct problem_case {
+	const char *name;
+	const char *body;
+	bool want;
+	const char *want_title;
+} problem_cases[] = {
+	{ "the service's own",
+	  "{\"error\":{\"type\":\"nearest\",\"title\":\"No servers\",\"status\":500}}", true,
+	  "No servers" },
+	{ "without a title", "{\"error\":{}}", true, "" },
+	{ "control characters are not repeated", "{\"error\":{\"title\":\"a\\n\\u001b[31mb\"}}",
+	  true, "a??[31mb" },
+	{ "of something in front of it", "{\"code\":500,\"message\":\"backend\"}", false, "" },
+	{ "a page", "<html></html>", false, "" },
+	{ "nothing", "", false, "" },
+};
+
+static void problem_is_read(void **state)
+{
+	const struct problem_case *c = *state;
+	char title[LOCATE_PROBLEM_MAX];
+
+	assert_int_equal(locate_problem(c->body, strlen(c->body), title), c->want);
+	assert_string_equal(title, c->want_title);
+}
+
+/* --- asking --------------------------------------------------------------------------------- */
+
+#define HEAD(status)       "HTTP/1.1 " status " X\r\nConnection: close\r\n\r\n"
+#define OWN_ACCOUNT(title) "{\"error\":{\"type\":\"t\",\"title\":\"" title "\",\"status\":1}}"
+
+static const struct canned pages[] = {
+	{ "/200", HEAD("200") RESULTS(GOOD_TARGET("first") "," GOOD_TARGET("second")) },
+	{ "/302", "HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 0\r\n\r\n" },
+	{ "/empty-object", HEAD("200") "{}" },
+	{ "/empty-list", HEAD("200") RESULTS("") },
+	{ "/truncated", HEAD("200") "{\"results\":[{\"machine\":" },
+	{ "/1-mib", HEAD("200"), .pad_bytes = 1 << 20 },
+	{ "/204", "HTTP/1.1 204 No Content\r\n\r\n" },
+	{ "/401", HEAD("401") OWN_ACCOUNT("Invalid token") },
+	{ "/401-echo", HEAD("401") OWN_ACCOUNT("Invalid token " BEARER) },
+	{ "/404", HEAD("404") "404 page not found" },
+	{ "/429", HEAD("429") OWN_ACCOUNT("Too many") },
+	{ "/500", HEAD("500") OWN_ACCOUNT("No healthy servers") },
+	{ "/500-bare", HEAD("500") },
+	{ "/500-html", HEAD("500") "<html>Error</html>" },
+	{ "/500-other", HEAD("500") "{\"code\":500,\"message\":\"backend\"}" },
+	{ "/502", HEAD("502") },
+	{ "/503", HEAD("503") OWN_ACCOUNT("Unknown location") },
+	{ "/503-html", HEAD("503") "<html>Error</html>" },
+};
+
+static struct canned_server server;
+
+struct heard {
+	struct loop *loop;
+	int calls;
+	enum locate_advice advice;
+	struct locate_answer *answer;
+	struct err err;
+};
+
+static void on_located(void *owner, enum locate_advice advice, struct locate_answer *answer,
+                       const struct err *err)
+{
+	struct heard *h = owner;
+
+	h->calls++;
+	h->advice = advice;
+	h->answer = answer;
+	h->err = *err;
+	loop_stop(h->loop);
+}
+
+static struct heard ask(struct locate_request request, const char *path)
+{
+	struct heard h = {};
+	struct locate *c = NULL;
+	char url[128];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", server.port, path);
+	request.url = url;
+	request.user_agent = "radar-pod-test/1";
+	assert_int_equal(loop_open(LOOP_BODY_AUTO, &h.loop, NULL), 0);
+	assert_int_equal(locate_start(h.loop, &request, on_located, &h, &c, &h.err), 0);
+	assert_int_equal(loop_run(h.loop, clock_now_ns() + LOCATE_TIMEOUT_NS, NULL), LOOP_STOPPED);
+	assert_int_equal(h.calls, 1);
+	loop_close(h.loop);
+	return h;
+}
+
+static struct advice_case {
+	const char *name;
+	const char *path;
+	enum locate_advice want;
+	const char *want_text; /* N73: a message of its own */
+	long want_status;
+} advice_cases[] = {
+	{ "200 with servers", "/200", LOCATE_USE, "", 0 },
+	{ "N75 302 to them", "/302", LOCATE_USE, "", 0 },
+	{ "N73 204", "/204", LOCATE_NO_CAPACITY, "out of capacity", 204 },
+	{ "N73 200 {}", "/empty-object", LOCATE_NO_CAPACITY, "list is empty", 200 },
+	{ "N73 results: []", "/empty-list", LOCATE_NO_CAPACITY, "list is empty", 200 },
+	{ "N73 500 JSON", "/500", LOCATE_NO_CAPACITY, "none for us (HTTP 500: No healthy servers)",
+	  500 },
+	{ "500 without a body", "/500-bare", LOCATE_NO_CAPACITY, "none for us (HTTP 500)", 500 },
+	{ "N73 500 HTML", "/500-html", LOCATE_FAILED, "not an answer of the service (HTTP 500)",
+	  500 },
+	{ "500 of a front end", "/500-other", LOCATE_FAILED, "not an answer of the service", 500 },
+	{ "N73 503", "/503", LOCATE_NO_LOCATION, "name a country (HTTP 503: Unknown location)",
+	  503 },
+	{ "503 of a front end", "/503-html", LOCATE_FAILED, "not an answer", 503 },
+	{ "502", "/502", LOCATE_FAILED, "not an answer of the service (HTTP 502)", 502 },
+	{ "N74 429", "/429", LOCATE_LIMITED, "too many requests from here (HTTP 429: Too many)",
+	  429 },
+	{ "401", "/401", LOCATE_REFUSED, "refuses the access token (HTTP 401: Invalid token)",
+	  401 },
+	{ "404", "/404", LOCATE_REFUSED, "refuses the request (HTTP 404)", 404 },
+	{ "N73 truncated JSON", "/truncated", LOCATE_FAILED, "broken at byte", 200 },
+	{ "N73 1 MiB", "/1-mib", LOCATE_FAILED, "more than 524288 bytes", 200 },
+};
+
+static void advice_is_given(void **state)
+{
+	const struct advice_case *c = *state;
+	unsigned int before = canned_requests(&server);
+	struct heard h = ask((struct locate_request){}, c->path);
+
+	assert_int_equal(h.advice, c->want);
+	assert_non_null(strstr(h.err.text, c->want_text));
+	assert_int_equal(h.err.detail, c->want_status);
+	assert_int_equal(h.answer != NULL, c->want == LOCATE_USE);
+	if (h.answer) {
+		assert_int_equal(h.answer->count, 2);
+		assert_string_equal(h.answer->targets[0].machine, "first");
+	}
+	assert_int_equal(canned_requests(&server) - before, strcmp(c->path, "/302") ? 1 : 2);
+	locate_answer_free(h.answer);
+}
+
+static void request_line_is(const char *want, struct locate_request request, const char *path)
+{
+	unsigned int at = canned_requests(&server);
+	struct heard h = ask(request, path);
+
+	assert_int_equal(h.advice, LOCATE_USE);
+	assert_memory_equal(canned_head(&server, at), want, strlen(want));
+	assert_non_null(strstr(canned_head(&server, at), "\r\nUser-Agent: radar-pod-test/1\r\n"));
+	locate_answer_free(h.answer);
+}
+
+static void query_carries_the_choices(void **state)
+{
+	(void)state;
+	request_line_is("GET /200 HTTP/1.1\r\n", (struct locate_request){}, "/200");
+	request_line_is(
+		"GET /200?a=b&country=DE&site=ham02&org=mlab&early_exit=250 HTTP/1.1\r\n",
+		(struct locate_request){
+			.country = "DE", .site = "ham02", .org = "mlab", .early_exit = true },
+		"/200?a=b");
+}
+
+static void bearer_is_sent_and_not_said(void **state)
+{
+	unsigned int at = canned_requests(&server);
+	struct heard h = ask((struct locate_request){ .bearer = BEARER }, "/401-echo?x=" BEARER);
+
+	(void)state;
+	assert_int_equal(h.advice, LOCATE_REFUSED); /* N78 */
+	assert_non_null(
+		strstr(canned_head(&server, at), "\r\nAuthorization: Bearer " BEARER "\r\n"));
+	assert_non_null(strstr(h.err.text, "HTTP 401"));
+	assert_null(strstr(h.err.text, "secret"));
+}
+
+static void nobody_answers(void **state)
+{
+	struct locate_request request = { .url = "http://127.0.0.1:1/", .user_agent = "test" };
+	struct heard h = {};
+	struct locate *c = NULL;
+
+	(void)state;
+	assert_int_equal(loop_open(LOOP_BODY_AUTO, &h.loop, NULL), 0);
+	assert_int_equal(locate_start(h.loop, &request, on_located, &h, &c, NULL), 0);
+	assert_int_equal(loop_run(h.loop, clock_now_ns() + LOCATE_TIMEOUT_NS, NULL), LOOP_STOPPED);
+	assert_int_equal(h.advice, LOCATE_FAILED);
+	assert_int_equal(h.err.code, -ECONNREFUSED);
+	request.url = "nonsense";
+	assert_int_equal(locate_start(h.loop, &request, on_located, &h, &c, NULL), -EINVAL);
+	request.url = "http://127.0.0.1:1/";
+	assert_int_equal(locate_start(h.loop, &request, on_located, &h, &c, NULL), 0);
+	assert_null(locate_cancel(c));
+	assert_null(locate_cancel(NULL));
+	loop_close(h.loop);
+	assert_int_equal(h.calls, 1);
+}
+
+/* --- the back-off --------------------------------------------------------------------------- */
+
+static struct backoff_case {
+	const char *name;
+	unsigned int attempt;
+	double u1, u2;
+	double want_s; /* negative: give up */
+} backoff_cases[] = {
+	/* u1 = exp(-1/2) and u2 = 0 or 1/2 are one standard deviation to either side. */
+	{ "N80 first: 60 s", 0, 1, 0.3, 60 },
+	{ "N80 first, a deviation late: 63 s", 0, 0.60653065971263342, 0, 63 },
+	{ "N80 first, a deviation early: 57 s", 0, 0.60653065971263342, 0.5, 57 },
+	{ "N80 second: 120 s", 1, 1, 0.3, 120 },
+	{ "N80 second, a deviation late: 126 s", 1, 0.60653065971263342, 0, 126 },
+	{ "N80 third: 240 s", 2, 1, 0.3, 240 },
+	{ "N80 fourth: 480 s", 3, 1, 0.3, 480 },
+	{ "N80 fifth: 960 s", 4, 1, 0.3, 960 },
+	{ "N80 then not again", 5, 1, 0.3, -1 },
+	{ "the least that can be drawn is not negative", 0, 5e-324, 0.5, 0 },
+};
+
+static void backoff_is_drawn(void **state)
+{
+	const struct backoff_case *c = *state;
+	uint64_t delay_ns = 0;
+
+	assert_int_equal(locate_backoff(c->attempt, c->u1, c->u2, &delay_ns), c->want_s >= 0);
+	if (c->want_s >= 0)
+		assert_float_equal((double)delay_ns / NS_PER_S, c->want_s, 1e-6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_reply_is_read),
+		cmocka_unit_test(truncated_reply_is_refused),
+		cmocka_unit_test(targets_have_a_ceiling),
+		cmocka_unit_test(nested_and_wide_bodies_are_bounded),
+		cmocka_unit_test(query_carries_the_choices),
+		cmocka_unit_test(bearer_is_sent_and_not_said),
+		cmocka_unit_test(nobody_answers),
+	};
+	int failed;
+
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
+	server = canned_start(pages, sizeof(pages) / sizeof(*pages), NULL);
+	failed = CASES_RUN(reply_parses, parse_cases);
+	failed += CASES_RUN(problem_is_read, problem_cases);
+	failed += CASES_RUN(advice_is_given, advice_cases);
+	failed += CASES_RUN(backoff_is_drawn, backoff_cases);
+	failed += cmocka_run_group_tests_name("locate", tests, NULL, NULL);
+	canned_stop(&server);
+	return failed != 0;
+}
