@@ -1,4 +1,5 @@
-/* A JSON reader (RFC 8259) over one buffer: pure, without allocation, with a ceiling on depth.
+/* A JSON reader (RFC 8259) over one buffer: pure, without allocation, with a ceiling on depth. Strict:
+ * no byte order mark, no comments, no trailing commas, strings are UTF-8.
  *
  * It exists beside cJSON because cJSON reads every number through a double, and counters above 2^53
  * must be exact. A caller walks one value at a time:
@@ -23,8 +24,8 @@ enum json_kind {
 	JSON_ARRAY_END,
 	JSON_KEY,     /* text: raw, between the quotes */
 	JSON_STRING,  /* likewise */
-	JSON_INTEGER, /* integer; an integer outside int64_t is JSON_NUMBER */
-	JSON_NUMBER,  /* text: as it stands */
+	JSON_INTEGER, /* integer, and text as it stands; neither fraction nor exponent */
+	JSON_NUMBER,  /* text as it stands: any other, and an integer outside int64_t */
 	JSON_TRUE,
 	JSON_FALSE,
 	JSON_NULL,
@@ -39,7 +40,7 @@ struct json_token {
 };
 
 struct json {
-	const char *at, *end;
+	const char *begin, *at, *end;
 	unsigned int depth, depth_max;
 	uint64_t is_object; /* a bit per level */
 	uint8_t expect;     /* json.c */
@@ -58,10 +59,10 @@ int json_skip(struct json *j, const struct json_token *token, struct err *err);
 /* Whether the raw text of a key or string is `text`, escapes taken into account. */
 bool json_text_is(const struct json_token *token, const char *text);
 
-/* Decodes escapes of a key or string into out, terminated.
+/* Decodes escapes of a key or string into out, terminated; on failure out is "".
  *   -ENOSPC  it does not fit;  -EINVAL  a broken escape or surrogate pair, or \u0000 */
 int json_text_copy(const struct json_token *token, char *out, size_t out_bytes);
 
-/* Appends `text` as a JSON string with its quotes to what is at out; answers the length, or -ENOSPC.
- * Bytes that are not UTF-8 become U+FFFD. */
+/* Writes `text` at out as a JSON string with its quotes, terminated; answers the length, or -ENOSPC
+ * and "". Bytes that are not UTF-8 become U+FFFD. */
 int json_quote(const char *text, char *out, size_t out_bytes);
