@@ -13,15 +13,13 @@
 
 struct err;
 
-struct tcpinfo; /* the raw answer */
-
 #define TCPINFO_BYTES 512
 struct tcpinfo_raw {
 	uint32_t bytes; /* how much of it the kernel filled */
 	_Alignas(8) unsigned char data[TCPINFO_BYTES];
 };
 
-/* getsockopt(2).  Any errno of it. */
+/* getsockopt(2); the errno is its. */
 int tcpinfo_read(int fd, struct tcpinfo_raw *ret, struct err *err);
 
 void tcpinfo_to_sample(const struct tcpinfo_raw *raw, uint64_t at_ns, uint64_t cookie,
