@@ -2,6 +2,7 @@
 #include "transport/stream.h"
 
 #include "tests/cases.h"
+#include "tests/tls_peer.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
@@ -70,6 +71,7 @@ struct test {
 
 static void hear(struct side *s, enum heard what, const uint8_t *data, size_t n)
 {
+	assert_non_null(s->stream); /* nothing is heard after stream_close() */
 	s->heard[what]++;
 	if (s->hook)
 		s->hook(s, what, data, n);
@@ -513,7 +515,19 @@ static void shake_hands_by_hand(struct test *t, struct tls *tls, int fd)
 	assert_int_equal(r, TLS_OK);
 }
 
-/* By hand: `n` bytes of the payload in one record, or in clear. */
+/* More than one turn of the loop reads. */
+#define LAST_WORDS_BYTES 200000
+
+/* So that they are with the receiver when the sender goes. */
+static void make_room(int receiver, int sender)
+{
+	int size = 1 << 20;
+
+	setsockopt(receiver, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+/* By hand: `n` bytes of the payload, in records or in clear. */
 static void say_by_hand(struct tls *tls, int fd, size_t n)
 {
 	const uint8_t *out = payload;
@@ -543,13 +557,14 @@ static void last_words_are_heard(void **state)
 	run_quietly(&t);
 	assert_int_equal(t.client.heard[HEARD_OPENED], 1);
 	t.client.hook = stop_at_end;
+	make_room(stream_fd(t.client.stream), t.fd[1]);
 	send_one(&t.client, PAYLOAD_BYTES);
 	run_quietly(&t);
 	assert_int_equal(t.client.heard[HEARD_SENT], 0);
-	say_by_hand(tls, t.fd[1], 7);
+	say_by_hand(tls, t.fd[1], LAST_WORDS_BYTES);
 	close(t.fd[1]); /* with unread data: a reset */
 	run(&t);
-	assert_int_equal(t.client.received_bytes, 7);
+	assert_int_equal(t.client.received_bytes, LAST_WORDS_BYTES);
 	assert_true(t.client.end.code == -ECONNRESET || t.client.end.code == -EPIPE);
 	tls_free(tls);
 	finish(&t);
@@ -574,6 +589,68 @@ static void close_notify_goes_before_the_end(void **state)
 	assert_int_equal(read_by_hand(&t, tls, t.fd[0]), TLS_END);
 	close(t.fd[0]);
 	tls_free(tls);
+	finish(&t);
+}
+
+/* What OpenSSL has to say goes into the socket, what the socket has goes to OpenSSL. */
+static void carry_by_hand(struct tls_peer *p, int fd)
+{
+	int n = BIO_read(p->out, p->lent, sizeof(p->lent));
+
+	if (n > 0)
+		assert_int_equal(send(fd, p->lent, (size_t)n, MSG_NOSIGNAL), n);
+	n = (int)recv(fd, p->lent, sizeof(p->lent), MSG_DONTWAIT);
+	if (n > 0)
+		assert_int_equal(BIO_write(p->in, p->lent, n), n);
+}
+
+static void stop_when_open(struct side *s, enum heard what, const uint8_t *data, size_t n)
+{
+	(void)data;
+	(void)n;
+	if (what == HEARD_OPENED)
+		loop_stop(s->test->loop);
+}
+
+/* While we wait for it to read, a client asks for new keys without end. */
+static void questions_without_end_are_refused(void **state)
+{
+	const struct mode_case *c = *state;
+	struct tls_peer p;
+	struct test t;
+
+	if (!c->tls)
+		return;
+	start(&t, c, true);
+	open_server(&t);
+	t.server.hook = stop_when_open;
+	tls_peer_client(&p);
+	tls_peer_start(&p);
+	for (int i = 0; i < 1000 && !t.server.heard[HEARD_OPENED]; i++) {
+		SSL_do_handshake(p.ssl);
+		carry_by_hand(&p, t.fd[0]);
+		assert_true(loop_run(t.loop, clock_now_ns() + NS_PER_MS, NULL) >= 0);
+	}
+	assert_int_equal(t.server.heard[HEARD_OPENED], 1);
+
+	t.server.hook = stop_at_end;
+	send_one(&t.server, PAYLOAD_BYTES);
+	run_quietly(&t);
+	assert_true(stream_sending(t.server.stream));
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		SSL_do_handshake(p.ssl);
+	}
+	while (BIO_pending(p.out) > 0) {
+		int n = BIO_read(p.out, p.lent, sizeof(p.lent));
+
+		assert_int_equal(send(t.fd[0], p.lent, (size_t)n, MSG_NOSIGNAL), n);
+	}
+	run(&t);
+	assert_int_equal(t.server.end.code, -EPROTO);
+	assert_int_equal(t.server.heard[HEARD_SENT], 0);
+	close(t.fd[0]);
+	tls_peer_end(&p);
 	finish(&t);
 }
 
@@ -681,6 +758,7 @@ int main(int argc, char **argv)
 	failed += CASES_RUN(untrusted_server_is_refused, mode_cases);
 	failed += CASES_RUN(noise_is_refused, mode_cases);
 	failed += CASES_RUN(close_notify_goes_before_the_end, mode_cases);
+	failed += CASES_RUN(questions_without_end_are_refused, mode_cases);
 	failed += CASES_RUN(versions_are_told, mode_cases);
 	failed += CASES_RUN(nothing_is_heard_after_close, close_cases);
 	failed += CASES_RUN(descriptor_is_taken_also_on_failure, mode_cases);

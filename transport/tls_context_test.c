@@ -7,6 +7,7 @@
 #include "transport/tls_context.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -684,6 +685,23 @@ static void store_is_searched(void **state)
 	free_chain(&ch);
 }
 
+/* A bundle would be 140 certificates in memory, for one chain of three. */
+static void system_store_is_not_read_at_once(void **state)
+{
+	struct tls_context *context = NULL;
+	X509_STORE *store;
+	glob_t found;
+
+	(void)state;
+	if (glob("/etc/ssl/certs/????????.0", 0, NULL, &found) != 0)
+		skip(); /* a system with bundles only */
+	globfree(&found);
+	assert_int_equal(tls_context_client(&(struct tls_client_options){}, &context, NULL), 0);
+	store = SSL_CTX_get_cert_store(context->ssl);
+	assert_int_equal(sk_X509_OBJECT_num(X509_STORE_get0_objects(store)), 0);
+	tls_context_free(context);
+}
+
 static int remove_dir(void **state)
 {
 	(void)state;
@@ -702,7 +720,10 @@ static void nothing_frees_nothing(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_frees_nothing) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(system_store_is_not_read_at_once),
+		cmocka_unit_test(nothing_frees_nothing),
+	};
 	int failed;
 
 	/* of whoever runs the tests */

@@ -2,6 +2,7 @@
 #include "transport/tls.h"
 
 #include "tests/cases.h"
+#include "tests/certificates.h"
 #include "tests/tls_peer.h"
 #include "transport/base/err.h"
 #include "transport/tls_context.h"
@@ -466,12 +467,43 @@ static void renegotiation_is_declined(void **state)
 	tls_peer_end(&peer);
 }
 
+/* A server may ask too: our answer is an alert, no ClientHello. */
+static void renegotiation_is_declined_by_the_client(void **state)
+{
+	enum { ALERT = 21 }; /* the type of a record, RFC 5246 6.2.1 */
+	struct tls_context *context = open_client_context(TLS1_2_VERSION, false);
+	struct certificate leaf = certificate_make(&(struct certificate_wish){}, NULL);
+	struct tls *t = NULL;
+	struct err err = {};
+	const uint8_t *out;
+	uint8_t in[16];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(tls_open_client(context, "ndt.test", &t, &err), 0);
+	tls_peer_server(&peer, &leaf, NULL, 0);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, t, &err), TLS_OK);
+	assert_int_equal(SSL_renegotiate(peer.ssl), 1);
+	SSL_do_handshake(peer.ssl);
+	assert_true(tls_peer_give(&peer, t) > 0);
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), TLS_NEED_INPUT);
+	out = tls_output(t, &n);
+	assert_true(n > 0);
+	assert_int_equal(out[0], ALERT);
+	tls_free(t);
+	tls_context_free(context);
+	tls_peer_end(&peer);
+	certificate_free(&leaf);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_update_is_answered),
 		cmocka_unit_test(key_updates_without_end_fill_the_output),
 		cmocka_unit_test(renegotiation_is_declined),
+		cmocka_unit_test(renegotiation_is_declined_by_the_client),
 	};
 	int failed;
 
