@@ -1,0 +1,43 @@
+# The Debian packages that we build and test with; sourced by quickstart and check.
+#
+#   packages_install "$packages_build"     installs what is missing, and nothing where nothing is
+
+packages_build="build-essential ca-certificates cmake ninja-build pkg-config
+	libcjson-dev libcurl4-openssl-dev liburing-dev libssl-dev libsystemd-dev openssl"
+
+# The second line is what fake servers and the test runner are made of, the third what tests compare
+# with or look through.
+packages_test="clang-14 clang-format-14 libclang-rt-14-dev libcmocka-dev
+	python3 python3-pytest
+	iperf3 iproute2 procps strace valgrind"
+
+packages_missing() {
+	for package in "$@"; do
+		dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+			echo "$package"
+	done
+}
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# On another distribution it says what it would have installed, and the build tells what is missing.
+packages_install() {
+	if ! command -v apt-get >/dev/null; then
+		echo "no apt-get here: these Debian packages, by your system's names, are needed:" $1
+		return 0
+	fi
+	# shellcheck disable=SC2086 # a list of words
+	missing=$(packages_missing $1)
+	[ -n "$missing" ] || return 0
+	echo "installing" $missing
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null
+	# shellcheck disable=SC2086
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+		install $missing </dev/null >/dev/null
+}
