@@ -1,12 +1,12 @@
 #include "measure/locate.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
+#include "transport/base/draw.h"
 #include "transport/base/err.h"
 #include "transport/http.h"
 #include "transport/loop/loop.h"
@@ -195,15 +195,14 @@ int locate_start(struct loop *l, const struct locate_request *request, locate_do
 
 /* --- the back-off --------------------------------------------------------------------------- */
 
-bool locate_backoff(unsigned int attempt, double u1, double u2, uint64_t *ret_ns)
+bool locate_backoff(unsigned int attempt, uint64_t *random, uint64_t *ret_ns)
 {
-	static const double means_s[] = { 60, 120, 240, 480, 960 };
-	double normal = sqrt(-2 * log(u1)) * cos(2 * M_PI * u2); /* Box and Muller */
-	double delay_s;
+	static const uint64_t means_s[] = { 60, 120, 240, 480, 960 };
+	double factor;
 
 	if (attempt >= sizeof(means_s) / sizeof(*means_s))
 		return false;
-	delay_s = means_s[attempt] * (1 + 0.05 * normal);
-	*ret_ns = (uint64_t)(fmax(delay_s, 0) * (double)NS_PER_S);
+	factor = 1 + 0.05 * draw_normal(random);
+	*ret_ns = factor > 0 ? (uint64_t)(factor * (double)(means_s[attempt] * NS_PER_S)) : 0;
 	return true;
 }

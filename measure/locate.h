@@ -92,7 +92,7 @@ int locate_start(struct loop *l, const struct locate_request *request, locate_do
 struct locate *locate_cancel(struct locate *c);
 
 /* The back-off that M-Lab publishes for automatic clients after "no capacity": a delay drawn from a
- * normal distribution of mean 60, 120, 240, 480, 960 s for attempt 0 to 4 and a standard deviation
- * of 5 % of it; `u1` and `u2` are uniform in (0, 1]. False from the sixth attempt on: give up until
- * the next slot. */
-bool locate_backoff(unsigned int attempt, double u1, double u2, uint64_t *ret_ns);
+ * normal distribution of mean 60, 120, 240, 480, 960 s for attempt 0 to 4 and a standard deviation of
+ * 5 % of it; `random` is the state of transport/base/draw.h. False from the sixth attempt on: give up
+ * until the next slot. */
+bool locate_backoff(unsigned int attempt, uint64_t *random, uint64_t *ret_ns);

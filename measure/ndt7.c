@@ -1,11 +1,11 @@
 #include "measure/ndt7.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "transport/base/clock.h"
+#include "transport/base/draw.h"
 
 #define CLOSE_NORMAL     1000 /* RFC 6455 7.4.1 */
 #define CLOSE_GOING_AWAY 1001
@@ -280,25 +280,17 @@ static void on_handed_over(struct ndt7 *t, uint64_t now_ns)
 
 /* --- the clock -------------------------------------------------------------------------------- */
 
-/* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one. */
-static uint64_t random_next(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
 /* Memoryless, so that no periodic behaviour of the path can hide between the samples; clamped as
  * the protocol's reference does, which moves the mean from 250 to 231 ms. */
 static uint64_t sample_gap_ns(struct ndt7 *t)
 {
-	double u = ((double)(random_next(&t->random) >> 11) + 1) * 0x1p-53; /* (0, 1] */
-	double gap_ns = -log(u) * (double)NDT7_SERVER_SAMPLE_MEAN_NS;
+	double gap_ns = draw_exponential(&t->random) * (double)NDT7_SERVER_SAMPLE_MEAN_NS;
 
-	return (uint64_t)fmin(fmax(gap_ns, (double)NDT7_SERVER_SAMPLE_MIN_NS),
-	                      (double)NDT7_SERVER_SAMPLE_MAX_NS);
+	if (gap_ns < (double)NDT7_SERVER_SAMPLE_MIN_NS)
+		return NDT7_SERVER_SAMPLE_MIN_NS;
+	if (gap_ns > (double)NDT7_SERVER_SAMPLE_MAX_NS)
+		return NDT7_SERVER_SAMPLE_MAX_NS;
+	return (uint64_t)gap_ns;
 }
 
 static uint64_t stalls_at_ns(const struct ndt7 *t)

@@ -26,7 +26,8 @@
 enum phase { PHASE_DIALING, PHASE_SECURING, PHASE_UPGRADING, PHASE_RUNNING, PHASE_OVER };
 
 struct subtest {
-	struct subtest_options o;
+	struct subtest_options o; /* its url is our copy */
+	struct url url;
 	enum phase phase;
 	bool served; /* t = 0 was reached */
 	bool stopped;
@@ -122,13 +123,13 @@ static void on_poll(void *owner)
 
 /* The last message is the summary, but a broken server's counters may run backwards: then what was
  * known before is kept. */
-static bool supersedes(const struct measurement_tcp_info *old,
-                       const struct measurement_tcp_info *new)
+static bool supersedes(const struct measurement_tcp_info *known,
+                       const struct measurement_tcp_info *next)
 {
-	return new->elapsed_us >= old->elapsed_us &&new->bytes_received >=
-	               old->bytes_received &&new->bytes_acked >=
-	               old->bytes_acked &&new->elapsed_us >= 0 &&
-	       new->bytes_received >= 0 && new->bytes_acked >= 0;
+	return next->elapsed_us >= known->elapsed_us &&
+	       next->bytes_received >= known->bytes_received &&
+	       next->bytes_acked >= known->bytes_acked && next->elapsed_us >= 0 &&
+	       next->bytes_received >= 0 && next->bytes_acked >= 0;
 }
 
 static void merge(struct direction_result *d, const struct measurement *m)
@@ -518,6 +519,8 @@ int subtest_start(const struct subtest_options *options, struct subtest **ret, s
 	if (!s)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a test's state");
 	s->o = *options;
+	s->url = *options->url;
+	s->o.url = &s->url;
 	start_result(options);
 	s->deadline = (struct loop_timer){ .fire = on_deadline, .owner = s };
 	s->poll = (struct loop_timer){ .fire = on_poll, .owner = s };

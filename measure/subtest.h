@@ -44,7 +44,7 @@ struct subtest_events {
 struct subtest_options {
 	struct loop *loop;
 	enum ndt7_test test;
-	const struct url *url; /* whole, with its query */
+	const struct url *url; /* whole, with its query; copied */
 	const char *user_agent;
 	struct tls_context *tls; /* used where the URL is wss */
 	bool insecure;           /* said in the result */

@@ -1,6 +1,5 @@
 #include "measure/summary.h"
 
-#include <math.h>
 #include <stddef.h>
 
 #define BUCKETS (SUMMARY_RTT_OCTAVES * SUMMARY_RTT_STEPS)
@@ -20,7 +19,7 @@ static double lower_end_us(size_t bucket)
 {
 	double steps = SUMMARY_RTT_STEPS + (double)(bucket % SUMMARY_RTT_STEPS);
 
-	return ldexp(steps / SUMMARY_RTT_STEPS, (int)(bucket / SUMMARY_RTT_STEPS));
+	return steps / SUMMARY_RTT_STEPS * (double)(1ULL << bucket / SUMMARY_RTT_STEPS);
 }
 
 void summary_rtt_add(struct summary_rtt *r, uint32_t rtt_us)
@@ -33,9 +32,17 @@ void summary_rtt_add(struct summary_rtt *r, uint32_t rtt_us)
 	r->buckets[bucket_of(rtt_us)]++;
 }
 
+/* A value that is no number counts as the least. */
+static double clamp(double value, double min, double max)
+{
+	if (!(value > min))
+		return min;
+	return value < max ? value : max;
+}
+
 bool summary_rtt_percentile(const struct summary_rtt *r, double p, double *ret_us)
 {
-	double rank = fmin(fmax(p, 0), 1) * (double)r->count;
+	double rank = clamp(p, 0, 1) * (double)r->count;
 	double below = 0;
 	size_t bucket = bucket_of(r->min_us);
 	double low_us, value_us;
@@ -47,7 +54,7 @@ bool summary_rtt_percentile(const struct summary_rtt *r, double p, double *ret_u
 	low_us = lower_end_us(bucket);
 	value_us =
 		low_us + (rank - below) / r->buckets[bucket] * (lower_end_us(bucket + 1) - low_us);
-	*ret_us = fmin(fmax(value_us, r->min_us), r->max_us);
+	*ret_us = clamp(value_us, r->min_us, r->max_us);
 	return true;
 }
 
