@@ -34,11 +34,13 @@ enum tcp_bind {
 
 struct tcp_bind_proof {
 	enum tcp_bind how;
-	char interface[IF_NAMESIZE];       /* as asked */
-	char socket_device[IF_NAMESIZE];   /* getsockopt(SO_BINDTODEVICE); "" where unbound */
-	char route_device[IF_NAMESIZE];    /* RTM_GETROUTE; "" where the kernel did not say */
-	bool local_address_on_interface;   /* getifaddrs(3) */
-	bool effective; /* the traffic leaves through `interface`, by all that could be read */
+	char interface[IF_NAMESIZE];     /* as asked */
+	char socket_device[IF_NAMESIZE]; /* getsockopt(SO_BINDTODEVICE); "" where unbound */
+	char route_device[IF_NAMESIZE];  /* RTM_GETROUTE; "" where the kernel did not say */
+	bool local_address_on_interface; /* getifaddrs(3) */
+	/* The traffic goes through `interface`, by all that could be read; where only the source is
+	 * bound, never without the route: a source does not choose a device. */
+	bool effective;
 };
 
 /* A connection that stands. The descriptor is the receiver's. */
@@ -60,7 +62,9 @@ typedef void (*tcp_dial_done)(void *owner, const struct tcp_connection *connecti
 
 /* Resolves `host` and races its addresses, families in turn, a new attempt every
  * TCP_ATTEMPT_DELAY_NS or as soon as one fails. The first to stand wins, the others are closed.
- * `done` is called exactly once from loop_run(), by deadline_ns at the latest (-ETIMEDOUT).
+ * `done` is called exactly once from loop_run(), by deadline_ns at the latest (-ETIMEDOUT). Where
+ * every address failed, err's code is of the one that came furthest. The name is resolved by the
+ * machine's own routes, whatever the interface.
  *   -ENODEV  no such interface;  -EADDRNOTAVAIL  it has no address of that family */
 int tcp_dial(struct loop *l, const char *host, uint16_t port, const struct tcp_options *options,
              uint64_t deadline_ns, tcp_dial_done done, void *owner, struct tcp_dial **ret,
@@ -70,7 +74,8 @@ int tcp_dial(struct loop *l, const char *host, uint16_t port, const struct tcp_o
 struct tcp_dial *tcp_dial_cancel(struct tcp_dial *d);
 
 /* A listening socket on a literal address; port 0 picks one, which *ret_port tells. Close-on-exec,
- * non-blocking, SO_REUSEADDR. Answers the descriptor, or a negative errno. */
+ * non-blocking, SO_REUSEADDR; "::" takes IPv4 as well. Answers the descriptor, or a negative errno.
+ *   -EINVAL  not a literal address */
 int tcp_listen(const char *address, uint16_t port, uint16_t *ret_port, struct err *err);
 
 /* TCP_CONGESTION by its kernel name.  -ENOENT  this kernel has none of that name */
@@ -81,5 +86,11 @@ void tcp_congestion(int fd, char out[16]);
 
 int tcp_set_nodelay(int fd, struct err *err);
 
-/* Both ends of a connected socket as text, without brackets. */
+/* Both ends of a connected socket as text, without brackets: fills remote_… and local_… of *ret and
+ * leaves the rest. */
 int tcp_names(int fd, struct tcp_connection *ret, struct err *err);
+
+/* The address of a sockaddr_in or sockaddr_in6 as text, without brackets or port, a link-local one
+ * with its zone; an IPv4 address mapped into IPv6 as the IPv4 address it is. "" for any other
+ * family. Answers out. */
+char *tcp_address_text(const struct sockaddr *address, char out[TCP_ADDRESS_TEXT_MAX]);
