@@ -217,10 +217,11 @@ static int read_word(struct json *j, const char *word, enum json_kind kind, stru
 
 static int begin_level(struct json *j, bool object, struct json_token *ret, struct err *err)
 {
-	uint64_t bit = (uint64_t)1 << j->depth;
+	uint64_t bit;
 
 	if (j->depth == j->depth_max)
 		return REFUSE(j, err, "too deep");
+	bit = (uint64_t)1 << j->depth;
 	j->is_object = object ? j->is_object | bit : j->is_object & ~bit;
 	j->depth++;
 	j->expect = FIRST;

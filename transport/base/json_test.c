@@ -225,6 +225,12 @@ static void depth_has_a_ceiling(void **state)
 	assert_int_equal(json_next(&j, &t, NULL), 0);
 	assert_int_equal(t.kind, JSON_END);
 
+	memset(text, '[', JSON_DEPTH_CEILING + 1);
+	json_open(&j, text, JSON_DEPTH_CEILING + 1, JSON_DEPTH_CEILING);
+	assert_int_equal(json_next(&j, &t, NULL), 0);
+	assert_int_equal(json_skip(&j, &t, NULL), -EINVAL);
+	assert_int_equal(j.depth, JSON_DEPTH_CEILING);
+
 	json_open(&j, text, n, JSON_DEPTH_CEILING - 1);
 	assert_int_equal(json_next(&j, &t, NULL), 0);
 	assert_int_equal(json_skip(&j, &t, NULL), -EINVAL);
