@@ -194,6 +194,24 @@ static inline int ws_log_piece(struct ws_log *log, struct ws_decoder *d, const u
 	return r;
 }
 
+/* What the first byte of a corpus file chooses: our role, what becomes of binary messages, the size
+ * of the buffer for texts and the ceiling of a message; see tests/fuzz/make_ws_corpus.py. */
+static inline struct ws_decoder_options ws_log_options(uint8_t choice)
+{
+	static const size_t text_bytes[] = { 64, 4, 1000, 0 };
+	static const uint64_t message_bytes_max[] = { 1 << 24, 1000, 10, 0 };
+	struct ws_decoder_options o = {
+		.role = choice & 1 ? WS_SERVER : WS_CLIENT,
+		.binary = choice & 2 ? WS_BINARY_DELIVER : WS_BINARY_COUNT,
+		.text_bytes = text_bytes[choice >> 2 & 3],
+		.message_bytes_max = message_bytes_max[choice >> 4 & 3],
+	};
+
+	if (o.binary == WS_BINARY_DELIVER && o.text_bytes == 0)
+		o.text_bytes = 1;
+	return o;
+}
+
 static inline size_t ws_log_piece_bytes(struct ws_log_feed *feed, bool is_first)
 {
 	if (!feed->seed)
