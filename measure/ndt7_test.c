@@ -351,7 +351,7 @@ static const struct whole_case whole_cases[] = {
 	{ "100 Mbit/s, 300 ms", 100000000, 300, 4 * MIB, 11400, NDT7_ENDING_CLOSE },
 	{ "2 Mbit/s, 50 ms", 2000000, 50, 64 * KIB, 11500, NDT7_ENDING_CLOSE },
 	{ "N38: 1 Mbit/s, 40 ms, 4 s of buffer", 1000000, 40, 512 * KIB, 13500, NDT7_ENDING_CAP },
-	{ "64 kbit/s, 600 ms", 64000, 600, 16 * KIB, 13500, NDT7_ENDING_CAP },
+	{ "64 kbit/s, 600 ms, 4 s of buffer", 64000, 600, 32 * KIB, 13500, NDT7_ENDING_CAP },
 };
 
 static void assert_server_schedule(const struct side *s)

@@ -21,6 +21,7 @@
 #include "transport/base/log.h"
 #include "transport/libcurl.h"
 #include "transport/loop/loop.h"
+#include "transport/tls.h"
 #include "transport/url.h"
 
 #define HTTP_SOCKETS_MAX      8 /* two families racing, the resolver's pair, and room */
@@ -558,6 +559,7 @@ int http_get(struct loop *l, const struct http_request *request, http_done done,
 	h->done = done;
 	h->owner = owner;
 	h->multi = h->curl->multi_init();
+	tls_load_error_texts(); /* libcurl says OpenSSL's */
 	h->easy = h->curl->easy_init();
 	if (!h->multi || !h->easy)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate libcurl's handles");

@@ -89,3 +89,7 @@ void tls_output_sent(struct tls *t, size_t n);
 /* After the handshake. */
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);  /* "TLS_AES_128_GCM_SHA256" */
+
+/* OpenSSL's error texts, 390 kB, which are kept out of the process until something here has failed.
+ * For others in it that use OpenSSL and print its errors themselves. */
+void tls_load_error_texts(void);

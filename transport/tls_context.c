@@ -64,12 +64,39 @@ unsigned long tls_take_error(void)
 	return error;
 }
 
+/* OpenSSL's tables of error texts take 390 kB of a process. Only one that has failed needs them: see
+ * begin_library(). These calls are deprecated because the library loads its texts by itself unless
+ * told not to, and there is no other way to have them later. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+void tls_load_error_texts(void)
+{
+	ERR_load_SSL_strings();
+	ERR_load_CRYPTO_strings();
+	ERR_load_ASN1_strings();
+	ERR_load_BIO_strings();
+	ERR_load_EC_strings();
+	ERR_load_EVP_strings();
+	ERR_load_PEM_strings();
+	ERR_load_RSA_strings();
+	ERR_load_X509_strings();
+	ERR_load_X509V3_strings();
+}
+#pragma GCC diagnostic pop
+
+static void begin_library(void)
+{
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
+	                 NULL);
+}
+
 const char *tls_error_text(unsigned long error)
 {
 	const char *text;
 
 	if (ERR_SYSTEM_ERROR(error))
 		return strerror(ERR_GET_REASON(error));
+	tls_load_error_texts();
 	text = ERR_reason_error_string(error);
 	return text ? text : "no reason given";
 }
@@ -109,6 +136,7 @@ static int new_context(const SSL_METHOD *method, const struct suites *suites,
 
 	if (!c)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a TLS context");
+	begin_library();
 	ERR_clear_error();
 	c->ssl = SSL_CTX_new(method);
 	if (!c->ssl || !set_floor(c->ssl) || !SSL_CTX_set_ciphersuites(c->ssl, suites->tls13) ||
