@@ -121,6 +121,7 @@ static void dispatch(struct loop *l, const struct loop_completion *c)
 	}
 	if (!(c->flags & LOOP_MORE))
 		io->under_way[c->tag.op] = 0;
+	l->counts.completions++;
 	l->current = io;
 	loop_complete(io, c);
 	l->current = NULL;
@@ -324,7 +325,7 @@ int loop_detach(struct loop_io *io)
 		if (io->under_way[op])
 			loop_request_cancel(io, op);
 	settle(l, io);
-	l->ops->forget(l->body, io->slot);
+	l->ops->forget(l->body, io->slot, fd);
 	l->settling = NULL;
 	loop_timers_cancel(&l->timers, &io->faltered);
 	loop_coalesce_unset(&io->coalesce, fd);

@@ -96,8 +96,8 @@ void loop_stop(struct loop *l);
 
 struct loop_counts {
 	uint64_t wakeups;           /* returns from the kernel's wait */
-	uint64_t completions;       /* handed to an owner */
-	uint64_t stale_completions; /* of a descriptor that was gone; dropped */
+	uint64_t completions;       /* of requests under way */
+	uint64_t stale_completions; /* of a descriptor that was gone, or a second time; dropped */
 	uint64_t starved; /* receives that found no provided buffer and were armed again */
 };
 

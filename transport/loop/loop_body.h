@@ -102,8 +102,9 @@ struct loop_body_ops {
 	/* Gives the buffer of a completion back. */
 	void (*release)(void *body, const struct loop_completion *c);
 
-	/* `slot` has no request under way any more, and its descriptor leaves the loop. */
-	void (*forget)(void *body, uint16_t slot);
+	/* The descriptor leaves the loop; its requests have been cancelled, and have ended unless
+	 * the kernel is very late. */
+	void (*forget)(void *body, uint16_t slot, int fd);
 
 	uint64_t (*now_ns)(void *body);
 	void (*close)(void *body);

@@ -343,14 +343,14 @@ static int epoll_body_wait(void *body, uint64_t until_ns)
 
 /* --- birth and end -------------------------------------------------------------------------- */
 
-static void epoll_forget(void *body, uint16_t slot)
+static void epoll_forget(void *body, uint16_t slot, int fd)
 {
 	struct epoll *e = body;
 	struct watch *w = &e->watches[slot];
 
 	/* A duplicate of the descriptor may live on, and would keep the watch alive with it. */
 	if (w->told)
-		epoll_ctl(e->fd, EPOLL_CTL_DEL, w->fd, NULL);
+		epoll_ctl(e->fd, EPOLL_CTL_DEL, fd, NULL);
 	*w = (struct watch){};
 }
 

@@ -476,6 +476,29 @@ static void detached_stays_open(struct loop *l)
 	close(pair[1]);
 }
 
+/* A request still in the kernel would keep the socket open behind its closed descriptor. */
+static void removed_is_closed(struct loop *l)
+{
+	uint8_t data[1000] = {};
+	struct owner o = {};
+	int pair[2];
+
+	tcp_pair(pair);
+	own(&o, l, pair[0]);
+	loop_receive(o.io);
+	loop_poll(o.io, POLLPRI);
+	run(l, 5 * NS_PER_MS);
+	loop_send(o.io, &(struct iovec){ data, sizeof(data) }, 1);
+	loop_remove(o.io);
+	for (ssize_t n = 1; n > 0;) {
+		struct pollfd p = { .fd = pair[1], .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, 1000), 1);
+		n = recv(pair[1], data, sizeof(data), 0);
+	}
+	close(pair[1]);
+}
+
 static void polls(struct loop *l)
 {
 	struct owner o = { .hook = stop };
@@ -970,6 +993,7 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("removed in its own callback", removed_in_its_callback),
 	ON_BOTH("removed by another's callback in the same batch", removed_by_another),
 	ON_BOTH("detached: open, silent, no byte taken", detached_stays_open),
+	ON_BOTH("removed: closed at once, no request holds it open", removed_is_closed),
 	ON_BOTH("polls; events changed, ended, hung up", polls),
 	ON_BOTH("a duplicate that outlives its descriptor is not heard", duplicate_outlives),
 	ON_BOTH("a peer that hung up costs no wake-ups", hung_up_and_idle),

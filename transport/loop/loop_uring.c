@@ -175,10 +175,11 @@ static void uring_release(void *body, const struct loop_completion *c)
 	give_buffer(body, c->buffer);
 }
 
-static void uring_forget(void *body, uint16_t slot)
+static void uring_forget(void *body, uint16_t slot, int fd)
 {
-	(void)body;
-	(void)slot; /* the kernel knows requests only */
+	(void)body; /* the kernel knows requests only */
+	(void)slot;
+	(void)fd;
 }
 
 static uint64_t uring_now_ns(void *body)
