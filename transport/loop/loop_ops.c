@@ -9,9 +9,10 @@
 
 /* What a discard costs against receiving is set here and nowhere else. */
 
-/* Below this, what comes is dropped from the buffers it is received into: to end that and begin
- * again costs more than to copy so little. */
-#define DISCARD_WORTH_BYTES (32 * 1024)
+/* Below this, what comes is dropped from the buffers it is received into: two requests for each
+ * discard and the header behind it cost more than to copy so little (break-even on loopback:
+ * frames of 100 KiB). */
+#define DISCARD_WORTH_BYTES (128 * 1024)
 
 /* The first read behind a discard: room for a frame's header, and little of a payload that will
  * most likely be discarded as well. While reads fill it and nothing is discarded, it grows. */
@@ -128,13 +129,17 @@ static void receive_on(struct loop_io *io, bool wait_first)
 
 	if (!io->receiving || io->under_way[LOOP_OP_RECEIVE])
 		return;
-	if (io->discard_bytes > 0) {
+	if (io->discard_bytes >= DISCARD_WORTH_BYTES ||
+	    (io->discard_bytes > 0 && io->receive_mode == LOOP_RECEIVE_DROP)) {
 		r.receive.mode = LOOP_RECEIVE_DROP;
 		r.receive.bytes = io->discard_bytes < DROP_MAX_BYTES ? (uint32_t)io->discard_bytes
 		                                                     : DROP_MAX_BYTES;
-	} else if (io->once_bytes > 0) {
+	} else if (io->discard_bytes == 0 && io->once_bytes > 0) {
 		r.receive.mode = LOOP_RECEIVE_ONCE;
 		r.receive.bytes = io->once_bytes;
+	} else {
+		r.receive.mode = LOOP_RECEIVE_STREAM;
+		io->once_bytes = 0;
 	}
 	io->receive_mode = r.receive.mode;
 	io->receive_cancelled = false;
