@@ -1,0 +1,42 @@
+/* JSON written straight to a stream: objects in order, integers exact, text always UTF-8, figures
+ * rounded and null where they are not known or not finite.
+ *
+ *   struct json_writer w = { .to = stdout };
+ *   json_begin_object(&w, NULL);
+ *   json_put_text(&w, "test", "ndt7");
+ *   json_put_figure(&w, "goodput_mbps", goodput, 3);
+ *   json_end_object(&w);
+ *
+ * It exists beside cJSON because cJSON keeps every number as a double, passes on bytes that are not
+ * UTF-8, and loses a member silently where memory is short. Here failures collect in ferror(to).
+ *
+ * `name` is NULL at the top and in arrays.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "measure/result.h"
+
+struct json_writer {
+	FILE *to;
+	bool follows; /* a value stands before: a comma is due */
+};
+
+void json_begin_object(struct json_writer *w, const char *name);
+void json_end_object(struct json_writer *w);
+void json_begin_array(struct json_writer *w, const char *name);
+void json_end_array(struct json_writer *w);
+
+void json_put_text(struct json_writer *w, const char *name, const char *text); /* NULL: null */
+void json_put_count(struct json_writer *w, const char *name, uint64_t count);
+void json_put_flag(struct json_writer *w, const char *name, bool flag);
+void json_put_null(struct json_writer *w, const char *name);
+
+/* Rounded to `decimals`, without trailing zeros. */
+void json_put_figure(struct json_writer *w, const char *name, struct figure f, int decimals);
+
+/* A value that is JSON already. */
+void json_put_raw(struct json_writer *w, const char *name, const char *json);
