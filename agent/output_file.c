@@ -1,0 +1,250 @@
+/* What is written is held in memory until commit: a test that is killed, or whose result is refused,
+ * has touched nothing. A new file has no name until it is complete (O_TMPFILE); only where a file is
+ * replaced, or the file system has no nameless files, a temporary name exists for an instant. */
+#include "agent/output_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/interrupt.h"
+#include "transport/base/bytes.h"
+#include "transport/base/cleanup.h"
+#include "transport/base/err.h"
+
+/* As much as a usual result has, asked for before the test: a full disk is found in time. */
+#define PROBE_BYTES (16 * 1024)
+
+CLEANUP_DEFINE(output_file_closep, struct output_file *, output_file_close)
+
+static int write_full(int fd, const char *data, size_t left_bytes)
+{
+	while (left_bytes > 0) {
+		ssize_t n = write(fd, data, left_bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		left_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+/* --- a file of the directory, complete before it has its name ------------------------------------ */
+
+struct unborn {
+	int fd;
+	bool named; /* as f->temporary */
+};
+
+static int unborn_create(const struct output_file *f, struct unborn *ret)
+{
+	ret->named = false;
+	ret->fd = open(f->directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, f->mode);
+	if (ret->fd >= 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return -errno;
+	ret->fd = open(f->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, f->mode);
+	ret->named = ret->fd >= 0;
+	return ret->named ? 0 : -errno;
+}
+
+/* Without a commit nothing is left. */
+static void unborn_end(const struct output_file *f, struct unborn *u)
+{
+	if (u->fd >= 0)
+		close(u->fd);
+	if (u->named)
+		unlink(f->temporary);
+	*u = (struct unborn){ .fd = -1 };
+}
+
+static int unborn_link(const struct unborn *u, const char *name)
+{
+	char itself[48];
+
+	snprintf(itself, sizeof(itself), "/proc/self/fd/%d", u->fd);
+	return linkat(AT_FDCWD, itself, AT_FDCWD, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* Gives it f->path. linkat(2) replaces nothing, rename(2) does. */
+static int unborn_publish(const struct output_file *f, struct unborn *u)
+{
+	int r;
+
+	if (!u->named) {
+		r = unborn_link(u, f->path);
+		if (r != -EEXIST)
+			return r;
+		r = unborn_link(u, f->temporary);
+		if (r < 0)
+			return r;
+		u->named = true;
+	}
+	if (rename(f->temporary, f->path) < 0)
+		return -errno;
+	u->named = false;
+	return 0;
+}
+
+static int sync_directory(const struct output_file *f)
+{
+	CLEANUP(fd_closep) int fd = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
+}
+
+static int write_whole(const struct output_file *f)
+{
+	struct unborn u;
+	int r = unborn_create(f, &u);
+
+	if (r < 0)
+		return r;
+	r = write_full(u.fd, f->text, f->text_bytes);
+	if (r == 0 && f->replaces && fchmod(u.fd, f->mode) < 0)
+		r = -errno;
+	if (r == 0 && fsync(u.fd) < 0)
+		r = -errno;
+	if (r == 0)
+		r = unborn_publish(f, &u);
+	unborn_end(f, &u);
+	return r < 0 ? r : sync_directory(f);
+}
+
+/* --- opening -------------------------------------------------------------------------------------- */
+
+/* Could a result be written here? Asked by writing one, which is then gone. */
+static int probe(const struct output_file *f)
+{
+	static const char zeros[PROBE_BYTES];
+	struct unborn u;
+	int r = unborn_create(f, &u);
+
+	if (r < 0)
+		return r;
+	r = write_full(u.fd, zeros, sizeof(zeros));
+	unborn_end(f, &u);
+	return r;
+}
+
+static int name_parts(struct output_file *f, const char *path)
+{
+	CLEANUP(freep) char *for_directory = NULL, *for_name = NULL;
+	uint64_t random;
+
+	f->path = realpath(path, NULL); /* of what is there; a link stays a link */
+	if (!f->path)
+		f->path = strdup(path);
+	for_directory = f->path ? strdup(f->path) : NULL;
+	for_name = f->path ? strdup(f->path) : NULL;
+	if (!for_directory || !for_name)
+		return -ENOMEM;
+	f->directory = strdup(dirname(for_directory));
+	bytes_random(&random, sizeof(random));
+	if (!f->directory || asprintf(&f->temporary, "%s/.%s.%016llx", f->directory,
+	                              basename(for_name), (unsigned long long)random) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* A pipe nobody reads is -ENXIO and not a wait without end. */
+static int open_device(struct output_file *f)
+{
+	f->device_fd = open(f->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (f->device_fd < 0)
+		return -errno;
+	return fcntl(f->device_fd, F_SETFL, 0) < 0 ? -errno : 0;
+}
+
+static int open_path(struct output_file *f, const char *path)
+{
+	struct stat st;
+	int r = name_parts(f, path);
+
+	if (r < 0)
+		return r;
+	f->mode = 0666; /* less the umask */
+	if (stat(f->path, &st) < 0)
+		return errno == ENOENT ? probe(f) : -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return open_device(f);
+	if (access(f->path, W_OK) < 0)
+		return -errno;
+	f->replaces = true;
+	f->mode = st.st_mode & 0777;
+	return probe(f);
+}
+
+/* standard_output_begin() puts something unwritable where it was closed. */
+static bool stdout_is_closed(void)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	return flags < 0 || (flags & O_ACCMODE) == O_RDONLY;
+}
+
+int output_file_open(const char *path, bool whole, struct output_file **ret, struct err *err)
+{
+	CLEANUP(output_file_closep) struct output_file *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the output");
+	f->device_fd = -1;
+	if (!path && stdout_is_closed())
+		return ERR_SET(err, -EBADF, ERR_SYS, 0, "write to standard output");
+	r = path ? open_path(f, path) : 0;
+	if (r < 0)
+		return ERR_SET(err, r, ERR_SYS, 0, "write to %s", path);
+	f->to = path || whole ? open_memstream(&f->text, &f->text_bytes) : stdout;
+	if (!f->to)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "allocate the output");
+	*ret = TAKE(f, NULL);
+	return 0;
+}
+
+/* --- the end ---------------------------------------------------------------------------------------- */
+
+int output_file_commit(struct output_file *f, struct err *err)
+{
+	int r;
+
+	if (f->to != stdout && fflush(f->to) == EOF)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "hold the result");
+	if (!f->path) {
+		if (f->to != stdout)
+			fwrite(f->text, 1, f->text_bytes, stdout);
+		return 0;
+	}
+	interrupt_hold(true);
+	r = f->device_fd >= 0 ? write_full(f->device_fd, f->text, f->text_bytes) : write_whole(f);
+	interrupt_hold(false);
+	return r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "write %s", f->path) : 0;
+}
+
+struct output_file *output_file_close(struct output_file *f)
+{
+	if (!f)
+		return NULL;
+	if (f->to && f->to != stdout)
+		fclose(f->to);
+	if (f->device_fd >= 0)
+		close(f->device_fd);
+	free(f->text);
+	free(f->path);
+	free(f->temporary);
+	free(f->directory);
+	free(f);
+	return NULL;
+}

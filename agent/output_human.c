@@ -1,0 +1,252 @@
+/* For people: a line that moves on a terminal while the test runs, then a summary in 80 columns that
+ * says of every figure whose it is. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/output.h"
+#include "agent/people.h"
+#include "agent/progress.h"
+#include "transport/base/bytes.h"
+#include "transport/base/err.h"
+
+#define LABEL_COLUMNS 14 /* with its indent: where the words begin */
+
+/* --- while it runs --------------------------------------------------------------------------------- */
+
+/* A dumb terminal cannot erase: blanks behind the line do, and the cursor goes back. */
+static void draw(struct output *o, const char *line, bool last)
+{
+	char whole[PROGRESS_BYTES + 128];
+	struct text t = text_on(whole, sizeof(whole));
+	int blanks = o->terminal.columns - 1 - text_columns(line);
+
+	text_append(&t, "\r%s", line);
+	if (o->terminal.moves)
+		text_append(&t, "\x1b[K");
+	else
+		text_append(&t, "%*s", blanks > 0 ? blanks : 0, "");
+	if (last)
+		text_append(&t, "\n");
+	fwrite(whole, 1, t.bytes, stdout);
+	fflush(stdout);
+	o->progress_drawn = !last;
+}
+
+static void hear(struct output *o, const struct run_event *e)
+{
+	char line[PROGRESS_BYTES];
+
+	if (!o->terminal.live)
+		return;
+	o->terminal.columns = terminal_columns(STDOUT_FILENO);
+	switch (e->kind) {
+	case RUN_STARTING:
+	case RUN_CONNECTED:
+	case RUN_PROGRESS:
+		draw(o, progress_line(&o->terminal, e, line), false);
+		break;
+	case RUN_COMPLETE:
+		draw(o, progress_last_line(&o->terminal, e->direction, line), true);
+		break;
+	case RUN_MEASUREMENT:
+	case RUN_ERROR:
+		break;
+	}
+}
+
+/* --- the summary ------------------------------------------------------------------------------------- */
+
+struct summary_out {
+	FILE *to;
+	struct terminal t;
+};
+
+/* "  Server      …" with the words wrapped under themselves. */
+__attribute__((format(printf, 3, 4))) static void
+put_line(const struct summary_out *s, const char *label, const char *format, ...)
+{
+	char words[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(words, sizeof(words), format, args);
+	va_end(args);
+	fprintf(s->to, "  %s%-*s%s", terminal_paint(&s->t, PAINT_DIM), LABEL_COLUMNS - 2, label,
+	        terminal_paint(&s->t, PAINT_PLAIN));
+	text_wrap(s->to, words, LABEL_COLUMNS, LABEL_COLUMNS, s->t.columns);
+}
+
+static const char *whose(enum goodput_source source)
+{
+	static const char *const words[] = {
+		[GOODPUT_NONE] = "",
+		[GOODPUT_CLIENT_RECEIVED] = "as received here",
+		[GOODPUT_SERVER_TCP_INFO] = "as received by the server",
+		[GOODPUT_SERVER_APP_INFO] = "as counted by the server",
+		[GOODPUT_CLIENT_ACKED] = "as acknowledged to this kernel",
+		[GOODPUT_CLIENT_WRITTEN] = "as sent from here: an upper bound",
+	};
+
+	return words[source];
+}
+
+static void put_direction(const struct summary_out *s, const char *label,
+                          const struct direction_result *d)
+{
+	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], sentence[512];
+
+	if (d->state == DIRECTION_NOT_ASKED)
+		return;
+	if (d->state == DIRECTION_FAILED) {
+		put_line(s, label, "not measured: %s",
+		         err_sentence(&d->err, sentence, sizeof(sentence)));
+		return;
+	}
+	fprintf(s->to, "  %s%-*s%12s%s   %s, %s in %.1f s\n", terminal_paint(&s->t, PAINT_BOLD),
+	        LABEL_COLUMNS - 2, label, people_rate(direction_goodput_mbps(d), rate),
+	        terminal_paint(&s->t, PAINT_PLAIN), whose(d->source), people_bytes(d->bytes, bytes),
+	        (double)d->elapsed_ns / 1e9);
+}
+
+static const char *comma(const struct text *t)
+{
+	return t->bytes > 0 ? ", " : "";
+}
+
+static void put_latency(const struct summary_out *s, const struct test_result *r)
+{
+	const struct direction_result *const directions[] = { &r->download, &r->upload };
+	struct figure idle = output_idle_rtt_ms(r);
+	char words[256], ms[PEOPLE_BYTES];
+	struct text t = text_on(words, sizeof(words));
+
+	if (idle.known)
+		text_append(&t, "%s idle", people_ms(idle, ms));
+	for (int i = 0; i < 2; i++) {
+		struct figure loaded = direction_rtt_ms(directions[i], 0.9);
+
+		if (output_measured(directions[i]) && loaded.known)
+			text_append(&t, "%s%s during %s", comma(&t), people_ms(loaded, ms),
+			            ndt7_test_name(directions[i]->test));
+	}
+	if (t.bytes > 0)
+		put_line(s, "Latency", "%s", words);
+}
+
+static void put_retransmissions(const struct summary_out *s, const struct test_result *r)
+{
+	struct figure down = direction_retransmit_percent(&r->download);
+	struct figure up = direction_retransmit_percent(&r->upload);
+	char words[256], percent[PEOPLE_BYTES];
+	struct text t = text_on(words, sizeof(words));
+
+	if (output_measured(&r->download) && down.known)
+		text_append(&t, "%s of the server's bytes", people_percent(down, percent));
+	if (output_measured(&r->upload) && up.known)
+		text_append(&t, "%s%s of ours", comma(&t), people_percent(up, percent));
+	if (t.bytes > 0)
+		put_line(s, "Sent again", "%s", words);
+}
+
+static void put_server(const struct summary_out *s, const struct direction_result *d)
+{
+	const char *name = d->machine[0] ? d->machine : d->host;
+	const char *ip = d->connection.remote_ip;
+
+	put_line(s, "Server", "%s%s%s%s, %s", name, strcmp(ip, name) == 0 ? "" : " (",
+	         strcmp(ip, name) == 0 ? "" : ip, strcmp(ip, name) == 0 ? "" : ")",
+	         d->located ? "chosen by the locate service" : "named by --server");
+}
+
+static void put_client(const struct summary_out *s, const struct test_result *r,
+                       const struct direction_result *d)
+{
+	const struct tcp_bind_proof *bind = &d->connection.bind;
+	char ip[OUTPUT_IP_BYTES];
+
+	output_client_ip(d, ip);
+	if (r->interface[0])
+		put_line(s, "You", "%s, through %s (%s)", *ip ? ip : d->connection.local_ip,
+		         r->interface, bind->effective ? "confirmed" : "not confirmed");
+	else if (*ip)
+		put_line(s, "You", "%s, as the server sees you", ip);
+}
+
+static void put_connection(const struct summary_out *s, const struct test_result *r,
+                           const struct direction_result *d)
+{
+	const char *why = r->scheme_reason ? r->scheme_reason : "no reason known";
+
+	if (d->tls)
+		put_line(s, "Connection", "wss (%s), %s, %s%s", why, d->tls_version, d->tls_cipher,
+		         d->insecure ? ", certificate not verified" : "");
+	else
+		put_line(s, "Connection", "ws (%s), not encrypted", why);
+}
+
+static void put_method(const struct summary_out *s, const struct test_result *r)
+{
+	const struct direction_result *const directions[] = { &r->download, &r->upload };
+	char words[256];
+	struct text t = text_on(words, sizeof(words));
+
+	for (int i = 0; i < 2; i++) {
+		struct figure cpu = direction_cpu_percent(directions[i]);
+
+		if (cpu.known)
+			text_append(&t, "%s%.0f %% during %s", t.bytes > 0 ? ", " : "; CPU ",
+			            cpu.value, ndt7_test_name(directions[i]->test));
+	}
+	put_line(s, "Method",
+	         "ndt7; the kernel's TCP_INFO every 10 ms, latency during a direction is its 90th "
+	         "percentile; %s%s",
+	         r->io, words);
+}
+
+static void put_notes(const struct summary_out *s, const struct test_result *r)
+{
+	for (size_t i = 0; i < r->warnings_count; i++) {
+		fprintf(s->to, "  %s%-*s%s", terminal_paint(&s->t, PAINT_WARN), LABEL_COLUMNS - 2,
+		        "Note", terminal_paint(&s->t, PAINT_PLAIN));
+		text_wrap(s->to, r->warnings[i], LABEL_COLUMNS, LABEL_COLUMNS, s->t.columns);
+	}
+}
+
+static void put_summary(const struct summary_out *s, const struct test_result *r)
+{
+	const struct direction_result *d = output_speaker(r);
+	char bytes[PEOPLE_BYTES];
+
+	put_direction(s, "Download", &r->download);
+	put_direction(s, "Upload", &r->upload);
+	put_latency(s, r);
+	put_retransmissions(s, r);
+	fputc('\n', s->to);
+	put_server(s, d);
+	put_client(s, r, d);
+	put_connection(s, r, d);
+	put_method(s, r);
+	put_line(s, "Data used", "%s",
+	         people_bytes(r->download.wire_bytes + r->upload.wire_bytes, bytes));
+	put_notes(s, r);
+}
+
+/* Where nothing was measured there is nothing to sum up; standard error has said why. */
+static int finish(struct output *o, const struct test_result *r, struct err *err)
+{
+	struct summary_out s = { .to = o->to, .t = { .columns = TERMINAL_COLUMNS } };
+
+	(void)err;
+	if (!output_measured(&r->download) && !output_measured(&r->upload))
+		return 0;
+	if (o->to == stdout)
+		s.t = o->terminal;
+	if (o->terminal.live && o->to == stdout)
+		fputc('\n', o->to);
+	put_summary(&s, r);
+	return 0;
+}
+
+const struct output_format output_human = { .hear = hear, .finish = finish };

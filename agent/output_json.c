@@ -1,0 +1,279 @@
+/* The result object: docs/result.schema.json says what each member is. */
+#include <string.h>
+
+#include "agent/json_writer.h"
+#include "agent/output.h"
+#include "agent/sysinfo.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+#include "transport/base/units.h"
+
+#define MBPS_DECIMALS    3
+#define MS_DECIMALS      3 /* the kernel counts microseconds */
+#define SECONDS_DECIMALS 6
+#define PERCENT_DECIMALS 4
+
+static const struct figure unknown = { .known = false };
+
+static struct figure known(double value)
+{
+	return (struct figure){ .known = true, .value = value };
+}
+
+/* "" is what nobody said. */
+static void put_word(struct json_writer *w, const char *name, const char *text)
+{
+	json_put_text(w, name, text && *text ? text : NULL);
+}
+
+/* --- a direction --------------------------------------------------------------------------------- */
+
+static void put_rtt(struct json_writer *w, const struct direction_result *d)
+{
+	if (!direction_rtt_ms(d, 0.5).known) {
+		json_put_null(w, "rtt_ms");
+		return;
+	}
+	json_begin_object(w, "rtt_ms");
+	json_put_figure(w, "p50", direction_rtt_ms(d, 0.50), MS_DECIMALS);
+	json_put_figure(w, "p90", direction_rtt_ms(d, 0.90), MS_DECIMALS);
+	json_put_figure(w, "p99", direction_rtt_ms(d, 0.99), MS_DECIMALS);
+	json_end_object(w);
+}
+
+/* A count of bytes of one side, and the rate it makes over that side's time. */
+static void put_side(struct json_writer *w, const char *name, bool has, int64_t bytes,
+                     int64_t elapsed_us)
+{
+	bool usable = has && bytes >= 0 && elapsed_us > 0;
+
+	if (!usable) {
+		json_put_null(w, name);
+		return;
+	}
+	json_begin_object(w, name);
+	json_put_count(w, "bytes", (uint64_t)bytes);
+	json_put_figure(w, "elapsed_s", known((double)elapsed_us / 1e6), SECONDS_DECIMALS);
+	json_put_figure(w, "goodput_mbps", known((double)bytes * 8 / (double)elapsed_us),
+	                MBPS_DECIMALS);
+	json_end_object(w);
+}
+
+/* The far side's last TCPInfo: what was acknowledged to it, or what it received. */
+static void put_server_side(struct json_writer *w, const struct direction_result *d)
+{
+	const struct measurement_tcp_info *t = &d->server.tcp_info;
+	bool download = d->test == NDT7_DOWNLOAD;
+
+	put_side(w, "server",
+	         d->server.has_tcp_info &&
+	                 measurement_has(t, download ? MEASUREMENT_TCP_BytesAcked
+	                                             : MEASUREMENT_TCP_BytesReceived),
+	         download ? t->bytes_acked : t->bytes_received, t->elapsed_us);
+}
+
+static void put_direction(struct json_writer *w, const char *name, const struct direction_result *d)
+{
+	if (!output_measured(d)) {
+		json_put_null(w, name);
+		return;
+	}
+	json_begin_object(w, name);
+	json_put_figure(w, "goodput_mbps", direction_goodput_mbps(d), MBPS_DECIMALS);
+	json_put_text(w, "goodput_source", goodput_source_name(d->source));
+	json_put_count(w, "bytes", d->bytes);
+	json_put_figure(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), SECONDS_DECIMALS);
+	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), MS_DECIMALS);
+	put_rtt(w, d);
+	json_put_figure(w, "retransmit_percent", direction_retransmit_percent(d), PERCENT_DECIMALS);
+	json_put_figure(w, "cpu_percent", direction_cpu_percent(d), 1);
+	json_put_count(w, "samples", d->local.samples);
+	put_word(w, "flow", d->flow);
+	json_put_text(w, "ending", ndt7_ending_name(d->report.ending));
+	json_put_flag(w, "complete", d->state == DIRECTION_COMPLETE);
+	put_server_side(w, d);
+	put_side(w, "client", true, (int64_t)d->report.num_bytes,
+	         (int64_t)(d->report.measured_ns / NS_PER_US));
+	put_word(w, "congestion", d->congestion);
+	put_word(w, "url", d->url);
+	put_word(w, "ip", d->connection.remote_ip);
+	json_end_object(w);
+}
+
+/* --- the whole -------------------------------------------------------------------------------------- */
+
+static void put_agent(struct json_writer *w, const struct test_result *r)
+{
+	char release[SYSINFO_RELEASE_BYTES], machine[SYSINFO_RELEASE_BYTES];
+
+	sysinfo_kernel(release, machine);
+	json_begin_object(w, "agent");
+	json_put_text(w, "version", POD_VERSION);
+	json_put_text(w, "kernel", release);
+	json_put_text(w, "arch", machine);
+	put_word(w, "io", r->io);
+	if (r->io_reason[0])
+		json_put_text(w, "io_reason", r->io_reason);
+	json_put_text(w, "stats", "tcp_info");
+	json_end_object(w);
+}
+
+static void put_server(struct json_writer *w, const struct direction_result *d)
+{
+	if (!d->url[0]) {
+		json_put_null(w, "server");
+		return;
+	}
+	json_begin_object(w, "server");
+	json_put_text(w, "url", d->url);
+	put_word(w, "ip", d->connection.remote_ip);
+	put_word(w, "machine", d->machine);
+	json_put_text(w, "via", d->located ? "locate" : "option");
+	json_end_object(w);
+}
+
+static void put_tls(struct json_writer *w, const struct direction_result *d)
+{
+	if (!d->tls) {
+		json_put_null(w, "tls");
+		return;
+	}
+	json_begin_object(w, "tls");
+	json_put_text(w, "version", d->tls_version);
+	json_put_text(w, "cipher", d->tls_cipher);
+	json_put_flag(w, "verified", !d->insecure);
+	json_end_object(w);
+}
+
+static void put_interface(struct json_writer *w, const struct test_result *r,
+                          const struct direction_result *d)
+{
+	static const char *const how[] = {
+		[TCP_BIND_NONE] = NULL, [TCP_BIND_DEVICE] = "device", [TCP_BIND_SOURCE] = "source"
+	};
+	const struct tcp_bind_proof *bind = &d->connection.bind;
+
+	if (!r->interface[0]) {
+		json_put_null(w, "interface");
+		return;
+	}
+	json_begin_object(w, "interface");
+	json_put_text(w, "name", r->interface);
+	json_put_text(w, "bound_by", how[bind->how]);
+	put_word(w, "socket_device", bind->socket_device);
+	put_word(w, "route_device", bind->route_device);
+	json_put_flag(w, "local_address_on_interface", bind->local_address_on_interface);
+	json_put_flag(w, "effective", bind->effective);
+	json_end_object(w);
+}
+
+/* Idle: the TCP handshakes, before any load. Loaded: the 90th percentile while it ran. */
+static void put_latency(struct json_writer *w, const struct test_result *r)
+{
+	const struct direction_result *down = &r->download, *up = &r->upload;
+
+	json_begin_object(w, "latency");
+	json_put_figure(w, "idle_ms", output_idle_rtt_ms(r), MS_DECIMALS);
+	json_put_figure(w, "loaded_down_ms",
+	                output_measured(down) ? direction_rtt_ms(down, 0.9) : unknown, MS_DECIMALS);
+	json_put_figure(w, "loaded_up_ms",
+	                output_measured(up) ? direction_rtt_ms(up, 0.9) : unknown, MS_DECIMALS);
+	json_end_object(w);
+}
+
+static void put_warnings(struct json_writer *w, const struct test_result *r)
+{
+	json_begin_array(w, "warnings");
+	for (size_t i = 0; i < r->warnings_count; i++)
+		json_put_text(w, NULL, r->warnings[i]);
+	json_end_array(w);
+}
+
+/* --- what failed, and where ------------------------------------------------------------------------- */
+
+static void put_failure(struct json_writer *w, const struct err *e)
+{
+	static const char *const domains[] = {
+		[ERR_SYS] = "system",   [ERR_TLS] = "tls", [ERR_HTTP] = "http",
+		[ERR_WS] = "websocket", [ERR_BPF] = "bpf", [ERR_DNS] = "dns"
+	};
+	char sentence[512];
+
+	json_put_text(w, "error", err_sentence(e, sentence, sizeof(sentence)));
+	json_put_text(w, "code", strerrorname_np(-e->code));
+	json_put_text(w, "domain", domains[e->domain]);
+	if (e->detail)
+		json_put_figure(w, "detail", known((double)e->detail), 0);
+	else
+		json_put_null(w, "detail");
+}
+
+static void put_error(struct json_writer *w, const struct direction_result *d)
+{
+	if (d->state != DIRECTION_FAILED)
+		return;
+	json_begin_object(w, NULL);
+	json_put_text(w, "test", ndt7_test_name(d->test));
+	put_failure(w, &d->err);
+	put_word(w, "url", d->url);
+	json_end_object(w);
+}
+
+static void put_errors(struct json_writer *w, const struct test_result *r)
+{
+	json_begin_array(w, "errors");
+	put_error(w, &r->download);
+	put_error(w, &r->upload);
+	json_end_array(w);
+}
+
+static void put_attempts(struct json_writer *w, const struct test_result *r)
+{
+	json_begin_array(w, "attempts");
+	for (size_t i = 0; i < r->attempts_count; i++) {
+		const struct attempt *a = &r->attempts[i];
+
+		json_begin_object(w, NULL);
+		json_put_text(w, "test", ndt7_test_name(a->test));
+		json_put_text(w, "url", a->url);
+		json_put_flag(w, "served", a->err.code == 0);
+		if (a->err.code != 0)
+			put_failure(w, &a->err);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+static int finish(struct output *o, const struct test_result *r, struct err *err)
+{
+	const struct direction_result *d = output_speaker(r);
+	struct json_writer writer = { .to = o->to }, *w = &writer;
+	char started_at[CLOCK_UTC_TEXT_BYTES], client_ip[OUTPUT_IP_BYTES];
+
+	(void)err;
+	json_begin_object(w, NULL);
+	json_put_text(w, "schema", "radar-pod/result/1");
+	json_put_text(w, "id", r->id);
+	json_put_text(w, "started_at", clock_utc_text(r->utc_ns, 3, started_at));
+	json_put_text(w, "test", "ndt7");
+	put_agent(w, r);
+	put_server(w, d);
+	json_put_text(w, "scheme", r->scheme);
+	json_put_text(w, "scheme_reason", r->scheme_reason);
+	put_tls(w, d);
+	put_interface(w, r, d);
+	put_word(w, "client_ip", output_client_ip(d, client_ip));
+	put_direction(w, "download", &r->download);
+	put_direction(w, "upload", &r->upload);
+	put_latency(w, r);
+	json_put_count(w, "bytes_used", r->download.wire_bytes + r->upload.wire_bytes);
+	json_put_flag(w, "interrupted", r->interrupted);
+	put_warnings(w, r);
+	put_errors(w, r);
+	put_attempts(w, r);
+	json_end_object(w);
+	fputc('\n', o->to);
+	return 0;
+}
+
+const struct output_format output_json = { .finish = finish };

@@ -1,0 +1,77 @@
+#include "agent/people.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Three significant digits, or four where the fourth stands right behind the point. */
+static int decimals_of(double value)
+{
+	return value < 9.995 ? 2 : value < 999.95 ? 1 : 0;
+}
+
+static const char *print(char *out, double value, const char *unit)
+{
+	snprintf(out, PEOPLE_BYTES, "%.*f %s", decimals_of(value), value, unit);
+	return out;
+}
+
+static const char *print_unknown(char *out)
+{
+	snprintf(out, PEOPLE_BYTES, "-");
+	return out;
+}
+
+static bool is_printable(struct figure f)
+{
+	return f.known && isfinite(f.value) && f.value >= 0;
+}
+
+const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES])
+{
+	if (!is_printable(mbps))
+		return print_unknown(out);
+	if (mbps.value >= 999.95)
+		return print(out, mbps.value / 1e3, "Gbit/s");
+	if (mbps.value < 1)
+		return print(out, mbps.value * 1e3, "kbit/s");
+	return print(out, mbps.value, "Mbit/s");
+}
+
+const char *people_ms(struct figure ms, char out[PEOPLE_BYTES])
+{
+	if (!is_printable(ms))
+		return print_unknown(out);
+	if (ms.value >= 99.95)
+		snprintf(out, PEOPLE_BYTES, "%.0f ms", ms.value);
+	else if (ms.value < 0.01)
+		snprintf(out, PEOPLE_BYTES, "%.3f ms", ms.value);
+	else
+		print(out, ms.value, "ms");
+	return out;
+}
+
+const char *people_bytes(uint64_t bytes, char out[PEOPLE_BYTES])
+{
+	if (bytes < 1000)
+		snprintf(out, PEOPLE_BYTES, "%d bytes", (int)bytes);
+	else if (bytes < 999950)
+		print(out, (double)bytes / 1e3, "kB");
+	else if (bytes < 999950000)
+		print(out, (double)bytes / 1e6, "MB");
+	else
+		print(out, (double)bytes / 1e9, "GB");
+	return out;
+}
+
+const char *people_percent(struct figure percent, char out[PEOPLE_BYTES])
+{
+	if (!is_printable(percent))
+		return print_unknown(out);
+	if (percent.value == 0)
+		snprintf(out, PEOPLE_BYTES, "0 %%");
+	else if (percent.value < 0.01)
+		snprintf(out, PEOPLE_BYTES, "< 0.01 %%");
+	else
+		print(out, percent.value, "%");
+	return out;
+}

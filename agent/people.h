@@ -1,0 +1,20 @@
+/* Figures as people read them: three or four digits and a unit that fits. */
+#pragma once
+
+#include <stdint.h>
+
+#include "measure/result.h"
+
+#define PEOPLE_BYTES 32
+
+/* "187.4 Mbit/s", "2.31 Gbit/s", "312 kbit/s"; "-" where it is not known. Each answers out. */
+const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES]);
+
+/* "0.004 ms", "0.03 ms", "11.8 ms", "340 ms" */
+const char *people_ms(struct figure ms, char out[PEOPLE_BYTES]);
+
+/* "26.3 MB", "1.2 GB" */
+const char *people_bytes(uint64_t bytes, char out[PEOPLE_BYTES]);
+
+/* "0 %", "0.02 %", "3.5 %" */
+const char *people_percent(struct figure percent, char out[PEOPLE_BYTES]);

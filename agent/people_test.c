@@ -1,0 +1,54 @@
+#include "agent/people.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/cases.h"
+
+struct people_case {
+	const char *name;
+	const char *(*print)(struct figure f, char out[PEOPLE_BYTES]);
+	struct figure f;
+	const char *want;
+};
+
+static const char *bytes(struct figure f, char out[PEOPLE_BYTES])
+{
+	return people_bytes((uint64_t)f.value, out);
+}
+
+static struct people_case people_cases[] = {
+	{ "a usual line", people_rate, { true, 187.42 }, "187.4 Mbit/s" },
+	{ "a slow one", people_rate, { true, 0.312 }, "312.0 kbit/s" },
+	{ "below ten", people_rate, { true, 7.456 }, "7.46 Mbit/s" },
+	{ "ten by rounding", people_rate, { true, 9.996 }, "10.0 Mbit/s" },
+	{ "just below a gigabit", people_rate, { true, 999.9 }, "999.9 Mbit/s" },
+	{ "a gigabit by rounding", people_rate, { true, 999.96 }, "1.00 Gbit/s" },
+	{ "a loopback", people_rate, { true, 33421 }, "33.4 Gbit/s" },
+	{ "unknown is no 0", people_rate, { false, 0 }, "-" },
+	{ "N43 not a number", people_rate, { true, NAN }, "-" },
+	{ "N43 negative", people_rate, { true, -1 }, "-" },
+	{ "a loopback's time", people_ms, { true, 0.031 }, "0.03 ms" },
+	{ "the kernel's least", people_ms, { true, 0.001 }, "0.001 ms" },
+	{ "a time", people_ms, { true, 11.84 }, "11.8 ms" },
+	{ "a long time", people_ms, { true, 340.2 }, "340 ms" },
+	{ "no loss", people_percent, { true, 0 }, "0 %" },
+	{ "next to none", people_percent, { true, 0.0004 }, "< 0.01 %" },
+	{ "some", people_percent, { true, 3.456 }, "3.46 %" },
+	{ "a few bytes", bytes, { true, 999 }, "999 bytes" },
+	{ "MB", bytes, { true, 234275000 }, "234.3 MB" },
+	{ "more than 4 GiB", bytes, { true, 5e9 }, "5.00 GB" },
+};
+
+static void reads_well(void **state)
+{
+	const struct people_case *c = *state;
+	char out[PEOPLE_BYTES];
+
+	assert_string_equal(c->print(c->f, out), c->want);
+}
+
+int main(void)
+{
+	return CASES_RUN(reads_well, people_cases) != 0;
+}
