@@ -1,4 +1,145 @@
-int main(void)
+/* radar-pod: one executable, a table of commands. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/command.h"
+#include "agent/standard_output.h"
+#include "agent/version.h"
+
+static enum exit_code cmd_help(int argc, char **argv);
+
+static const struct command commands[] = {
+	{ "test", "measure this connection: download, upload, latency", cmd_test },
+	{ "serve", "an ndt7 server for the lab, to measure against", cmd_serve },
+	{ "doctor", "what this machine offers for measuring", cmd_doctor },
+	{ "help", "this text, or that of a command", cmd_help },
+	/* of releases to come */
+	{ "agent" },
+	{ "endpoints" },
+	{ "netcheck" },
+	{ "packages" },
+	{ "record" },
+	{ "register" },
+	{ "report" },
+	{ "results" },
+	{ "service" },
+	{ "sign" },
+	{ "status" },
+	{ "trace" },
+	{ "update" },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static const struct command *find_command(const char *name)
 {
-	return 0;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void print_help(FILE *to)
+{
+	fprintf(to,
+	        "radar-pod %s measures an Internet connection.\n\n"
+	        "Usage: radar-pod COMMAND [OPTION...]\n\nCommands:\n",
+	        POD_VERSION);
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (commands[i].summary)
+			fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fprintf(to, "\nOptions:\n"
+	            "  -v         version; -vv the same as JSON\n"
+	            "  -h         this text\n"
+	            "\nFirst steps:\n"
+	            "  radar-pod test                    against the nearest M-Lab server\n"
+	            "  radar-pod test --format json      the same as one JSON object\n"
+	            "  radar-pod COMMAND --help          all options of a command\n"
+	            "\nExit codes: 0 done, 1 could not be done, 2 wrong usage, 3 partly done,\n"
+	            "4 a file given is not valid, 5 not possible here or not in this release.\n");
+}
+
+static enum exit_code run_command(const char *name, int argc, char **argv)
+{
+	const struct command *c = find_command(name);
+
+	if (!c) {
+		fprintf(stderr, "radar-pod: there is no command \"%s\" (radar-pod help)\n", name);
+		return EXIT_USAGE;
+	}
+	if (!c->run) {
+		fprintf(stderr,
+		        "radar-pod: %s is not in this release (radar-pod help lists what is)\n",
+		        name);
+		return EXIT_CANNOT_HERE;
+	}
+	return c->run(argc, argv);
+}
+
+static enum exit_code cmd_help(int argc, char **argv)
+{
+	char *help[] = { argv[1], (char *)"--help", NULL };
+
+	if (argc > 2) {
+		fprintf(stderr, "radar-pod help: one command at a time (radar-pod help)\n");
+		return EXIT_USAGE;
+	}
+	if (argc == 2 && argv[1][0] != '-' && strcmp(argv[1], "help") != 0)
+		return run_command(argv[1], 2, help);
+	print_help(stdout);
+	return EXIT_DONE;
+}
+
+/* The first agent's executable is replaced in place: started under its name, this is the daemon. */
+static bool named_as_agent(const char *argv0)
+{
+	const char *slash = strrchr(argv0, '/');
+	const char *name = slash ? slash + 1 : argv0;
+
+	return strcmp(name, "radar_agent") == 0 || strcmp(name, "radar-agent") == 0;
+}
+
+/* The first agent's options have one dash or two. */
+static bool is_option(const char *word, const char *letter, const char *name)
+{
+	if (word[0] != '-')
+		return false;
+	return strcmp(word + 1, letter) == 0 || strcmp(word + 1, name) == 0 ||
+	       (word[1] == '-' && strcmp(word + 2, name) == 0);
+}
+
+static enum exit_code dispatch(int argc, char **argv)
+{
+	if (argc < 2 && (named_as_agent(argv[0]) || !isatty(STDIN_FILENO)))
+		return run_command("agent", argc, argv);
+	if (argc < 2 || is_option(argv[1], "h", "help")) {
+		print_help(stdout);
+		return EXIT_DONE;
+	}
+	if (is_option(argv[1], "v", "version")) {
+		version_print(stdout);
+		return EXIT_DONE;
+	}
+	if (is_option(argv[1], "vv", "vv")) {
+		version_print_json(stdout);
+		return EXIT_DONE;
+	}
+	if (is_option(argv[1], "c", "config-file"))
+		return run_command("agent", argc - 1, argv + 1);
+	if (argv[1][0] == '-') {
+		fprintf(stderr, "radar-pod: there is no option %s (radar-pod help)\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	return run_command(argv[1], argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 1)
+		return EXIT_USAGE;
+	standard_output_begin();
+	signal(SIGPIPE, SIG_IGN);
+	return standard_output_end(dispatch(argc, argv));
 }

@@ -1,0 +1,381 @@
+/* radar-pod test: one measurement, and its result in the format asked for. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/command.h"
+#include "agent/interrupt.h"
+#include "agent/options.h"
+#include "agent/output.h"
+#include "agent/output_file.h"
+#include "agent/standard_output.h"
+#include "agent/sysinfo.h"
+#include "transport/base/bytes.h"
+#include "transport/base/cleanup.h"
+#include "transport/base/err.h"
+#include "transport/base/log.h"
+#include "transport/url.h"
+
+enum protocol { PROTOCOL_NDT7, PROTOCOL_OOKLA };
+enum stats { STATS_AUTO, STATS_TCP_INFO, STATS_EBPF };
+enum format { FORMAT_HUMAN, FORMAT_JSON, FORMAT_JSONL, FORMAT_RAW };
+
+struct test_wish {
+	int protocol, scheme, io, stats, format; /* places in the tables' lists of words */
+	const char *server;
+	const char *locate_url, *country, *site, *org;
+	bool early_exit, download, upload;
+	uint64_t max_bytes;
+	const char *interface;
+	bool ipv4, ipv6;
+	const char *ca_file;
+	bool insecure;
+	const char *output;
+	const char *client_name;
+	bool no_store;
+};
+
+#define AT(member) offsetof(struct test_wish, member)
+
+/* The lists of words are in the order of the enums: RUN_SCHEME_…, LOOP_BODY_…, and those above. */
+static const struct option options[] = {
+	{ "ndt7", "ndt7|ookla", OPTION_CHOICE, AT(protocol), NULL, 0, 0 },
+
+	{ .meaning = "Which server" },
+	{ "--server", "HOST[:PORT]", OPTION_TEXT, AT(server),
+	  "this server, or its ws:// or wss:// URL, instead of locating one; the URL's path and "
+	  "query "
+	  "are kept",
+	  0, 0 },
+	{ "--locate-url", "URL", OPTION_TEXT, AT(locate_url), "another locate service than M-Lab's",
+	  0, 0 },
+	{ "--country", "CC", OPTION_TEXT, AT(country), "a server near this country's centre", 0,
+	  0 },
+	{ "--site", "IATA", OPTION_TEXT, AT(site), "a server of this site, such as lga03", 0, 0 },
+	{ "--org", "NAME", OPTION_TEXT, AT(org), "a server of this organisation", 0, 0 },
+
+	{ .meaning = "What to measure" },
+	{ "--download", NULL, OPTION_SWITCH, AT(download), "only this direction (both)", 0, 0 },
+	{ "--upload", NULL, OPTION_SWITCH, AT(upload), "only this direction (both)", 0, 0 },
+	{ "--early-exit", NULL, OPTION_SWITCH, AT(early_exit),
+	  "ask the server to end a download after 250 MB", 0, 0 },
+	{ "--max-bytes", "SIZE", OPTION_SIZE, AT(max_bytes),
+	  "end each direction after so much, such as 100MB (no ceiling)", 0, 0 },
+
+	{ .meaning = "How" },
+	{ "--scheme", "auto|ws|wss", OPTION_CHOICE, AT(scheme),
+	  "wss is encrypted; auto: wss if the CPU has AES instructions, else ws (auto)", 0, 0 },
+	{ "--interface", "NAME", OPTION_TEXT, AT(interface),
+	  "bind to this network device; the result says whether it took effect", 0, 0 },
+	{ "-4", NULL, OPTION_SWITCH, AT(ipv4), "IPv4 only", 0, 0 },
+	{ "-6", NULL, OPTION_SWITCH, AT(ipv6), "IPv6 only", 0, 0 },
+	{ "--ca-file", "PEM", OPTION_TEXT, AT(ca_file),
+	  "trust these authorities instead of the system's", 0, 0 },
+	{ "--insecure", NULL, OPTION_SWITCH, AT(insecure),
+	  "do not verify the server's certificate; the result says so", 0, 0 },
+	{ "--stats", "auto|tcp_info|ebpf", OPTION_CHOICE, AT(stats),
+	  "source of the kernel's figures; ebpf is not in this release (auto: tcp_info)", 0, 0 },
+	{ "--io", "auto|io_uring|epoll", OPTION_CHOICE, AT(io),
+	  "event loop; auto: io_uring, or epoll where that is barred (auto)", 0, 0 },
+	{ "--client-name", "NAME", OPTION_TEXT, AT(client_name),
+	  "the name servers archive for the program that asks (radar-pod)", 0, 0 },
+
+	{ .meaning = "Result" },
+	{ "--format", "human|json|jsonl|raw", OPTION_CHOICE, AT(format),
+	  "human: progress and a summary; json: one object; jsonl: events as they happen; raw: "
+	  "what "
+	  "the pod service takes (human)",
+	  0, 0 },
+	{ "--output", "FILE", OPTION_TEXT, AT(output),
+	  "write the result there, whole or not at all, instead of to standard output", 0, 0 },
+	{ "--no-store", NULL, OPTION_SWITCH, AT(no_store),
+	  "do not keep the result (this release keeps none)", 0, 0 },
+
+	{ "--trace", "FILE", OPTION_NOT_YET, 0, NULL, 0, 0 },
+	{ "--trace-interval", "DUR", OPTION_NOT_YET, 0, NULL, 0, 0 },
+};
+
+static const struct option_syntax syntax = {
+	.command = "radar-pod test",
+	.operands = "[ndt7]",
+	.summary =
+		"Measures this Internet connection: download, upload and latency, about 20 seconds "
+		"and, on a fast line, several hundred megabytes.",
+	.epilogue =
+		"Tests against M-Lab's servers, the default, are published with your IP address:\n"
+		"https://www.measurementlab.net/privacy/\n",
+	.table = options,
+	.count = sizeof(options) / sizeof(*options),
+};
+
+/* --- what does not go together -------------------------------------------------------------------- */
+
+static int check_server(const struct test_wish *w, struct err *err)
+{
+	static const char *const schemes[] = { NULL, "ws", "wss" };
+	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
+	const char *wanted = schemes[w->scheme];
+	int r;
+
+	if (!w->server)
+		return 0;
+	if (!u)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
+	if (w->locate_url || w->country || w->site || w->org)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--server names a server; --locate-url, --country, --site and --org "
+		               "ask for one: give either");
+	r = url_parse_server(w->server, wanted ? wanted : "wss", u, err);
+	if (r < 0) {
+		err_prefix(err, "--server");
+		return -EINVAL;
+	}
+	if (strcmp(u->scheme, "ws") != 0 && strcmp(u->scheme, "wss") != 0)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--server takes HOST[:PORT] or a ws:// or wss:// URL, not %s://",
+		               u->scheme);
+	if (wanted && strcmp(u->scheme, wanted) != 0)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--scheme %s and a --server of %s:// contradict each other", wanted,
+		               u->scheme);
+	return 0;
+}
+
+static int check_locate(const struct test_wish *w, struct err *err)
+{
+	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
+
+	if (!u)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
+	if (w->country &&
+	    (strlen(w->country) != 2 || !isalpha(w->country[0]) || !isalpha(w->country[1])))
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--country takes two letters (ISO 3166-1) such as US, not \"%s\"",
+		               w->country);
+	if (w->locate_url &&
+	    (url_parse(w->locate_url, u, NULL) < 0 || strncmp(u->scheme, "http", 4) != 0))
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--locate-url takes an http:// or https:// URL, not \"%s\"",
+		               w->locate_url);
+	return 0;
+}
+
+/* Answers as options_parse() does. */
+static int check_wish(const struct test_wish *w, struct err *err)
+{
+	int r = 0;
+
+	if (w->protocol == PROTOCOL_OOKLA)
+		return ERR_SET(err, -EOPNOTSUPP, ERR_SYS, 0,
+		               "the ookla test is not in this release; ndt7 is");
+	if (w->stats == STATS_EBPF)
+		return ERR_SET(err, -EOPNOTSUPP, ERR_SYS, 0,
+		               "--stats ebpf is not in this release; tcp_info is");
+	if (w->ipv4 && w->ipv6)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "-4 and -6 exclude each other; without either both are tried");
+	if (w->format == FORMAT_RAW && w->download != w->upload)
+		return ERR_SET(
+			err, -EINVAL, ERR_SYS, 0,
+			"--format raw needs both directions, or the pod service would count the "
+			"missing one as 0");
+	r = check_server(w, err);
+	return r < 0 ? r : check_locate(w, err);
+}
+
+/* --- what this machine must have -------------------------------------------------------------------- */
+
+static enum exit_code check_ca_file(const char *path)
+{
+	CLEANUP(fd_closep) int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char byte;
+
+	if (!path || (fd >= 0 && read(fd, &byte, 1) == 1))
+		return EXIT_DONE;
+	log_error("could not read the CA file %s: %s", path,
+	          fd < 0 ? strerror(errno) : "it is empty");
+	return EXIT_BAD_FILE;
+}
+
+static enum exit_code check_interface(const char *name)
+{
+	struct sysinfo_interfaces all;
+	char names[512];
+	struct text t = text_on(names, sizeof(names));
+
+	if (!name || if_nametoindex(name) > 0)
+		return EXIT_DONE;
+	sysinfo_interfaces(&all);
+	for (size_t i = 0; i < all.count; i++)
+		text_append(&t, " %s", all.names[i]);
+	log_error("could not bind to %s: there is no such network device (there is:%s)", name,
+	          names);
+	return EXIT_NOT_DONE;
+}
+
+static enum exit_code check_io(int io)
+{
+	struct loop *loop = NULL;
+	struct err err;
+
+	if (io != LOOP_BODY_IO_URING)
+		return EXIT_DONE;
+	if (loop_open(LOOP_BODY_IO_URING, &loop, &err) < 0) {
+		log_err(LOG_LEVEL_ERROR, &err);
+		log_error("--io auto or --io epoll works here; `radar-pod doctor` says more");
+		return EXIT_CANNOT_HERE;
+	}
+	loop_close(loop);
+	return EXIT_DONE;
+}
+
+static enum exit_code check_machine(const struct test_wish *w)
+{
+	enum exit_code code = check_ca_file(w->ca_file);
+
+	if (code == EXIT_DONE)
+		code = check_interface(w->interface);
+	return code == EXIT_DONE ? check_io(w->io) : code;
+}
+
+/* --- the run ------------------------------------------------------------------------------------------ */
+
+/* Nobody reads what cannot be written: the test ends there. */
+static void on_event(void *owner, const struct run_event *e)
+{
+	struct output *o = owner;
+
+	if (o->format->hear)
+		o->format->hear(o, e);
+	if (!standard_output_works())
+		interrupt_raise();
+}
+
+static struct run_options run_options(const struct test_wish *w, struct output *o, int stop_fd)
+{
+	bool both = w->download == w->upload;
+
+	return (struct run_options){
+		.server = w->server,
+		.locate_url = w->locate_url,
+		.country = w->country,
+		.site = w->site,
+		.org = w->org,
+		/* not an option: command lines are seen by everybody */
+		.locate_bearer = getenv("RADAR_POD_LOCATE_TOKEN"),
+		.download = both || w->download,
+		.upload = both || w->upload,
+		.early_exit = w->early_exit,
+		.max_bytes = w->max_bytes,
+		.scheme = (enum run_scheme)w->scheme,
+		.io = (enum loop_body)w->io,
+		.family = w->ipv4   ? AF_INET
+		          : w->ipv6 ? AF_INET6
+		                    : AF_UNSPEC,
+		.interface = w->interface,
+		.ca_file = w->ca_file,
+		.insecure = w->insecure,
+		.client_name = w->client_name,
+		.client_version = POD_VERSION,
+		.hear = on_event,
+		.owner = o,
+		.stop_fd = stop_fd,
+	};
+}
+
+static void say_what_failed(const struct test_result *r)
+{
+	const struct direction_result *const directions[] = { &r->download, &r->upload };
+	char sentence[2][512] = {};
+
+	for (int i = 0; i < 2; i++)
+		if (directions[i]->state == DIRECTION_FAILED)
+			err_sentence(&directions[i]->err, sentence[i], sizeof(sentence[i]));
+	if (*sentence[0] && strcmp(sentence[0], sentence[1]) == 0) {
+		log_error("download, upload: %s", sentence[0]);
+		return;
+	}
+	for (int i = 0; i < 2; i++)
+		if (*sentence[i])
+			log_error("%s: %s", ndt7_test_name(directions[i]->test), sentence[i]);
+}
+
+/* What run_test() itself refuses is a file or a kernel; usage was checked before. */
+static enum exit_code code_of_refusal(const struct test_wish *w, const struct err *err)
+{
+	if (w->ca_file && err->domain == ERR_TLS)
+		return EXIT_BAD_FILE;
+	if (err->code == -ENOSYS || err->code == -EPERM)
+		return EXIT_CANNOT_HERE;
+	return EXIT_NOT_DONE;
+}
+
+static enum exit_code write_result(struct output *o, struct output_file *file,
+                                   const struct test_result *r, struct err *err)
+{
+	enum exit_code code = (enum exit_code)result_exit_code(r);
+
+	if (o->format->finish(o, r, err) < 0 || output_file_commit(file, err) < 0) {
+		log_err(LOG_LEVEL_ERROR, err);
+		return EXIT_NOT_DONE;
+	}
+	return code;
+}
+
+CLEANUP_DEFINE(output_file_closep, struct output_file *, output_file_close)
+
+static enum exit_code run(const struct test_wish *w, const struct output_format *format)
+{
+	CLEANUP(freep) struct test_result *result = calloc(1, sizeof(*result));
+	CLEANUP(output_file_closep) struct output_file *file = NULL;
+	struct output o = { .format = format, .terminal = terminal_of(STDOUT_FILENO) };
+	struct run_options options_of_run;
+	struct err err = {};
+	int stop_fd = -1, r;
+
+	r = result ? 0 : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
+	if (r == 0)
+		r = output_file_open(w->output, format->whole, &file, &err);
+	if (r == 0)
+		r = interrupt_open(&stop_fd, &err);
+	if (r < 0) {
+		log_err(LOG_LEVEL_ERROR, &err);
+		return EXIT_NOT_DONE;
+	}
+	o.to = file->to;
+	options_of_run = run_options(w, &o, stop_fd);
+	r = run_test(&options_of_run, result, &err);
+	close(stop_fd);
+	if (r < 0) {
+		log_err(LOG_LEVEL_ERROR, &err);
+		return code_of_refusal(w, &err);
+	}
+	if (standard_output_works())
+		say_what_failed(result);
+	return write_result(&o, file, result, &err);
+}
+
+enum exit_code cmd_test(int argc, char **argv)
+{
+	static const struct output_format *const formats[] = {
+		[FORMAT_HUMAN] = &output_human,
+		[FORMAT_JSON] = &output_json,
+		[FORMAT_JSONL] = &output_jsonl,
+		[FORMAT_RAW] = &output_raw,
+	};
+	struct test_wish wish = { .client_name = "radar-pod" };
+	enum exit_code code;
+	struct err err = {};
+
+	if (!options_begin(&syntax, argc, argv, &wish, &code))
+		return code;
+	if (check_wish(&wish, &err) < 0)
+		return options_complain(&syntax, &err);
+	code = check_machine(&wish);
+	return code == EXIT_DONE ? run(&wish, formats[wish.format]) : code;
+}
