@@ -1,0 +1,670 @@
+"""The program as people and scripts use it: options, exit codes, formats, signals, full disks."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("RADAR_POD", str(ROOT / "build/dev/agent/radar-pod"))
+SCHEMA = ROOT / "docs/result.schema.json"
+MANUAL = ROOT / "docs/man"
+
+DONE, NOT_DONE, USAGE, PARTLY, BAD_FILE, CANNOT_HERE = range(6)
+
+
+def run(*words, **more):
+    more.setdefault("stdin", subprocess.DEVNULL)
+    more.setdefault("timeout", 60)
+    if "stdout" not in more:
+        more["stdout"] = subprocess.PIPE
+    return subprocess.run([PROGRAM, *words], stderr=subprocess.PIPE, text=True, **more)
+
+
+@contextlib.contextmanager
+def serving(*words):
+    """The program's own lab server; yields {"ws": url, "wss": url} and its process."""
+    server = subprocess.Popen([PROGRAM, "serve", *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    try:
+        urls = {}
+        while len(urls) < 2:
+            line = server.stdout.readline()
+            assert line.startswith("listening "), line
+            url = line.split()[1]
+            urls[url.split(":")[0]] = url
+        yield urls, server
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as (urls, _):
+        yield urls
+
+
+def broken_off(server, *words, after=1.0, number=signal.SIGINT):
+    """A test that was interrupted: its output, and its exit code."""
+    p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], *words],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(after)
+    p.send_signal(number)
+    out, _ = p.communicate(timeout=10)
+    return out, p.returncode
+
+
+def short(server, *words, **more):
+    """A test of a few megabytes: over in a moment."""
+    return run("test", "--server", server["ws"], "--max-bytes", "2MB", *words, **more)
+
+
+# --- usage -----------------------------------------------------------------------------------------
+
+USAGE_ERRORS = [
+    ("no such command", ["frobnicate"], USAGE, "frobnicate"),
+    ("no such option of the program", ["--frobnicate"], USAGE, "--frobnicate"),
+    ("no such option", ["test", "--frobnicate"], USAGE, "--frobnicate"),
+    ("a typing error", ["test", "--sever", "h"], USAGE, "did you mean --server?"),
+    ("no value", ["test", "--server"], USAGE, "--server needs a value"),
+    ("no such word", ["test", "--format", "xml"], USAGE, "human, json, jsonl or raw"),
+    ("no such scheme", ["test", "--scheme", "https"], USAGE, "auto, ws or wss"),
+    ("no size", ["test", "--max-bytes", "lots"], USAGE, "--max-bytes takes a size"),
+    ("no such test", ["test", "iperf"], USAGE, "iperf"),
+    ("both families", ["test", "-4", "-6"], USAGE, "-4 and -6"),
+    ("a server, and a country to find one", ["test", "--server", "h", "--country", "US"], USAGE,
+     "--country"),
+    ("a server, and a locate service", ["test", "--server", "h", "--locate-url", "http://h/"],
+     USAGE, "--locate-url"),
+    ("a country by name", ["test", "--country", "France"], USAGE, "two letters"),
+    ("a locate URL of another scheme", ["test", "--locate-url", "ftp://h/"], USAGE, "http://"),
+    ("a server URL of another scheme", ["test", "--server", "ftp://h/"], USAGE, "--server"),
+    ("a server that is no name", ["test", "--server", "a b"], USAGE, "--server"),
+    ("a port outside", ["test", "--server", "h:70000"], USAGE, "--server"),
+    ("two schemes", ["test", "--server", "ws://h/", "--scheme", "wss"], USAGE, "contradict"),
+    ("raw of one direction", ["test", "--format", "raw", "--download"], USAGE, "both directions"),
+    ("a certificate without its key", ["serve", "--cert", "x"], USAGE, "--key"),
+    ("a port of the server's outside", ["serve", "--ws", "65536"], USAGE, "0 to 65535"),
+    ("no clients at all", ["serve", "--max-clients", "0"], USAGE, "--max-clients"),
+    ("doctor takes no operand", ["doctor", "io"], USAGE, "io"),
+    ("ookla", ["test", "ookla"], CANNOT_HERE, "not in this release"),
+    ("a trace", ["test", "--trace", "f"], CANNOT_HERE, "--trace is not in this release"),
+    ("a trace's interval", ["test", "--trace-interval", "1ms"], CANNOT_HERE, "--trace-interval"),
+    ("ebpf", ["test", "--stats", "ebpf"], CANNOT_HERE, "not in this release"),
+    ("the daemon", ["agent"], CANNOT_HERE, "agent is not in this release"),
+    ("its configuration", ["-c", "/tmp/c"], CANNOT_HERE, "agent is not in this release"),
+    ("a command to come", ["record"], CANNOT_HERE, "record is not in this release"),
+    ("a CA file that is not there", ["test", "--ca-file", "/nonexistent.pem"], BAD_FILE,
+     "/nonexistent.pem"),
+    ("a CA file that is empty", ["test", "--ca-file", "/dev/null"], BAD_FILE, "/dev/null"),
+    ("no such device", ["test", "--server", "h", "--interface", "nope7"], NOT_DONE, "nope7"),
+]
+
+
+@pytest.mark.parametrize("words, code, says", [c[1:] for c in USAGE_ERRORS],
+                         ids=[c[0] for c in USAGE_ERRORS])
+def test_refused_with_one_clear_line(words, code, says):
+    r = run(*words)
+    assert r.returncode == code, r.stderr
+    assert says in r.stderr
+    assert r.stderr.count("\n") == 1
+    assert r.stdout == ""
+
+
+@pytest.mark.parametrize("words", [["test"], ["serve"], ["doctor"], ["help"], []])
+def test_help_fits_80_columns_and_exits_0(words):
+    r = run(*words, "--help")
+    assert r.returncode == DONE and r.stderr == ""
+    assert "Usage: radar-pod" in r.stdout
+    assert max(map(len, r.stdout.splitlines())) <= 80
+
+
+def test_help_lists_only_what_is_there():
+    listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
+    assert listed == ["test", "serve", "doctor", "help"]
+    for command in listed:
+        assert run("help", command).returncode == DONE
+
+
+@pytest.mark.parametrize("command", ["test", "serve", "doctor"])
+def test_every_option_has_its_place_in_the_manual(command):
+    page = (MANUAL / f"radar-pod-{command}.1").read_text()
+    described = set(re.findall(r"^\.It Fl -?([-a-z0-9]+)", page, re.M))
+    helped = set(re.findall(r"^  --?([-a-z0-9]+)", run(command, "--help").stdout, re.M))
+    assert described - {"h"} == helped
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
+def test_manual_pages_are_clean(tmp_path):
+    (tmp_path / "man1").mkdir()
+    pages = sorted(MANUAL.glob("*.1"))
+    for page in pages:
+        shutil.copy(page, tmp_path / "man1")
+    r = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *map(str, pages)],
+                       stdout=subprocess.PIPE, text=True)
+    assert r.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["radar_agent", "radar-agent"])
+def test_under_the_first_agents_name_it_is_the_daemon(name, tmp_path):
+    link = tmp_path / name
+    link.symlink_to(PROGRAM)
+    r = subprocess.run([link], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
+    assert r.returncode == CANNOT_HERE
+    assert "agent is not in this release" in r.stderr
+
+
+def test_without_arguments_and_without_a_terminal_it_is_the_daemon():
+    assert run().returncode == CANNOT_HERE
+
+
+# --- -v --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["-v", "--version", "-version"])
+def test_version_begins_with_the_bare_version(option):
+    r = run(option)
+    first, *others = r.stdout.splitlines()
+    assert r.returncode == DONE and r.stderr == ""
+    assert re.fullmatch(r"(\d+\.){2}\d+", first)
+    assert f"Version: {first}" in others
+    assert all(re.match(r"[A-Za-z]+: ", line) for line in others)
+
+
+@pytest.mark.parametrize("option", ["-vv", "--vv"])
+def test_version_as_json(option):
+    v = json.loads(run(option).stdout)
+    assert set(v) == {"client_id", "version", "distribution", "net_interfaces", "watchdog_version",
+                      "registration_token"}
+    assert v["client_id"] == ""
+    assert v["distribution"].startswith("linux-")
+    assert "lo" in [i["name"] for i in v["net_interfaces"]]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("option", ["-v", "-vv"])
+def test_version_writes_no_file_and_uses_no_network(option, tmp_path):
+    trace = tmp_path / "trace"
+    subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=%file,%network,io_uring_setup",
+                    PROGRAM, option], stdout=subprocess.DEVNULL, check=True, timeout=30,
+                   env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    calls = trace.read_text()
+    assert not re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE", calls), calls
+    assert not re.search(r"\b(socket|connect|io_uring_setup|unlink|rename|mkdir)\w*\(", calls), calls
+    assert not re.search(r"libcurl|ca-certificates|openssl\.cnf", calls), calls
+
+
+# --- doctor ----------------------------------------------------------------------------------------
+
+
+def test_doctor_says_what_follows_and_what_to_do():
+    d = json.loads(run("doctor", "--json").stdout)
+    findings = {f["what"]: f for f in d["findings"]}
+    assert {"kernel", "io_uring", "epoll", "clock", "aes", "ktls", "ca store", "libcurl",
+            "congestion control", "capabilities", "btf", "cgroup"} <= set(findings)
+    for f in d["findings"]:
+        assert f["state"] in ("good", "less", "broken")
+        assert f["detail"]
+        assert f["state"] == "good" or f["follows"]
+
+
+def test_doctor_for_people_fits_80_columns_without_escapes():
+    r = run("doctor")
+    assert r.returncode == DONE
+    assert "\x1b" not in r.stdout
+    assert max(map(len, r.stdout.splitlines())) <= 80
+
+
+# --- formats ---------------------------------------------------------------------------------------
+
+
+def test_json_is_one_object_as_the_schema_says(server):
+    jsonschema = pytest.importorskip("jsonschema")
+    r = short(server, "--format", "json")
+    assert r.returncode == DONE and r.stderr == ""
+    result = json.loads(r.stdout)
+    jsonschema.validate(result, json.loads(SCHEMA.read_text()))
+    for direction in ("download", "upload"):
+        d = result[direction]
+        assert d["complete"] and d["ending"] == "max_bytes"
+        assert d["goodput_mbps"] == pytest.approx(d["bytes"] * 8e-6 / d["elapsed_s"], rel=1e-3)
+    assert result["errors"] == []
+
+
+def test_n91_a_whole_test_says_all_of_itself(server):
+    jsonschema = pytest.importorskip("jsonschema")
+    r = run("test", "--server", server["ws"], "--format", "json")
+    assert r.returncode == DONE and r.stderr == ""
+    result = json.loads(r.stdout)
+    jsonschema.validate(result, json.loads(SCHEMA.read_text()))
+    assert result["scheme"] == "ws" and result["client_ip"] == "127.0.0.1"
+    assert result["latency"]["idle_ms"] > 0
+    for direction, source in (("download", "client received"), ("upload", "server tcp_info")):
+        d = result[direction]
+        assert d["complete"] and d["ending"] in ("close", "time")
+        assert d["goodput_source"] == source
+        assert 9.5 < d["elapsed_s"] < 13
+        assert d["samples"] > 100 and d["rtt_ms"]["p50"] <= d["rtt_ms"]["p99"]
+        assert d["server"]["goodput_mbps"] == pytest.approx(d["goodput_mbps"], rel=0.05)
+
+
+def test_json_of_a_failure_is_null_with_its_reason():
+    jsonschema = pytest.importorskip("jsonschema")
+    with socket.socket() as nobody: # bound and not listening: refused
+        nobody.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{nobody.getsockname()[1]}"
+        r = run("test", "--server", url, "--format", "json")
+    assert r.returncode == NOT_DONE
+    result = json.loads(r.stdout)
+    jsonschema.validate(result, json.loads(SCHEMA.read_text()))
+    assert result["download"] is None and result["upload"] is None
+    assert [e["test"] for e in result["errors"]] == ["download", "upload"]
+    assert all(e["code"] == "ECONNREFUSED" for e in result["errors"])
+    assert "Connection refused" in r.stderr
+
+
+def test_one_direction_only(server):
+    result = json.loads(short(server, "--upload", "--format", "json").stdout)
+    assert result["download"] is None and result["upload"]
+    assert result["errors"] == []
+
+
+def test_both_switches_are_both_directions(server):
+    result = json.loads(short(server, "--upload", "--download", "--format", "json").stdout)
+    assert result["download"] and result["upload"]
+
+
+def test_io_epoll_is_said(server):
+    result = json.loads(short(server, "--io", "epoll", "--format", "json").stdout)
+    assert result["agent"]["io"] == "epoll"
+
+
+def test_interface_is_proved(server):
+    result = json.loads(short(server, "--interface", "lo", "--format", "json").stdout)
+    assert result["interface"]["name"] == "lo"
+    assert result["interface"]["effective"]
+
+
+def test_insecure_is_said(server):
+    r = run("test", "--server", server["wss"], "--max-bytes", "2MB", "--insecure", "--format", "json")
+    result = json.loads(r.stdout)
+    assert r.returncode == DONE
+    assert result["tls"]["verified"] is False
+    assert any("--insecure" in w for w in result["warnings"])
+
+
+def test_an_unverified_certificate_is_refused(server):
+    r = run("test", "--server", server["wss"], "--format", "json")
+    assert r.returncode == NOT_DONE
+    assert {e["domain"] for e in json.loads(r.stdout)["errors"]} == {"tls"}
+
+
+def test_n86_jsonl_events_then_the_summary(server):
+    r = short(server, "--format", "jsonl")
+    assert r.returncode == DONE
+    lines = [json.loads(line) for line in r.stdout.splitlines()]
+    events, summary = lines[:-1], lines[-1]
+    keys = [e["Key"] for e in events]
+    assert all(set(e) == {"Key", "Value"} for e in events)
+    assert [k for k in keys if k != "measurement"] == 2 * ["starting", "connected", "complete"]
+    assert events[1]["Value"] == {"Test": "download", "Server": "127.0.0.1"}
+    for e in events:
+        assert e["Value"]["Test"] in ("download", "upload")
+        assert e["Key"] != "measurement" or e["Value"]["Origin"] in ("client", "server")
+    assert set(summary) == {"ServerFQDN", "ServerIP", "ClientIP", "Download", "Upload"}
+    for direction in ("Download", "Upload"):
+        assert set(summary[direction]) == {"UUID", "Throughput", "Latency", "Retransmission"}
+        assert summary[direction]["Throughput"]["Unit"] == "Mbit/s"
+
+
+def test_n87_jsonl_of_a_failure():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        r = run("test", "--server", f"ws://127.0.0.1:{nobody.getsockname()[1]}", "--download",
+                "--format", "jsonl")
+    assert r.returncode == NOT_DONE
+    *events, summary = [json.loads(line) for line in r.stdout.splitlines()]
+    assert [e["Key"] for e in events] == ["starting", "error", "complete"]
+    assert events[1]["Value"]["Failure"]
+    assert summary["Download"]["Throughput"] == {"Value": 0, "Unit": ""}
+    assert summary["Upload"] is None
+
+
+def test_r31_r32_raw_is_what_the_pod_service_takes(server):
+    r = short(server, "--format", "raw")
+    assert r.returncode == DONE
+    *rows, summary = [json.loads(line) for line in r.stdout.splitlines()]
+    assert set(summary) == {"Download", "Upload", "MinRTT"}
+    assert all(isinstance(v["Value"], (int, float)) and v["Value"] > 0 for v in summary.values())
+    counted = {}
+    for row in rows:
+        assert row["Key"] == "measurement"
+        value = row["Value"]
+        assert value.get("ConnectionInfo", {}) is not None
+        if value["Test"] == "download" and "TCPInfo" in value:
+            assert value["TCPInfo"]["BytesSent"] > 0
+        if value["Origin"] == "client":
+            counted[value["Test"]] = value["AppInfo"]
+    assert set(counted) == {"download", "upload"}
+    download = counted["download"]
+    assert summary["Download"]["Value"] == pytest.approx(
+        8 * download["NumBytes"] / download["ElapsedTime"], rel=1e-3)
+
+
+def test_r33_raw_of_a_failure_is_nothing():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        r = run("test", "--server", f"ws://127.0.0.1:{nobody.getsockname()[1]}", "--format", "raw")
+    assert r.returncode == NOT_DONE
+    assert r.stdout == ""
+    assert "no download was measured" in r.stderr
+
+
+def test_human_in_a_pipe_is_a_summary_without_escapes(server):
+    out, _ = broken_off(server, "--upload", after=1.5)
+    assert "\x1b" not in out and "\r" not in out
+    assert max(map(len, out.splitlines())) <= 80
+    for word in ("Upload", "as received by the server", "Latency", "Server", "Data used"):
+        assert word in out
+
+
+# --- a terminal ------------------------------------------------------------------------------------
+
+
+def on_terminal(words, columns=80, seconds=40, interrupt_after=None, **environment):
+    """Everything the program writes to a terminal of its own, and its exit code."""
+    env = {"TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"], **environment}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.execve(PROGRAM, [PROGRAM, *words], env)
+    written, began = b"", time.monotonic()
+    while time.monotonic() - began < seconds:
+        if interrupt_after and time.monotonic() - began > interrupt_after:
+            os.write(terminal, b"\x03")
+            interrupt_after = None
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                more = os.read(terminal, 65536)
+            except OSError: # the other end is gone
+                break
+            if not more:
+                break
+            written += more
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return written.decode(), os.waitstatus_to_exitcode(status)
+
+
+def drawn_lines(text):
+    """What was drawn over itself, each drawing by itself and without escape sequences."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    return [line for line in re.split(r"[\r\n]+", plain) if line.startswith(("Download", "Upload"))]
+
+
+@pytest.fixture(scope="module")
+def interrupted(server):
+    return on_terminal(["test", "--server", server["ws"]], interrupt_after=1.5)
+
+
+def test_a_line_moves_and_stays_on_its_line(interrupted):
+    text, _ = interrupted
+    lines = drawn_lines(text)
+    assert len(lines) >= 8 # ten a second
+    assert all(len(line) <= 80 for line in lines)
+    assert any("█" in line and "bit/s" in line and "s left" in line for line in lines)
+
+
+def test_interrupted_prints_what_was_measured(interrupted):
+    text, code = interrupted
+    assert code == NOT_DONE
+    assert "ended early" in text
+    assert "download: interrupted after" in text
+
+
+def test_the_cursor_is_never_hidden(interrupted):
+    text, _ = interrupted
+    assert "\x1b[?25" not in text and "\x1b[?1049" not in text
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 132])
+def test_the_line_fits_any_width(server, columns):
+    text, _ = on_terminal(["test", "--server", server["ws"], "--download"], columns=columns,
+                          interrupt_after=0.8)
+    assert all(len(line) <= columns for line in drawn_lines(text))
+
+
+def test_no_color_has_no_colour(server):
+    text, _ = on_terminal(["test", "--server", server["ws"], "--max-bytes", "2MB"], NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*m", text)
+
+
+def test_a_dumb_terminal_gets_no_escapes(server):
+    text, _ = on_terminal(["test", "--server", server["ws"], "--download"], TERM="dumb", LANG="C",
+                          interrupt_after=0.8)
+    assert "\x1b" not in text
+    assert text.replace("^C", "").isascii()
+    assert "[=" in text or "[>" in text
+
+
+def test_without_arguments_on_a_terminal_it_helps():
+    text, code = on_terminal([])
+    assert code == DONE
+    assert "Usage: radar-pod" in text
+
+
+# --- signals ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_partial_result(server, number):
+    out, code = broken_off(server, "--format", "json", number=number)
+    result = json.loads(out)
+    assert code == NOT_DONE
+    assert result["interrupted"] is True
+    assert result["download"]["complete"] is False and result["download"]["bytes"] > 0
+    assert result["upload"] is None
+
+
+def test_a_signal_leaves_nothing_of_raw(server):
+    assert broken_off(server, "--format", "raw") == ("", NOT_DONE)
+
+
+def test_a_signal_while_nobody_answers():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        p = subprocess.Popen([PROGRAM, "test", "--server",
+                              f"ws://127.0.0.1:{silent.getsockname()[1]}"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=5)
+        assert p.returncode == NOT_DONE
+
+
+def test_the_second_signal_ends_at_once(server):
+    p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.0)
+    # While it is stopped both signals gather, and it hears one right after the other.
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+        p.send_signal(number)
+    out, _ = p.communicate(timeout=5)
+    assert p.returncode == -signal.SIGTERM
+    assert out == ""
+
+
+def test_serve_ends_in_order():
+    with serving() as (urls, server):
+        p = subprocess.Popen([PROGRAM, "test", "--server", urls["ws"], "--format", "json",
+                              "--download"],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        time.sleep(1.0)
+        server.terminate()
+        assert server.wait(timeout=10) == DONE
+        out, _ = p.communicate(timeout=15)
+        assert json.loads(out)["download"]["bytes"] > 0
+
+
+# --- where the result goes -------------------------------------------------------------------------
+
+
+def test_output_writes_a_file_and_nothing_else(server, tmp_path):
+    r = short(server, "--format", "json", "--output", str(tmp_path / "r.json"))
+    assert r.returncode == DONE and r.stdout == ""
+    assert [f.name for f in tmp_path.iterdir()] == ["r.json"]
+    assert json.loads((tmp_path / "r.json").read_text())["download"]
+
+
+def test_output_is_kept_when_a_test_fails_raw(tmp_path):
+    (tmp_path / "r").write_text("old")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        r = run("test", "--server", f"ws://127.0.0.1:{nobody.getsockname()[1]}", "--format", "raw",
+                "--output", str(tmp_path / "r"))
+    assert r.returncode == NOT_DONE
+    assert (tmp_path / "r").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def fails_before_the_test(server, path):
+    began = time.monotonic()
+    r = run("test", "--server", server["ws"], "--output", str(path))
+    assert r.returncode == NOT_DONE
+    assert str(path) in r.stderr and r.stderr.count("\n") == 1
+    assert time.monotonic() - began < 5 # a test takes twenty
+    return r.stderr
+
+
+def test_output_to_a_missing_directory_fails_before_the_test(server, tmp_path):
+    assert "No such file" in fails_before_the_test(server, tmp_path / "nowhere/r")
+
+
+def test_output_to_a_directory_fails_before_the_test(server, tmp_path):
+    assert "Is a directory" in fails_before_the_test(server, tmp_path)
+
+
+@contextlib.contextmanager
+def mounted(directory, options):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    mounts = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", directory],
+                            capture_output=True, text=True)
+    if mounts.returncode != 0:
+        pytest.skip(f"tmpfs cannot be mounted here: {mounts.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+def test_output_to_a_full_disk_fails_before_the_test(server, tmp_path):
+    with mounted(tmp_path, "size=64k"):
+        with open(tmp_path / "fill", "wb") as f, contextlib.suppress(OSError):
+            f.write(bytes(1 << 20))
+            f.flush()
+        assert "No space left" in fails_before_the_test(server, tmp_path / "r")
+        assert [f.name for f in tmp_path.iterdir()] == ["fill"]
+
+
+def test_output_to_a_disk_that_fills_meanwhile_leaves_nothing(server, tmp_path):
+    with mounted(tmp_path, "size=64k"):
+        p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json",
+                              "--output", str(tmp_path / "r")],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1.0)
+        with open(tmp_path / "fill", "wb") as f, contextlib.suppress(OSError):
+            f.write(bytes(1 << 20))
+            f.flush()
+        p.send_signal(signal.SIGINT)
+        _, said = p.communicate(timeout=10)
+        assert p.returncode == NOT_DONE
+        assert "No space left" in said
+        assert [f.name for f in tmp_path.iterdir()] == ["fill"]
+
+
+def test_output_to_a_read_only_disk_fails_before_the_test(server, tmp_path):
+    with mounted(tmp_path, "ro"):
+        assert "Read-only" in fails_before_the_test(server, tmp_path / "r")
+
+
+@pytest.mark.parametrize("format", ["human", "json", "jsonl", "raw"])
+def test_n89_a_full_disk_behind_stdout(server, format):
+    with open("/dev/full", "w") as full:
+        r = short(server, "--format", format, stdout=full)
+    assert r.returncode == NOT_DONE
+    assert "No space left on device" in r.stderr
+    assert r.stderr.count("standard output") == 1
+
+
+@pytest.mark.parametrize("words", [["help"], ["-v"], ["-vv"], ["doctor"], ["doctor", "--json"]])
+def test_n89_a_full_disk_behind_other_commands(words):
+    with open("/dev/full", "w") as full:
+        r = run(*words, stdout=full)
+    assert r.returncode == NOT_DONE
+    assert "No space left on device" in r.stderr
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl"])
+def test_n89_stdout_is_closed(server, format):
+    began = time.monotonic()
+    r = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", PROGRAM, "test", "--server", server["ws"],
+                        "--format", format], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert r.returncode == NOT_DONE
+    assert "standard output" in r.stderr
+    assert time.monotonic() - began < 5
+
+
+def test_n89_a_reader_that_goes_away_ends_the_test(server):
+    p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "jsonl"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    p.stdout.close()
+    assert p.wait(timeout=10) == NOT_DONE # and not 20 s later
+    assert "Broken pipe" in p.stderr.read()
+    p.stderr.close()
+
+
+# --- kernels that lack something -------------------------------------------------------------------
+
+
+def test_serve_says_that_a_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        r = run("serve", "--ws", str(taken.getsockname()[1]))
+    assert r.returncode == NOT_DONE
+    assert "Address already in use" in r.stderr
+
+
+def test_serve_says_that_there_is_no_such_congestion_control():
+    r = run("serve", "--cc", "carrier-pigeon")
+    assert r.returncode == CANNOT_HERE
+    assert "carrier-pigeon" in r.stderr
+
+
+def test_serve_says_that_a_certificate_is_none(tmp_path):
+    (tmp_path / "pem").write_text("nothing of the sort\n")
+    pem = str(tmp_path / "pem")
+    r = run("serve", "--wss", "0", "--cert", pem, "--key", pem)
+    assert r.returncode == BAD_FILE
+    assert pem in r.stderr
+
+
+def test_a_ca_file_that_is_none(server, tmp_path):
+    (tmp_path / "pem").write_text("nothing of the sort\n")
+    r = run("test", "--server", server["wss"], "--ca-file", str(tmp_path / "pem"))
+    assert r.returncode == BAD_FILE
+    assert "pem" in r.stderr
