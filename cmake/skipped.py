@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 
 # pytest -rs, cmocka, and our own "io_uring: skipped, this kernel bars it".
 PART = re.compile(r"^SKIPPED \[|^\[  SKIPPED \]|^skip: |^[\w ]+: skipped, ", re.IGNORECASE)
-NOISE = re.compile(r"^\s*$|^s+ +\[|^=+|^\d+ skipped|^\[[=-]+\]|^\[ RUN ")
+NOISE = re.compile(r"^\s*$|^[=\[]|^\d+ skipped")
 
 
 def lines_of(case):
