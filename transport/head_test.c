@@ -31,6 +31,8 @@ static struct response_case {
 	{ "reason in UTF-8", "HTTP/1.1 503 \xC3\xBC\r\n\r\n", HEAD_OK, 503, "\xC3\xBC", 0, 0 },
 	{ "a comma in a value", "HTTP/1.1 200 OK\r\nDate: Thu, 1 Jan\r\n\r\n", HEAD_OK, 200, "OK",
 	  1, 0 },
+	{ "a name of digits and marks", "HTTP/1.1 200 OK\r\n1.x_~|Z: b\tc\r\n\r\n", HEAD_OK, 200,
+	  "OK", 1, 0 },
 	{ "an empty value", "HTTP/1.1 200 OK\r\nA:\r\n\r\n", HEAD_OK, 200, "OK", 1, 0 },
 
 	{ "another protocol, from the first byte", "S", -EPROTO },
@@ -57,6 +59,7 @@ static struct response_case {
 	{ "a line folded by a tab", "HTTP/1.1 200 OK\r\nA: b\r\n\tc: d\r\n", -EPROTO },
 	{ "a space before the colon", "HTTP/1.1 200 OK\r\nA : b\r\n", -EPROTO },
 	{ "a space in a name", "HTTP/1.1 200 OK\r\nA b: c\r\n", -EPROTO },
+	{ "a brace in a name", "HTTP/1.1 200 OK\r\nA{: c\r\n", -EPROTO },
 	{ "a name in UTF-8", "HTTP/1.1 200 OK\r\n\xC3\xBC: c\r\n", -EPROTO },
 	{ "no name", "HTTP/1.1 200 OK\r\n: b\r\n", -EPROTO },
 	{ "no colon", "HTTP/1.1 200 OK\r\nAb\r\n", -EPROTO },
@@ -116,6 +119,7 @@ static struct request_case {
 	{ "a tab for a space", "GET\t/ HTTP/1.1\r\n", -EPROTO },
 	{ "a space behind", "GET / HTTP/1.1 \r\n", -EPROTO },
 	{ "a control character in the method", "G\x01T / HTTP/1.1\r\n", -EPROTO },
+	{ "DEL in the target", "GET /\x7F HTTP/1.1\r\n", -EPROTO },
 	{ "raw UTF-8 in the target", "GET /\xC3\xBC HTTP/1.1\r\n", -EPROTO },
 	{ "a bare line feed", "GET / HTTP/1.1\n", -EPROTO },
 };

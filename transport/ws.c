@@ -44,19 +44,20 @@ static int take_header(struct ws_decoder *d, const uint8_t **in, size_t *n, stru
 	size_t added;
 	int r;
 
+	if (*n == 0)
+		return WS_NEED_MORE;
 	if (before == 0) {
 		r = ws_header_parse(*in, *n, &d->header, err);
 		if (r == WS_OK) {
 			*in += d->header.header_bytes;
 			*n -= d->header.header_bytes;
 		}
-		if (r != WS_NEED_MORE || *n == 0)
+		if (r != WS_NEED_MORE)
 			return r;
 	}
 
 	added = min_size(*n, sizeof(d->partial) - before);
-	if (added > 0)
-		memcpy(d->partial + before, *in, added);
+	memcpy(d->partial + before, *in, added);
 	r = ws_header_parse(d->partial, before + added, &d->header, err);
 	if (r == WS_NEED_MORE)
 		d->partial_bytes = (uint8_t)(before + added);
@@ -64,7 +65,7 @@ static int take_header(struct ws_decoder *d, const uint8_t **in, size_t *n, stru
 		added = d->header.header_bytes - before;
 		d->partial_bytes = 0;
 	}
-	if (r >= 0 && added > 0) {
+	if (r >= 0) {
 		*in += added;
 		*n -= added;
 	}

@@ -165,6 +165,7 @@ static void small_frame_of_a_server_is_plain(void **state)
 	assert_int_equal(ws_small_frame(WS_SERVER, WS_CLOSE, NULL, 0, out, sizeof(out)), 2);
 	assert_memory_equal(out, "\x88", 2);
 	assert_int_equal(ws_small_frame(WS_SERVER, WS_PONG, "x", 1, out, sizeof(out)), 0);
+	assert_int_equal(ws_small_frame(WS_SERVER, WS_PONG, NULL, 0, out, sizeof(out) - 1), 0);
 }
 
 #define A10  "aaaaaaaaaa"

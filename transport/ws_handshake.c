@@ -1,7 +1,6 @@
 /* The opening handshake (RFC 6455 4), both sides of it. */
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -41,14 +40,14 @@ int ws_accept(const char *key, size_t key_bytes, char out[WS_ACCEPT_TEXT_BYTES])
 
 /* --- the client ------------------------------------------------------------------------------- */
 
-/* Reads back what was written: a value that holds a line end, or a space where none may be, has
- * become another request than the one that was meant. */
-static bool reads_back(const struct text *t, const struct ws_request *r, size_t field_count)
+/* Reads back what was written: a value that holds a line end has become another head than the one
+ * that was meant, one that holds what it may not is refused. */
+static bool reads_back(const struct text *t, size_t field_count)
 {
 	struct head h;
 
 	return head_parse_request(t->at, t->bytes, &h, NULL) == HEAD_OK && h.bytes == t->bytes &&
-	       h.count == field_count && head_span_is(h.target, r->target);
+	       h.count == field_count;
 }
 
 int ws_request_write(const struct ws_request *r, char *out, size_t out_bytes)
@@ -60,9 +59,9 @@ int ws_request_write(const struct ws_request *r, char *out, size_t out_bytes)
 	text_append(&t, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
 	text_append(&t, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n", r->key);
 	text_append(&t, "Sec-WebSocket-Protocol: %s\r\n\r\n", r->protocol);
-	if (t.overflow || t.bytes > INT_MAX)
+	if (t.overflow)
 		return -ENOSPC;
-	return reads_back(&t, r, 7) ? (int)t.bytes : -EINVAL;
+	return reads_back(&t, 7) ? (int)t.bytes : -EINVAL;
 }
 
 #define REFUSE(err, ...) ERR_SET(err, -EPROTO, ERR_HTTP, 101, __VA_ARGS__)
@@ -174,5 +173,5 @@ int ws_response_write(const char *accept, const char *protocol, char *out, size_
 	text_append(&t, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
 	text_append(&t, "Sec-WebSocket-Accept: %s\r\n", accept);
 	text_append(&t, "Sec-WebSocket-Protocol: %s\r\n\r\n", protocol);
-	return t.overflow || t.bytes > INT_MAX ? -ENOSPC : (int)t.bytes;
+	return t.overflow ? -ENOSPC : (int)t.bytes;
 }

@@ -177,6 +177,18 @@ static void response_is_checked(void **state)
 	}
 }
 
+static void response_needs_a_key_of_ours(void **state)
+{
+	struct err err = {};
+	size_t bytes;
+
+	(void)state;
+	assert_int_equal(ws_response_check(GOOD "\r\n", strlen(GOOD "\r\n"), "short", PROTOCOL,
+	                                   &bytes, &err),
+	                 -EINVAL);
+	assert_int_equal(err.code, -EINVAL);
+}
+
 static void response_has_a_ceiling(void **state)
 {
 	char *in = malloc(HEAD_BYTES_MAX);
@@ -306,9 +318,13 @@ static void both_sides_agree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_are_16_fresh_bytes), cmocka_unit_test(accept_is_the_rfcs),
-		cmocka_unit_test(request_is_written),      cmocka_unit_test(response_has_a_ceiling),
-		cmocka_unit_test(response_is_written),     cmocka_unit_test(both_sides_agree),
+		cmocka_unit_test(keys_are_16_fresh_bytes),
+		cmocka_unit_test(accept_is_the_rfcs),
+		cmocka_unit_test(request_is_written),
+		cmocka_unit_test(response_has_a_ceiling),
+		cmocka_unit_test(response_is_written),
+		cmocka_unit_test(both_sides_agree),
+		cmocka_unit_test(response_needs_a_key_of_ours),
 	};
 	int failed = CASES_RUN(request_is_not_split, injection_cases);
 

@@ -61,9 +61,9 @@ static int hex_digit(char c)
 	return -1;
 }
 
-static bool in_object(const struct json *j)
+static bool in_object(const struct json *j) /* not asked at the top */
 {
-	return j->depth > 0 && (j->is_object >> (j->depth - 1) & 1);
+	return j->is_object >> (j->depth - 1) & 1;
 }
 
 /* --- strings ---------------------------------------------------------------------------------- */

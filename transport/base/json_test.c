@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,7 @@ static struct read_case {
 	{ "single quotes", "'a'", NULL },
 	{ "a comment", "[1/**/]", NULL },
 	{ "a word cut short", "tru", NULL },
+	{ "a word misspelt", "[fulse]", NULL },
 	{ "a word too long", "nulll", NULL },
 	{ "a word in capitals", "True", NULL },
 	{ "NaN", "NaN", NULL },
@@ -260,6 +262,7 @@ static struct text_case {
 	{ "a high surrogate before another escape", "\\ud800\\nabcd", -EINVAL, NULL },
 	{ "two high surrogates", "\\ud800\\ud800", -EINVAL, NULL },
 	{ "a low surrogate alone", "\\udc00", -EINVAL, NULL },
+	{ "a high surrogate before a character", "\\ud800\\ue000", -EINVAL, NULL },
 	{ "a pair cut off", "\\ud800\\udc0", -EINVAL, NULL },
 	{ "a backslash alone", "a\\", -EINVAL, NULL },
 	{ "an unknown escape", "\\a", -EINVAL, NULL },
@@ -286,6 +289,7 @@ static void text_is_compared_whole(void **state)
 {
 	struct json_token t = { .kind = JSON_KEY, .text = "MinRTT", .n = 6 };
 	struct json_token zero = { .kind = JSON_STRING, .text = "a\\u0000", .n = 7 };
+	struct json_token raw_zero = { .kind = JSON_STRING, .text = "a\0b", .n = 3 };
 	struct json_token number = { .kind = JSON_INTEGER, .text = "12", .n = 2 };
 	char out[8];
 
@@ -295,7 +299,9 @@ static void text_is_compared_whole(void **state)
 	assert_false(json_text_is(&t, "MinRTTVar"));
 	assert_false(json_text_is(&t, "minRTT"));
 	assert_false(json_text_is(&zero, "a"));
+	assert_false(json_text_is(&raw_zero, "a"));
 	assert_false(json_text_is(&number, "12"));
+	assert_int_equal(json_text_copy(&raw_zero, out, sizeof(out)), -EINVAL);
 	assert_int_equal(json_text_copy(&number, out, sizeof(out)), -EINVAL);
 }
 
@@ -330,6 +336,7 @@ static void text_is_quoted(void **state)
 	for (size_t room = 0; room <= n; room++)
 		assert_int_equal(json_quote(c->in, out, room), -ENOSPC);
 	assert_string_equal(out, "");
+	assert_int_equal(json_quote(c->in, out, (size_t)INT_MAX + 1), -ENOSPC);
 	assert_int_equal(json_quote(c->in, out, n + 1), n);
 
 	json_open(&j, out, n, 1);
