@@ -288,21 +288,34 @@ static struct run_options run_options(const struct test_wish *w, struct output *
 	};
 }
 
+/* Peers' refusals do not all name the peer. */
+static void describe_failure(const struct direction_result *d, char *out, size_t out_bytes)
+{
+	char sentence[512];
+
+	err_sentence(&d->err, sentence, sizeof(sentence));
+	if (d->host[0] && !strstr(sentence, d->host))
+		snprintf(out, out_bytes, "%s (%s)", sentence, d->host);
+	else
+		snprintf(out, out_bytes, "%s", sentence);
+}
+
+/* Both directions mostly fail for the same reason: that is one line. */
 static void say_what_failed(const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
-	char sentence[2][512] = {};
+	char why[2][sizeof(r->download.host) + 512] = {};
 
 	for (int i = 0; i < 2; i++)
 		if (directions[i]->state == DIRECTION_FAILED)
-			err_sentence(&directions[i]->err, sentence[i], sizeof(sentence[i]));
-	if (*sentence[0] && strcmp(sentence[0], sentence[1]) == 0) {
-		log_error("download, upload: %s", sentence[0]);
+			describe_failure(directions[i], why[i], sizeof(why[i]));
+	if (*why[0] && strcmp(why[0], why[1]) == 0) {
+		log_error("download, upload: %s", why[0]);
 		return;
 	}
 	for (int i = 0; i < 2; i++)
-		if (*sentence[i])
-			log_error("%s: %s", ndt7_test_name(directions[i]->test), sentence[i]);
+		if (*why[i])
+			log_error("%s: %s", ndt7_test_name(directions[i]->test), why[i]);
 }
 
 /* What run_test() itself refuses is a file or a kernel; usage was checked before. */

@@ -96,6 +96,7 @@ static void put_direction(const struct summary_out *s, const char *label,
                           const struct direction_result *d)
 {
 	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], sentence[512];
+	double seconds = (double)d->elapsed_ns / 1e9;
 
 	if (d->state == DIRECTION_NOT_ASKED)
 		return;
@@ -104,10 +105,10 @@ static void put_direction(const struct summary_out *s, const char *label,
 		         err_sentence(&d->err, sentence, sizeof(sentence)));
 		return;
 	}
-	fprintf(s->to, "  %s%-*s%12s%s   %s, %s in %.1f s\n", terminal_paint(&s->t, PAINT_BOLD),
+	fprintf(s->to, "  %s%-*s%12s%s   %s, %s in %.*f s\n", terminal_paint(&s->t, PAINT_BOLD),
 	        LABEL_COLUMNS - 2, label, people_rate(direction_goodput_mbps(d), rate),
 	        terminal_paint(&s->t, PAINT_PLAIN), whose(d->source), people_bytes(d->bytes, bytes),
-	        (double)d->elapsed_ns / 1e9);
+	        seconds < 1 ? 2 : 1, seconds);
 }
 
 static const char *comma(const struct text *t)
