@@ -1,6 +1,8 @@
 """The program as people and scripts use it: options, exit codes, formats, signals, full disks."""
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -639,7 +641,44 @@ def test_n89_a_reader_that_goes_away_ends_the_test(server):
     p.stderr.close()
 
 
-# --- kernels that lack something -------------------------------------------------------------------
+# --- machines that lack something ------------------------------------------------------------------
+
+
+def bar_io_uring():
+    """As containers' default profiles do: io_uring_setup(2) answers EPERM, in this process and its
+    children."""
+    number = 425 # of every architecture
+    load, jump_if_equal, answer = 0x20, 0x15, 0x06
+    rules = [(load, 0, 0, 0), (jump_if_equal, 0, 1, number), (answer, 0, 0, 0x50000 | errno.EPERM),
+             (answer, 0, 0, 0x7FFF0000)]
+    code = b"".join(struct.pack("HBBI", *rule) for rule in rules)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0 # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, program, 0, 0) == 0 # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
+def test_h7_io_uring_barred_and_asked_for(server):
+    r = short(server, "--io", "io_uring", preexec_fn=bar_io_uring)
+    assert r.returncode == CANNOT_HERE
+    assert "io_uring" in r.stderr and r.stdout == ""
+
+
+def test_h7_io_uring_barred_falls_back_and_says_so(server):
+    r = short(server, "--format", "json", preexec_fn=bar_io_uring)
+    assert r.returncode == DONE
+    agent = json.loads(r.stdout)["agent"]
+    assert agent["io"] == "epoll" and "io_uring" in agent["io_reason"]
+
+
+def test_h7_doctor_says_who_bars_io_uring():
+    r = run("doctor", "--json", preexec_fn=bar_io_uring)
+    assert r.returncode == DONE
+    finding, = (f for f in json.loads(r.stdout)["findings"] if f["what"] == "io_uring")
+    assert finding["state"] == "less"
+    assert "epoll" in finding["follows"] and finding["remedy"]
+
 
 
 def test_serve_says_that_a_port_is_taken():
