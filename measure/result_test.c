@@ -58,8 +58,8 @@ static void server_retransmits(void **state)
 
 	d.test = NDT7_DOWNLOAD;
 	d.has_server = true;
-	d.server.tcp_info.present = 1ULL << MEASUREMENT_TCP_BytesSent |
-	                            1ULL << MEASUREMENT_TCP_BytesRetrans;
+	d.server.tcp_info.present =
+		1ULL << MEASUREMENT_TCP_BytesSent | 1ULL << MEASUREMENT_TCP_BytesRetrans;
 	d.server.tcp_info.bytes_sent = c->bytes_sent;
 	d.server.tcp_info.bytes_retrans = c->bytes_retrans;
 	f = direction_retransmit_percent(&d);

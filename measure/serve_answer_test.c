@@ -24,8 +24,8 @@ struct answer_case {
 };
 
 static struct answer_case answer_cases[] = {
-	{ "N54 the five exact lines",
-	  "GET /ndt/v7/download HTTP/1.1\r\n" UPGRADE PROTOCOL "\r\n", 101,
+	{ "N54 the five exact lines", "GET /ndt/v7/download HTTP/1.1\r\n" UPGRADE PROTOCOL "\r\n",
+	  101,
 	  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 	  "Sec-WebSocket-Protocol: net.measurementlab.ndt.v7\r\n\r\n" },
@@ -126,7 +126,8 @@ struct locate_case {
 
 static struct locate_case locate_cases[] = {
 	{ "a name", "lab.example:8080",
-	  "wss://lab.example:8443/ndt/v7/upload?client_name=x&index=0&locate_version=v2&metro_rank=0" },
+	  "wss://lab.example:8443/ndt/v7/"
+	  "upload?client_name=x&index=0&locate_version=v2&metro_rank=0" },
 	{ "an IPv6 literal", "[::1]:8080",
 	  "wss://[::1]:8443/ndt/v7/upload?client_name=x&index=0&locate_version=v2&metro_rank=0" },
 };
@@ -142,15 +143,16 @@ static void locates_itself(void **state)
 	const cJSON *urls;
 
 	snprintf(request, sizeof(request),
-	         "GET /v2/nearest/ndt/ndt7?client_name=x&lat=1 HTTP/1.1\r\nHost: %s\r\n\r\n", c->host);
+	         "GET /v2/nearest/ndt/ndt7?client_name=x&lat=1 HTTP/1.1\r\nHost: %s\r\n\r\n",
+	         c->host);
 	ask(request, false, out, &a);
 	assert_int_equal(a.status, 200);
 	root = cJSON_Parse(strstr(out, "\r\n\r\n") + 4);
-	urls = cJSON_GetObjectItem(
-		cJSON_GetArrayItem(cJSON_GetObjectItem(root, "results"), 0), "urls");
-	assert_string_equal(
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(urls, "wss:///ndt/v7/upload")),
-		c->want_wss_upload);
+	urls = cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(root, "results"), 0),
+	                           "urls");
+	assert_string_equal(cJSON_GetStringValue(
+				    cJSON_GetObjectItemCaseSensitive(urls, "wss:///ndt/v7/upload")),
+	                    c->want_wss_upload);
 	assert_int_equal(cJSON_GetArraySize(urls), 4);
 }
 
