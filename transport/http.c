@@ -166,25 +166,33 @@ static long failure_detail(const struct http *h, enum err_domain domain, CURLcod
 	return verify > X509_V_ERR_UNSPECIFIED ? verify : X509_V_ERR_HOSTNAME_MISMATCH;
 }
 
-static void fail(struct http *h, CURLcode curl)
+/* In ERR_SYS the errno has its own words, and those are enough. */
+static void explain(const struct http *h, CURLcode curl, struct err *err)
 {
 	struct failure f = failure_of(curl);
 	long connect_errno = info_long(h, CURLINFO_OS_ERRNO);
 	long detail = failure_detail(h, f.domain, curl);
-	struct err err = {};
 
-	if (h->refused.code) {
-		err = h->refused;
-	} else {
-		if (!f.code)
-			f.code = connect_errno ? (int)-connect_errno : -EHOSTUNREACH;
-		if (f.domain == ERR_TLS && detail != X509_V_OK)
-			ERR_SET(&err, f.code, f.domain, detail, "trust its certificate: %s",
-			        X509_verify_cert_error_string(detail));
-		else
-			ERR_SET(&err, f.code, f.domain, detail, "%s", h->curl->easy_strerror(curl));
-	}
-	err_prefix(&err, "get %s", h->url_shown);
+	if (!f.code)
+		f.code = connect_errno ? (int)-connect_errno : -EHOSTUNREACH;
+	if (f.domain == ERR_SYS)
+		ERR_SET(err, f.code, f.domain, detail, "get %s", h->url_shown);
+	else if (f.domain == ERR_TLS && detail != X509_V_OK)
+		ERR_SET(err, f.code, f.domain, detail, "get %s: trust its certificate: %s",
+		        h->url_shown, X509_verify_cert_error_string(detail));
+	else
+		ERR_SET(err, f.code, f.domain, detail, "get %s: %s", h->url_shown,
+		        h->curl->easy_strerror(curl));
+}
+
+static void fail(struct http *h, CURLcode curl)
+{
+	struct err err = h->refused;
+
+	if (err.code)
+		err_prefix(&err, "get %s", h->url_shown);
+	else
+		explain(h, curl, &err);
 	finish(h, NULL, &err);
 }
 
