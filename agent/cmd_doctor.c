@@ -126,8 +126,8 @@ struct doctor_wish {
 };
 
 static const struct option options[] = {
-	{ "--json", NULL, OPTION_SWITCH, offsetof(struct doctor_wish, json),
-	  "one JSON object instead of the table", 0, 0 },
+	OPTION_ROW(doctor_wish, SWITCH, "--json", NULL, json,
+	           "one JSON object instead of the table"),
 };
 
 static const struct option_syntax syntax = {

@@ -24,24 +24,23 @@ struct serve_wish {
 	bool quiet;
 };
 
-#define AT(member) offsetof(struct serve_wish, member)
+#define ROW(...) OPTION_ROW(serve_wish, __VA_ARGS__)
 
 static const struct option options[] = {
-	{ "--listen", "ADDR", OPTION_TEXT, AT(listen), "a literal address (127.0.0.1)", 0, 0 },
-	{ "--ws", "PORT", OPTION_NUMBER, AT(ws_port),
-	  "serve cleartext there; 0 picks a port (without --ws and --wss: both, picked)", 0,
-	  65535 },
-	{ "--wss", "PORT", OPTION_NUMBER, AT(wss_port), "serve TLS there; 0 picks a port", 0,
-	  65535 },
-	{ "--cert", "PEM", OPTION_TEXT, AT(cert), "the chain (self-signed, made at the start)", 0,
-	  0 },
-	{ "--key", "PEM", OPTION_TEXT, AT(key), "its private key", 0, 0 },
-	{ "--cc", "NAME", OPTION_TEXT, AT(congestion),
-	  "congestion control of what is sent (bbr, where the kernel has it)", 0, 0 },
-	{ "--max-clients", "N", OPTION_NUMBER, AT(max_clients),
-	  "at once; further ones are told 503 (100)", 1, SERVE_CLIENTS_MAX },
-	{ "--io", "auto|io_uring|epoll", OPTION_CHOICE, AT(io), "event loop (auto)", 0, 0 },
-	{ "--quiet", NULL, OPTION_SWITCH, AT(quiet), "no line for each client", 0, 0 },
+	ROW(TEXT, "--listen", "ADDR", listen, "a literal address (127.0.0.1)"),
+	ROW(NUMBER, "--ws", "PORT", ws_port,
+	    "serve cleartext there; 0 picks a port (without --ws and --wss: both, picked)",
+	    .min = 0, .max = 65535),
+	ROW(NUMBER, "--wss", "PORT", wss_port, "serve TLS there; 0 picks a port", .min = 0,
+	    .max = 65535),
+	ROW(TEXT, "--cert", "PEM", cert, "the chain (self-signed, made at the start)"),
+	ROW(TEXT, "--key", "PEM", key, "its private key"),
+	ROW(TEXT, "--cc", "NAME", congestion,
+	    "congestion control of what is sent (bbr, where the kernel has it)"),
+	ROW(NUMBER, "--max-clients", "N", max_clients, "at once; further ones are told 503 (100)",
+	    .min = 1, .max = SERVE_CLIENTS_MAX),
+	ROW(CHOICE, "--io", "auto|io_uring|epoll", io, "event loop (auto)"),
+	ROW(SWITCH, "--quiet", NULL, quiet, "no line for each client"),
 };
 
 static const struct option_syntax syntax = {

@@ -40,64 +40,57 @@ struct test_wish {
 	bool no_store;
 };
 
-#define AT(member) offsetof(struct test_wish, member)
+#define ROW(...) OPTION_ROW(test_wish, __VA_ARGS__)
 
 /* The lists of words are in the order of the enums: RUN_SCHEME_…, LOOP_BODY_…, and those above. */
 static const struct option options[] = {
-	{ "ndt7", "ndt7|ookla", OPTION_CHOICE, AT(protocol), NULL, 0, 0 },
+	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, NULL),
 
-	{ .meaning = "Which server" },
-	{ "--server", "HOST[:PORT]", OPTION_TEXT, AT(server),
-	  "this server, or its ws:// or wss:// URL, instead of locating one; the URL's path and "
-	  "query "
-	  "are kept",
-	  0, 0 },
-	{ "--locate-url", "URL", OPTION_TEXT, AT(locate_url), "another locate service than M-Lab's",
-	  0, 0 },
-	{ "--country", "CC", OPTION_TEXT, AT(country), "a server near this country's centre", 0,
-	  0 },
-	{ "--site", "IATA", OPTION_TEXT, AT(site), "a server of this site, such as lga03", 0, 0 },
-	{ "--org", "NAME", OPTION_TEXT, AT(org), "a server of this organisation", 0, 0 },
+	OPTION_HEADING("Which server"),
+	ROW(TEXT, "--server", "HOST[:PORT]", server,
+	    "this server, or its ws:// or wss:// URL, instead of locating one; the URL's path and "
+	    "query are kept"),
+	ROW(TEXT, "--locate-url", "URL", locate_url, "another locate service than M-Lab's"),
+	ROW(TEXT, "--country", "CC", country, "a server near this country's centre"),
+	ROW(TEXT, "--site", "IATA", site, "a server of this site, such as lga03"),
+	ROW(TEXT, "--org", "NAME", org, "a server of this organisation"),
 
-	{ .meaning = "What to measure" },
-	{ "--download", NULL, OPTION_SWITCH, AT(download), "only this direction (both)", 0, 0 },
-	{ "--upload", NULL, OPTION_SWITCH, AT(upload), "only this direction (both)", 0, 0 },
-	{ "--early-exit", NULL, OPTION_SWITCH, AT(early_exit),
-	  "ask the server to end a download after 250 MB", 0, 0 },
-	{ "--max-bytes", "SIZE", OPTION_SIZE, AT(max_bytes),
-	  "end each direction after so much, such as 100MB (no ceiling)", 0, 0 },
+	OPTION_HEADING("What to measure"),
+	ROW(SWITCH, "--download", NULL, download, "only this direction (both)"),
+	ROW(SWITCH, "--upload", NULL, upload, "only this direction (both)"),
+	ROW(SWITCH, "--early-exit", NULL, early_exit,
+	    "ask the server to end a download after 250 MB"),
+	ROW(SIZE, "--max-bytes", "SIZE", max_bytes,
+	    "end each direction after so much, such as 100MB (no ceiling)"),
 
-	{ .meaning = "How" },
-	{ "--scheme", "auto|ws|wss", OPTION_CHOICE, AT(scheme),
-	  "wss is encrypted; auto: wss if the CPU has AES instructions, else ws (auto)", 0, 0 },
-	{ "--interface", "NAME", OPTION_TEXT, AT(interface),
-	  "bind to this network device; the result says whether it took effect", 0, 0 },
-	{ "-4", NULL, OPTION_SWITCH, AT(ipv4), "IPv4 only", 0, 0 },
-	{ "-6", NULL, OPTION_SWITCH, AT(ipv6), "IPv6 only", 0, 0 },
-	{ "--ca-file", "PEM", OPTION_TEXT, AT(ca_file),
-	  "trust these authorities instead of the system's", 0, 0 },
-	{ "--insecure", NULL, OPTION_SWITCH, AT(insecure),
-	  "do not verify the server's certificate; the result says so", 0, 0 },
-	{ "--stats", "auto|tcp_info|ebpf", OPTION_CHOICE, AT(stats),
-	  "source of the kernel's figures; ebpf is not in this release (auto: tcp_info)", 0, 0 },
-	{ "--io", "auto|io_uring|epoll", OPTION_CHOICE, AT(io),
-	  "event loop; auto: io_uring, or epoll where that is barred (auto)", 0, 0 },
-	{ "--client-name", "NAME", OPTION_TEXT, AT(client_name),
-	  "the name servers archive for the program that asks (radar-pod)", 0, 0 },
+	OPTION_HEADING("How"),
+	ROW(CHOICE, "--scheme", "auto|ws|wss", scheme,
+	    "wss is encrypted; auto: wss if the CPU has AES instructions, else ws (auto)"),
+	ROW(TEXT, "--interface", "NAME", interface,
+	    "bind to this network device; the result says whether it took effect"),
+	ROW(SWITCH, "-4", NULL, ipv4, "IPv4 only"),
+	ROW(SWITCH, "-6", NULL, ipv6, "IPv6 only"),
+	ROW(TEXT, "--ca-file", "PEM", ca_file, "trust these authorities instead of the system's"),
+	ROW(SWITCH, "--insecure", NULL, insecure,
+	    "do not verify the server's certificate; the result says so"),
+	ROW(CHOICE, "--stats", "auto|tcp_info|ebpf", stats,
+	    "source of the kernel's figures; ebpf is not in this release (auto: tcp_info)"),
+	ROW(CHOICE, "--io", "auto|io_uring|epoll", io,
+	    "event loop; auto: io_uring, or epoll where that is barred (auto)"),
+	ROW(TEXT, "--client-name", "NAME", client_name,
+	    "the name servers archive for the program that asks (radar-pod)"),
 
-	{ .meaning = "Result" },
-	{ "--format", "human|json|jsonl|raw", OPTION_CHOICE, AT(format),
-	  "human: progress and a summary; json: one object; jsonl: events as they happen; raw: "
-	  "what "
-	  "the pod service takes (human)",
-	  0, 0 },
-	{ "--output", "FILE", OPTION_TEXT, AT(output),
-	  "write the result there, whole or not at all, instead of to standard output", 0, 0 },
-	{ "--no-store", NULL, OPTION_SWITCH, AT(no_store),
-	  "do not keep the result (this release keeps none)", 0, 0 },
+	OPTION_HEADING("Result"),
+	ROW(CHOICE, "--format", "human|json|jsonl|raw", format,
+	    "human: progress and a summary; json: one object; jsonl: events as they happen; raw: "
+	    "what the pod service takes (human)"),
+	ROW(TEXT, "--output", "FILE", output,
+	    "write the result there, whole or not at all, instead of to standard output"),
+	ROW(SWITCH, "--no-store", NULL, no_store,
+	    "do not keep the result (this release keeps none)"),
 
-	{ "--trace", "FILE", OPTION_NOT_YET, 0, NULL, 0, 0 },
-	{ "--trace-interval", "DUR", OPTION_NOT_YET, 0, NULL, 0, 0 },
+	OPTION_REFUSED("--trace"),
+	OPTION_REFUSED("--trace-interval"),
 };
 
 static const struct option_syntax syntax = {

@@ -198,7 +198,7 @@ static int take_option(const struct option_syntax *syntax, int argc, char **argv
 	snprintf(name, sizeof(name), "%.*s", (int)name_bytes, word);
 	if (!o)
 		return unknown_option(syntax, name, err);
-	if (value && !o->argument)
+	if (value && !o->argument && o->kind != OPTION_NOT_YET)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "%s takes no value", o->name);
 	if (!value && o->argument && o->kind != OPTION_NOT_YET) {
 		if (*at + 1 >= argc || strncmp(argv[*at + 1], "--", 2) == 0)

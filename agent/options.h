@@ -1,9 +1,10 @@
 /* The options of one command: one table, from which they are parsed and --help is written.
  *
+ *   #define ROW(...) OPTION_ROW(wish, __VA_ARGS__)
  *   static const struct option table[] = {
- *           { .meaning = "Which server" },                                  a heading of --help
- *           { "--server", "HOST", OPTION_TEXT, offsetof(struct wish, server), "measure against it" },
- *           { "--io", "auto|epoll", OPTION_CHOICE, offsetof(struct wish, io), "the event loop" },
+ *           OPTION_HEADING("Which server"),
+ *           ROW(TEXT, "--server", "HOST", server, "measure against it"),
+ *           ROW(CHOICE, "--io", "auto|epoll", io, "the event loop"),
  *   };
  *   r = options_parse(&syntax, argc, argv, &wish, &err);
  *
@@ -37,6 +38,21 @@ struct option {
 	const char *meaning;
 	uint64_t min, max; /* of OPTION_NUMBER */
 };
+
+/* A row; what it fills is a member of struct `into`. More of struct option may follow. */
+#define OPTION_ROW(into, kind_, name_, argument_, member, ...)                                     \
+	{                                                                                          \
+		.name = name_, .argument = argument_, .kind = OPTION_##kind_,                      \
+		.offset = offsetof(struct into, member), .meaning = __VA_ARGS__                    \
+	}
+#define OPTION_HEADING(text)                                                                       \
+	{                                                                                          \
+		.meaning = text                                                                    \
+	}
+#define OPTION_REFUSED(name_)                                                                      \
+	{                                                                                          \
+		.name = name_, .kind = OPTION_NOT_YET                                              \
+	}
 
 struct option_syntax {
 	const char *command;  /* "radar-pod test" */

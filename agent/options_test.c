@@ -16,19 +16,20 @@ struct wish {
 	bool upload, ipv4;
 };
 
+#define ROW(...) OPTION_ROW(wish, __VA_ARGS__)
+
 static const struct option table[] = {
-	{ "ndt7", "ndt7|ookla", OPTION_CHOICE, offsetof(struct wish, protocol), NULL, 0, 0 },
-	{ .meaning = "Heading" },
-	{ "--server", "HOST[:PORT]|URL", OPTION_TEXT, offsetof(struct wish, server),
-	  "a meaning that is long enough to be broken over lines, because it goes on, and on, and "
-	  "on",
-	  0, 0 },
-	{ "--scheme", "auto|ws|wss", OPTION_CHOICE, offsetof(struct wish, scheme), "scheme", 0, 0 },
-	{ "--max-bytes", "SIZE", OPTION_SIZE, offsetof(struct wish, max_bytes), "ceiling", 0, 0 },
-	{ "--port", "PORT", OPTION_NUMBER, offsetof(struct wish, port), "port", 1, 65535 },
-	{ "--upload", NULL, OPTION_SWITCH, offsetof(struct wish, upload), "upload", 0, 0 },
-	{ "-4", NULL, OPTION_SWITCH, offsetof(struct wish, ipv4), "IPv4 only", 0, 0 },
-	{ "--trace", "FILE", OPTION_NOT_YET, 0, NULL, 0, 0 },
+	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, NULL),
+	OPTION_HEADING("Heading"),
+	ROW(TEXT, "--server", "HOST[:PORT]|URL", server,
+	    "a meaning that is long enough to be broken over lines, because it goes on, and on, "
+	    "and on"),
+	ROW(CHOICE, "--scheme", "auto|ws|wss", scheme, "scheme"),
+	ROW(SIZE, "--max-bytes", "SIZE", max_bytes, "ceiling"),
+	ROW(NUMBER, "--port", "PORT", port, "port", .min = 1, .max = 65535),
+	ROW(SWITCH, "--upload", NULL, upload, "upload"),
+	ROW(SWITCH, "-4", NULL, ipv4, "IPv4 only"),
+	OPTION_REFUSED("--trace"),
 };
 
 static const struct option_syntax syntax = {
@@ -155,6 +156,10 @@ static struct refused_case refused_cases[] = {
 	  "--scheme takes auto, ws or wss, not \"?[2J\"" },
 	{ "of a release to come",
 	  { "try", "--trace", "f" },
+	  -EOPNOTSUPP,
+	  "--trace is not in this release" },
+	{ "likewise with =",
+	  { "try", "--trace=f" },
 	  -EOPNOTSUPP,
 	  "--trace is not in this release" },
 	{ "likewise without its value",

@@ -32,9 +32,8 @@ struct output {
 	const struct output_format *format;
 	FILE *to;
 	struct terminal terminal; /* of standard output; the progress line is drawn there */
-	bool progress_drawn;
-	uint32_t rows;         /* jsonl, raw: measurements written of the direction under way */
-	uint32_t rows_dropped; /* likewise, of the server's */
+	uint32_t rows;            /* jsonl, raw: measurements written of the direction under way */
+	uint32_t rows_dropped;    /* likewise, of the server's */
 };
 
 /* The measurement lines that jsonl and raw share. raw: fit for the pod service, which divides by

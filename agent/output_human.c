@@ -31,7 +31,6 @@ static void draw(struct output *o, const char *line, bool last)
 		text_append(&t, "\n");
 	fwrite(whole, 1, t.bytes, stdout);
 	fflush(stdout);
-	o->progress_drawn = !last;
 }
 
 static void hear(struct output *o, const struct run_event *e)
