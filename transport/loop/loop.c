@@ -197,11 +197,23 @@ static void fire_timers(struct loop *l)
 	}
 }
 
+/* Between connections the memory of the receive buffers is the system's again: a callback may still
+ * have read in one when its descriptor left, so not before the next turn. */
+static void rest(struct loop *l)
+{
+	if (l->receivers > 0 || !l->buffers_used)
+		return;
+	l->buffers_used = false;
+	if (l->ops->rest)
+		l->ops->rest(l->body);
+}
+
 static int turn(struct loop *l, uint64_t until_ns, struct err *err)
 {
 	uint64_t timer_ns = loop_timers_first_ns(&l->timers);
 	int r;
 
+	rest(l);
 	if (l->ready_count > 0)
 		until_ns = 0;
 	r = l->ops->wait(l->body, timer_ns < until_ns ? timer_ns : until_ns);
@@ -329,6 +341,7 @@ int loop_detach(struct loop_io *io)
 	l->settling = NULL;
 	loop_timers_cancel(&l->timers, &io->faltered);
 	loop_coalesce_unset(&io->coalesce, fd);
+	l->receivers -= io->receiving;
 	if (!has_requests(io))
 		free_slot(io);
 	return fd;

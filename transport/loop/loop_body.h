@@ -77,10 +77,10 @@ struct loop_completion {
 	const uint8_t *data; /* of a receive; NULL where the bytes were dropped */
 };
 
-/* Receive buffers of the real bodies: 64 KiB is as cheap a byte as any larger one, and 1 MiB in all
- * is what a test's memory allows. */
+/* Receive buffers of the real bodies: 64 KiB is as cheap a byte as any larger one, more than eight
+ * made nothing cheaper, and half a MiB in all is what a test's memory allows. */
 #define LOOP_BUFFER_BYTES (64 * 1024)
-#define LOOP_BUFFERS      16
+#define LOOP_BUFFERS      8
 
 struct loop_body_ops {
 	const char *name;
@@ -105,6 +105,9 @@ struct loop_body_ops {
 	/* The descriptor leaves the loop; its requests have been cancelled, and have ended unless
 	 * the kernel is very late. */
 	void (*forget)(void *body, uint16_t slot, int fd);
+
+	/* Nothing receives: what the receive buffers held may go. NULL where there is nothing to do. */
+	void (*rest)(void *body);
 
 	uint64_t (*now_ns)(void *body);
 	void (*close)(void *body);

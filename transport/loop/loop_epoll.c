@@ -354,6 +354,13 @@ static void epoll_forget(void *body, uint16_t slot, int fd)
 	*w = (struct watch){};
 }
 
+static void epoll_rest(void *body)
+{
+	struct epoll *e = body;
+
+	madvise(e->buffers, BUFFER_MAP_BYTES, MADV_DONTNEED);
+}
+
 static uint64_t epoll_now_ns(void *body)
 {
 	(void)body;
@@ -380,6 +387,7 @@ static const struct loop_body_ops epoll_ops = {
 	.next = epoll_next,
 	.release = epoll_release,
 	.forget = epoll_forget,
+	.rest = epoll_rest,
 	.now_ns = epoll_now_ns,
 	.close = epoll_body_close,
 };

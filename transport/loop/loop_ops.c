@@ -149,6 +149,8 @@ static void receive_on(struct loop_io *io, bool wait_first)
 
 void loop_receive(struct loop_io *io)
 {
+	io->loop->receivers += !io->receiving;
+	io->loop->buffers_used = true;
 	io->receiving = true;
 	receive_on(io, false);
 }

@@ -182,6 +182,13 @@ static void uring_forget(void *body, uint16_t slot, int fd)
 	(void)fd;
 }
 
+static void uring_rest(void *body)
+{
+	struct uring *u = body;
+
+	madvise(u->buffers, (size_t)LOOP_BUFFERS * LOOP_BUFFER_BYTES, MADV_DONTNEED);
+}
+
 static uint64_t uring_now_ns(void *body)
 {
 	(void)body;
@@ -316,6 +323,7 @@ static const struct loop_body_ops uring_ops = {
 	.next = uring_next,
 	.release = uring_release,
 	.forget = uring_forget,
+	.rest = uring_rest,
 	.now_ns = uring_now_ns,
 	.close = uring_close,
 };
