@@ -288,7 +288,7 @@ static void describe_failure(const struct direction_result *d, char *out, size_t
 
 	err_sentence(&d->err, sentence, sizeof(sentence));
 	if (d->host[0] && !strstr(sentence, d->host))
-		snprintf(out, out_bytes, "%s (%s)", sentence, d->host);
+		snprintf(out, out_bytes, "%s (%.*s)", sentence, (int)sizeof(d->host) - 1, d->host);
 	else
 		snprintf(out, out_bytes, "%s", sentence);
 }
@@ -297,7 +297,7 @@ static void describe_failure(const struct direction_result *d, char *out, size_t
 static void say_what_failed(const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
-	char why[2][sizeof(r->download.host) + 512] = {};
+	char why[2][sizeof(r->download.host) + 512 + 3] = {};
 
 	for (int i = 0; i < 2; i++)
 		if (directions[i]->state == DIRECTION_FAILED)

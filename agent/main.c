@@ -1,4 +1,5 @@
 /* radar-pod: one executable, a table of commands. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -135,10 +136,18 @@ static enum exit_code dispatch(int argc, char **argv)
 	return run_command(argv[1], argc - 1, argv + 1);
 }
 
+/* The C library moves its threshold up to the largest block that was freed, and would from then on cut
+ * the buffers of a connection from its heap, which it does not give back: half a MiB for good. */
+static void keep_large_blocks_apart(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 1)
 		return EXIT_USAGE;
+	keep_large_blocks_apart();
 	standard_output_begin();
 	signal(SIGPIPE, SIG_IGN);
 	return standard_output_end(dispatch(argc, argv));

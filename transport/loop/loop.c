@@ -204,6 +204,7 @@ static void rest(struct loop *l)
 	if (l->receivers > 0 || !l->buffers_used)
 		return;
 	l->buffers_used = false;
+	l->counts.rests++;
 	if (l->ops->rest)
 		l->ops->rest(l->body);
 }

@@ -98,6 +98,7 @@ struct loop_counts {
 	uint64_t wakeups;           /* returns from the kernel's wait */
 	uint64_t completions;       /* of requests under way */
 	uint64_t stale_completions; /* of a descriptor that was gone, or a second time; dropped */
+	uint64_t rests;             /* the receive buffers' memory went back to the system */
 	uint64_t starved; /* receives that found no provided buffer and were armed again */
 };
 

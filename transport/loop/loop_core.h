@@ -49,8 +49,8 @@ struct loop {
 	struct loop_timers timers;
 	struct loop_counts counts;
 	bool stopping;
-	unsigned int receivers; /* descriptors that receive */
-	bool buffers_used;      /* since there was one */
+	unsigned int receivers;   /* descriptors that receive */
+	bool buffers_used;        /* since there was one */
 	struct loop_io *current;  /* whose callback runs; NULL once it has left the loop */
 	struct loop_io *settling; /* whose requests are being waited for */
 

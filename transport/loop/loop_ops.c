@@ -225,6 +225,7 @@ static void on_receive(struct loop_io *io, const struct loop_completion *c)
 		l->counts.starved++;
 	} else if (!to_change && !is_transient(c->result)) {
 		io->receiving = false;
+		io->loop->receivers--;
 		io->events->received(io->owner, NULL, 0, c->result);
 	}
 	if (is_here(l, io))

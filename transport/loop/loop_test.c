@@ -963,6 +963,30 @@ static void flood_starves_nobody(struct loop *l)
 	close(pair[1]);
 }
 
+/* By the end of a stream as by a removal; not while another still receives. */
+static void buffers_rest(struct loop *l)
+{
+	struct owner first = {}, second = {};
+	int pairs[2][2];
+
+	tcp_pair(pairs[0]);
+	tcp_pair(pairs[1]);
+	own(&first, l, pairs[0][0]);
+	own(&second, l, pairs[1][0]);
+	loop_receive(first.io);
+	loop_receive(second.io);
+	close(pairs[0][1]);
+	run(l, 10 * NS_PER_MS);
+	assert_int_equal(loop_counts(l).rests, 0);
+	loop_remove(second.io);
+	run(l, NS_PER_MS);
+	assert_int_equal(loop_counts(l).rests, 1);
+	run(l, NS_PER_MS);
+	assert_int_equal(loop_counts(l).rests, 1);
+	loop_remove(first.io);
+	close(pairs[1][1]);
+}
+
 static void closes_with_work_under_way(struct loop *l)
 {
 	struct sender s = {};
@@ -1014,6 +1038,7 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("stops, and keeps deadlines", stops_and_keeps_deadlines),
 	ON_BOTH("LOOP_IO_MAX descriptors and not one more", holds_as_many_as_it_says),
 	ON_BOTH("a flood starves nobody", flood_starves_nobody),
+	ON_BOTH("idle receive buffers are given back", buffers_rest),
 	ON_BOTH("closes with work under way", closes_with_work_under_way),
 };
 
