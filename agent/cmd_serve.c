@@ -126,7 +126,10 @@ static void on_stop_asked(void *owner, int events)
 {
 	struct server *s = owner;
 
-	(void)events;
+	if (events < 0) { /* the second signal still ends the process */
+		log_warning("could not watch for the first interrupt: %s", strerror(-events));
+		return;
+	}
 	log_info("ending: %u clients are told", serve_stats(s->serve).clients);
 	serve_stop(s->serve, on_drained, s);
 }

@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 
@@ -38,21 +39,27 @@ def run(*words, **more):
 
 @contextlib.contextmanager
 def serving(*words):
-    """The program's own lab server; yields {"ws": url, "wss": url} and its process."""
-    server = subprocess.Popen([PROGRAM, "serve", *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True)
-    try:
-        urls = {}
-        while len(urls) < 2:
-            line = server.stdout.readline()
-            assert line.startswith("listening "), line
-            url = line.split()[1]
-            urls[url.split(":")[0]] = url
-        yield urls, server
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+    """The program's own lab server; yields {"ws": url, "wss": url} and its process. One that has
+    ended by itself is told with its last words."""
+    with tempfile.TemporaryFile("w+") as said:
+        server = subprocess.Popen([PROGRAM, "serve", *words], stdout=subprocess.PIPE, stderr=said,
+                                  text=True)
+        server.told = False # to end
+        try:
+            urls = {}
+            while len(urls) < 2:
+                line = server.stdout.readline()
+                assert line.startswith("listening "), line
+                url = line.split()[1]
+                urls[url.split(":")[0]] = url
+            yield urls, server
+            if server.poll() is not None and not server.told:
+                said.seek(0)
+                pytest.fail(f"the server ended with {server.returncode}: {said.read()[-8000:]}")
+        finally:
+            server.kill()
+            server.wait()
+            server.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -364,8 +371,9 @@ def test_r31_r32_raw_is_what_the_pod_service_takes(server):
             counted[value["Test"]] = value["AppInfo"]
     assert set(counted) == {"download", "upload"}
     download = counted["download"]
+    # Over loopback 2 MB take half a millisecond, and rows count whole microseconds.
     assert summary["Download"]["Value"] == pytest.approx(
-        8 * download["NumBytes"] / download["ElapsedTime"], rel=1e-3)
+        8 * download["NumBytes"] / download["ElapsedTime"], rel=2 / download["ElapsedTime"])
 
 
 def test_r33_raw_of_a_failure_is_nothing():
@@ -516,6 +524,7 @@ def test_serve_ends_in_order():
                               "--download"],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         time.sleep(1.0)
+        server.told = True
         server.terminate()
         assert server.wait(timeout=10) == DONE
         out, _ = p.communicate(timeout=15)
