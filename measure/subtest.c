@@ -42,6 +42,7 @@ struct subtest {
 	uint64_t acked_at_ns; /* when bytes_acked last grew, and to what */
 	uint64_t acked_bytes;
 	uint64_t acked_before; /* bytes acknowledged before t = 0: the upgrade request, TLS */
+	char peer[URL_HOST_MAX + 10]; /* host:port, as it is told */
 	char key[WS_KEY_TEXT_BYTES];
 	char request[REQUEST_BYTES_MAX];
 	char head[HEAD_BYTES_MAX]; /* the server's answer, as far as it came */
@@ -76,6 +77,13 @@ static void refuse(struct subtest *s, const struct err *why)
 	end_soon(s);
 }
 
+/* What the peer's answer was refused for; the text does not say yet whose it was. */
+static void refuse_peer(struct subtest *s, struct err *why)
+{
+	err_prefix(why, "use %s", s->peer);
+	refuse(s, why);
+}
+
 static void on_deadline(void *owner)
 {
 	static const char *const doing[] = {
@@ -86,8 +94,8 @@ static void on_deadline(void *owner)
 	struct subtest *s = owner;
 	struct err err;
 
-	ERR_SET(&err, -ETIMEDOUT, ERR_SYS, 0, "%s %s:%u within %llu s", doing[s->phase],
-	        s->o.url->host, s->o.url->port, SUBTEST_CONNECT_NS / NS_PER_S);
+	ERR_SET(&err, -ETIMEDOUT, ERR_SYS, 0, "%s %s within %llu s", doing[s->phase], s->peer,
+	        SUBTEST_CONNECT_NS / NS_PER_S);
 	refuse(s, &err);
 }
 
@@ -253,17 +261,19 @@ static void explain_nothing(struct subtest *s)
 	struct direction_result *d = s->o.result;
 
 	if (d->violation[0])
-		ERR_SET(&d->err, -EPROTO, ERR_WS, 0, "measure: the server broke the protocol: %s",
-		        d->violation);
+		ERR_SET(&d->err, -EPROTO, ERR_WS, 0,
+		        "measure against %s: it broke the protocol: %s", s->peer, d->violation);
 	else if (d->report.ending == NDT7_ENDING_STOP)
-		ERR_SET(&d->err, -ECANCELED, ERR_SYS, 0, "measure: stopped before anything came");
+		ERR_SET(&d->err, -ECANCELED, ERR_SYS, 0,
+		        "measure against %s: stopped before anything came", s->peer);
 	else if (d->report.ending == NDT7_ENDING_ERROR)
 		ERR_SET(&d->err, d->report.error, ERR_SYS, 0,
-		        "measure: the connection failed before any test data passed");
+		        "measure against %s: the connection failed before any test data passed",
+		        s->peer);
 	else
 		ERR_SET(&d->err, -ENODATA, ERR_SYS, 0,
-		        "measure: no test data passed before the test ended (%s)",
-		        ndt7_ending_name(d->report.ending));
+		        "measure against %s: no test data passed before the test ended (%s)",
+		        s->peer, ndt7_ending_name(d->report.ending));
 }
 
 static void name_flow(struct subtest *s)
@@ -354,7 +364,7 @@ static void read_answer(struct subtest *s, const uint8_t *data, size_t n)
 	if (r == WS_OK)
 		r = begin_running(s, &err);
 	if (r < 0) {
-		refuse(s, &err);
+		refuse_peer(s, &err);
 		return;
 	}
 	flow_received(s->flow, data + (head_bytes - before), n - (head_bytes - before));
@@ -435,11 +445,10 @@ static void on_ended(void *owner, const struct err *why)
 		return;
 	}
 	if (err.code == 0)
-		ERR_SET(&err, -ECONNRESET, ERR_SYS, 0, "%s %s:%u: it closed the connection",
-		        s->phase == PHASE_SECURING ? "finish the TLS handshake with"
-		                                   : "get an answer to the WebSocket request from",
-		        s->o.url->host, s->o.url->port);
-	refuse(s, &err);
+		ERR_SET(&err, -ECONNRESET, ERR_SYS, 0, "%s: it closed the connection",
+		        s->phase == PHASE_SECURING ? "finish the TLS handshake"
+		                                   : "get an answer to the WebSocket request");
+	refuse_peer(s, &err);
 }
 
 static const struct stream_events stream_events = {
@@ -521,6 +530,8 @@ int subtest_start(const struct subtest_options *options, struct subtest **ret, s
 	s->o = *options;
 	s->url = *options->url;
 	s->o.url = &s->url;
+	snprintf(s->peer, sizeof(s->peer), options->url->host_is_ipv6 ? "[%s]:%u" : "%s:%u",
+	         options->url->host, options->url->port);
 	start_result(options);
 	s->deadline = (struct loop_timer){ .fire = on_deadline, .owner = s };
 	s->poll = (struct loop_timer){ .fire = on_poll, .owner = s };
@@ -546,7 +557,8 @@ void subtest_stop(struct subtest *s)
 		flow_stop(s->flow);
 		return;
 	}
-	ERR_SET(&err, -ECANCELED, ERR_SYS, 0, "measure: stopped before the test began");
+	ERR_SET(&err, -ECANCELED, ERR_SYS, 0, "measure against %s: stopped before the test began",
+	        s->peer);
 	refuse(s, &err);
 }
 
