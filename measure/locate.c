@@ -8,14 +8,17 @@
 #include "transport/base/clock.h"
 #include "transport/base/draw.h"
 #include "transport/base/err.h"
+#include "transport/base/log.h"
 #include "transport/http.h"
 #include "transport/loop/loop.h"
 
 #define LOCATE_REDIRECTS_MAX 5
+#define LOCATE_SERVICE_SHOWN 80
 
 struct locate {
 	struct http *http;
-	char *bearer; /* to keep it out of what is said; NULL: none */
+	char *bearer;                       /* to keep it out of what is said; NULL: none */
+	char service[LOCATE_SERVICE_SHOWN]; /* whom we ask, as it is told */
 	locate_done done;
 	void *owner;
 };
@@ -26,14 +29,13 @@ static const struct meaning {
 	int status;
 	bool of_the_service; /* only where the account is its own: front ends send these too */
 	enum locate_advice advice;
-	const char *text; /* completes "could not …" */
+	const char *text; /* completes "could not get a server from …: " */
 } meanings[] = {
-	{ 204, false, LOCATE_NO_CAPACITY, "get a server: the service is out of capacity" },
-	{ 401, false, LOCATE_REFUSED, "get a server: the service refuses the access token" },
-	{ 429, false, LOCATE_LIMITED, "get a server: too many requests from here" },
-	{ 500, true, LOCATE_NO_CAPACITY, "get a server: the service has none for us" },
-	{ 503, true, LOCATE_NO_LOCATION,
-	  "get a server: the service does not know where we are, name a country" },
+	{ 204, false, LOCATE_NO_CAPACITY, "it is out of capacity, try later" },
+	{ 401, false, LOCATE_REFUSED, "it refuses the access token" },
+	{ 429, false, LOCATE_LIMITED, "too many requests from here, wait for an hour" },
+	{ 500, true, LOCATE_NO_CAPACITY, "it has none for us, try later" },
+	{ 503, true, LOCATE_NO_LOCATION, "it does not know where we are, name a country" },
 };
 
 static struct meaning meaning_of(int status, bool own_account)
@@ -42,10 +44,9 @@ static struct meaning meaning_of(int status, bool own_account)
 		if (meanings[i].status == status && (own_account || !meanings[i].of_the_service))
 			return meanings[i];
 	if (status >= 400 && status < 500)
-		return (struct meaning){ status, false, LOCATE_REFUSED,
-			                 "get a server: the service refuses the request" };
+		return (struct meaning){ status, false, LOCATE_REFUSED, "it refuses the request" };
 	return (struct meaning){ status, false, LOCATE_FAILED,
-		                 "get a server: not an answer of the service" };
+		                 "this is not an answer of a locate service" };
 }
 
 /* --- the request ---------------------------------------------------------------------------- */
@@ -75,8 +76,9 @@ static void refuse(struct locate *c, const struct http_answer *http)
 
 	if (c->bearer && memmem(http->body, http->body_bytes, c->bearer, strlen(c->bearer)))
 		title[0] = '\0'; /* it may repeat what must not be said */
-	ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status, "%s (HTTP %d%s%s)", m.text, http->status,
-	        title[0] ? ": " : "", title);
+	ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status,
+	        "get a server from the locate service %s: %s (HTTP %d%s%s)", c->service, m.text,
+	        http->status, title[0] ? ": " : "", title);
 	c->done(c->owner, m.advice, NULL, &err);
 }
 
@@ -88,12 +90,12 @@ static void read_list(struct locate *c, const struct http_answer *http)
 	if (locate_parse(http->body, http->body_bytes, &answer, &err) < 0) {
 		err.domain = ERR_HTTP;
 		err.detail = http->status;
-		err_prefix(&err, "use the locate service's answer");
+		err_prefix(&err, "use the answer of the locate service %s", c->service);
 		c->done(c->owner, LOCATE_FAILED, NULL, &err);
 	} else if (answer->count == 0) {
 		locate_answer_free(answer);
 		ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status,
-		        "get a server: the service's list is empty");
+		        "get a server from the locate service %s: its list is empty", c->service);
 		c->done(c->owner, LOCATE_NO_CAPACITY, NULL, &err);
 	} else {
 		c->done(c->owner, LOCATE_USE, answer, &err);
@@ -108,7 +110,7 @@ static void on_http(void *owner, const struct http_answer *http, const struct er
 	if (!http) {
 		struct err err = *http_err;
 
-		err_prefix(&err, "ask for a server");
+		err_prefix(&err, "ask the locate service for a server");
 		c->done(c->owner, LOCATE_FAILED, NULL, &err);
 	} else if (http->status == 200) {
 		read_list(c, http);
@@ -173,6 +175,7 @@ int locate_start(struct loop *l, const struct locate_request *request, locate_do
 		return r;
 	c->done = done;
 	c->owner = owner;
+	log_url(request->url, c->service, sizeof(c->service));
 	r = http_get(l,
 	             &(struct http_request){
 			     .url = url,
