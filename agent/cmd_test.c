@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/advice.h"
 #include "agent/command.h"
 #include "agent/interrupt.h"
 #include "agent/options.h"
@@ -281,34 +282,34 @@ static struct run_options run_options(const struct test_wish *w, struct output *
 	};
 }
 
-/* Peers' refusals do not all name the peer. */
-static void describe_failure(const struct direction_result *d, char *out, size_t out_bytes)
+static void say_advice(const struct test_result *r, const struct direction_result *d)
 {
-	char sentence[512];
+	const char *advice = advice_on(&d->err, r->locate_failed);
 
-	err_sentence(&d->err, sentence, sizeof(sentence));
-	if (d->host[0] && !strstr(sentence, d->host))
-		snprintf(out, out_bytes, "%s (%.*s)", sentence, (int)sizeof(d->host) - 1, d->host);
-	else
-		snprintf(out, out_bytes, "%s", sentence);
+	if (advice)
+		log_info("hint: %s", advice);
 }
 
 /* Both directions mostly fail for the same reason: that is one line. */
 static void say_what_failed(const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
-	char why[2][sizeof(r->download.host) + 512 + 3] = {};
+	char why[2][512] = {};
 
 	for (int i = 0; i < 2; i++)
 		if (directions[i]->state == DIRECTION_FAILED)
-			describe_failure(directions[i], why[i], sizeof(why[i]));
+			err_sentence(&directions[i]->err, why[i], sizeof(why[i]));
 	if (*why[0] && strcmp(why[0], why[1]) == 0) {
 		log_error("download, upload: %s", why[0]);
+		say_advice(r, &r->download);
 		return;
 	}
-	for (int i = 0; i < 2; i++)
-		if (*why[i])
-			log_error("%s: %s", ndt7_test_name(directions[i]->test), why[i]);
+	for (int i = 0; i < 2; i++) {
+		if (!*why[i])
+			continue;
+		log_error("%s: %s", ndt7_test_name(directions[i]->test), why[i]);
+		say_advice(r, directions[i]);
+	}
 }
 
 /* What run_test() itself refuses is a file or a kernel; usage was checked before. */

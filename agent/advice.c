@@ -1,0 +1,63 @@
+#include "agent/advice.h"
+
+#include <errno.h>
+#include <openssl/x509_vfy.h>
+#include <stddef.h>
+
+#include "transport/base/err.h"
+
+#define ANY (-1)
+
+/* From the particular to the general: the first row that fits is the answer. */
+static const struct advice {
+	enum err_domain domain;
+	long detail; /* ANY */
+	int code;    /* 0: any */
+	const char *text;
+} advices[] = {
+	{ ERR_TLS, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, -EACCES,
+	  "--ca-file names the authority of a private server, --insecure verifies nothing" },
+	{ ERR_TLS, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, -EACCES,
+	  "--ca-file names the certificate of a private server, --insecure verifies nothing" },
+	{ ERR_TLS, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, -EACCES,
+	  "--ca-file names the authority of a private server, --insecure verifies nothing" },
+	{ ERR_TLS, X509_V_ERR_CERT_HAS_EXPIRED, -EACCES,
+	  "the server's owner has to renew it, unless the clock of this machine is wrong" },
+	{ ERR_TLS, X509_V_ERR_CERT_NOT_YET_VALID, -EACCES,
+	  "the clock of this machine may be wrong" },
+	{ ERR_TLS, X509_V_ERR_HOSTNAME_MISMATCH, -EACCES,
+	  "ask for the server by the name its certificate is for" },
+	{ ERR_TLS, X509_V_ERR_IP_ADDRESS_MISMATCH, -EACCES,
+	  "ask for the server by the name its certificate is for" },
+	{ ERR_TLS, ANY, -EACCES, "the server's owner has to mend its certificate" },
+	{ ERR_TLS, ANY, 0, "does the server speak TLS on this port? --scheme ws does without" },
+	{ ERR_DNS, ANY, 0, "check the name, and the name servers of this machine" },
+	{ ERR_HTTP, 101, 0, "something between here and the server may answer in its place" },
+	{ ERR_HTTP, 401, 0, "a token lives for a minute: locate a server anew" },
+	{ ERR_HTTP, 404, 0, "check the URL's path, and that this is an ndt7 server" },
+	{ ERR_HTTP, 429, 0, "try again later, or another server" },
+	{ ERR_HTTP, 503, 0, "the server is busy: try again later, or another one" },
+	{ ERR_HTTP, ANY, 0, "check that this is an ndt7 server, or try another one" },
+	{ ERR_SYS, ANY, -ECONNREFUSED, "check the port, and that the server is running" },
+	{ ERR_SYS, ANY, -ENETUNREACH,
+	  "check this machine's connection; -4 or -6 chooses a family" },
+	{ ERR_SYS, ANY, -EHOSTUNREACH,
+	  "check this machine's connection; -4 or -6 chooses a family" },
+	{ ERR_SYS, ANY, -ETIMEDOUT, "a firewall may be in the way: try another server" },
+	{ ERR_SYS, ANY, -ECONNRESET, "try --scheme ws or wss, or another server" },
+	{ ERR_WS, ANY, 0, "this server is not to be measured against: try another one" },
+};
+
+const char *advice_on(const struct err *e, bool of_locate)
+{
+	if (of_locate && e->domain == ERR_HTTP)
+		return "--server names a server, --locate-url another locate service";
+	for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
+		const struct advice *a = &advices[i];
+
+		if (a->domain == e->domain && (a->detail == ANY || a->detail == e->detail) &&
+		    (a->code == 0 || a->code == e->code))
+			return a->text;
+	}
+	return NULL;
+}
