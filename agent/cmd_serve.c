@@ -1,5 +1,6 @@
 /* radar-pod serve: an ndt7 server for the lab. */
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,8 +62,22 @@ struct server {
 	struct loop_io *stop_io;
 };
 
+static bool is_address(const char *text)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST }, *list;
+
+	if (getaddrinfo(text, NULL, &hints, &list) != 0)
+		return false;
+	freeaddrinfo(list);
+	return true;
+}
+
 static int check_wish(const struct serve_wish *w, struct err *err)
 {
+	if (!is_address(w->listen))
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--listen takes an address such as 127.0.0.1 or ::, not \"%s\"",
+		               w->listen);
 	if (!w->cert != !w->key)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "--cert and --key go together");
 	if (w->cert && w->wss_port == NOT_GIVEN && w->ws_port != NOT_GIVEN)
