@@ -533,21 +533,23 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 	if (d->connection.bind.how != TCP_BIND_NONE && !d->connection.bind.effective)
 		result_warn(t, "%s: the bind to %s could not be confirmed", name,
 		            d->connection.bind.interface);
-	if (d->insecure)
-		result_warn(t, "%s: the server's certificate was not verified (--insecure)", name);
 }
 
 static void warn(struct test_result *t)
 {
 	const struct direction_result *const directions[] = { &t->download, &t->upload };
+	bool insecure = false;
 
 	for (int i = 0; i < 2; i++) {
 		if (directions[i]->state != DIRECTION_PARTIAL &&
 		    directions[i]->state != DIRECTION_COMPLETE)
 			continue;
+		insecure |= directions[i]->insecure;
 		warn_of_ending(t, directions[i]);
 		warn_of_figures(t, directions[i]);
 	}
+	if (insecure)
+		result_warn(t, "the server's certificate was not verified");
 }
 
 /* --- begin and end ------------------------------------------------------------------------------------------ */

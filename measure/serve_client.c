@@ -307,6 +307,7 @@ int serve_client_start(const struct serve_client_shared *shared, int fd, struct 
 	c->full = full;
 	c->deadline = (struct loop_timer){ .fire = on_deadline, .owner = c };
 	c->end = (struct loop_timer){ .fire = on_end, .owner = c };
+	tcp_set_nodelay(fd, NULL); /* texts and pings are small and must not wait for an ACK */
 	if (shared->congestion)
 		tcp_set_congestion(fd, shared->congestion,
 		                   NULL); /* as the reference: or the default */

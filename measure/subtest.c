@@ -469,6 +469,7 @@ static void keep_connection(struct subtest *s, const struct tcp_connection *c)
 
 	d->connection = *c;
 	d->connection.fd = -1;
+	tcp_set_nodelay(c->fd, NULL); /* a pong is small and must not wait for an ACK */
 	tcp_congestion(c->fd, d->congestion);
 	s->cookie = tcpinfo_cookie(c->fd);
 	if (tcpinfo_read(c->fd, &raw, NULL) < 0)
