@@ -154,10 +154,11 @@ static void put_server(const struct summary_out *s, const struct direction_resul
 {
 	const char *name = d->machine[0] ? d->machine : d->host;
 	const char *ip = d->connection.remote_ip;
+	bool same = strcmp(ip, name) == 0;
 
-	put_line(s, "Server", "%s%s%s%s, %s", name, strcmp(ip, name) == 0 ? "" : " (",
-	         strcmp(ip, name) == 0 ? "" : ip, strcmp(ip, name) == 0 ? "" : ")",
-	         d->located ? "chosen by the locate service" : "named by --server");
+	put_line(s, "Server", "%s%s%s%s%s%s%s%s, %s", name, same ? "" : " (", same ? "" : ip,
+	         same ? "" : ")", d->city[0] ? ", " : "", d->city, d->country[0] ? ", " : "",
+	         d->country, d->located ? "chosen by the locate service" : "named by --server");
 }
 
 static void put_client(const struct summary_out *s, const struct test_result *r,

@@ -128,6 +128,8 @@ static void put_server(struct json_writer *w, const struct direction_result *d)
 	json_put_text(w, "url", d->url);
 	put_word(w, "ip", d->connection.remote_ip);
 	put_word(w, "machine", d->machine);
+	put_word(w, "city", d->city);
+	put_word(w, "country", d->country);
 	json_put_text(w, "via", d->located ? "locate" : "option");
 	json_end_object(w);
 }

@@ -50,7 +50,9 @@ struct direction_result {
 	/* where and how */
 	char url[URL_BYTES_MAX]; /* without its query, which carries tokens */
 	char host[URL_HOST_MAX];
-	char machine[URL_HOST_MAX];
+	char machine[URL_HOST_MAX]; /* what the locate service says of it; "" */
+	char city[64];
+	char country[8];
 	bool located; /* by the locate service */
 	bool tls;
 	bool insecure;

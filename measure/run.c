@@ -230,8 +230,7 @@ static int add_metadata(const struct run *r, struct url *u, struct err *err)
 	return 0;
 }
 
-static int start_subtest(struct run *r, const struct url *given, const char *machine,
-                         struct err *err)
+static int start_subtest(struct run *r, const struct url *given, struct err *err)
 {
 	struct direction_result *d = direction(r);
 	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
@@ -255,9 +254,7 @@ static int start_subtest(struct run *r, const struct url *given, const char *mac
 	if (bad < 0)
 		return bad;
 	d->located = !r->o.server;
-	bad = subtest_start(&o, &r->subtest, err);
-	bytes_copy_text(d->machine, sizeof(d->machine), machine);
-	return bad;
+	return subtest_start(&o, &r->subtest, err);
 }
 
 /* A server given by name: the path of an URL is a prefix, unless it is an ndt7 path already. */
@@ -296,7 +293,7 @@ static void try_server(struct run *r)
 	if (bad == 0)
 		bad = server_url(r, u, &err);
 	if (bad == 0)
-		bad = start_subtest(r, u, "", &err);
+		bad = start_subtest(r, u, &err);
 	if (bad < 0)
 		fail_direction(r, &err);
 }
@@ -378,6 +375,13 @@ static void locate(struct run *r)
 	}
 }
 
+static void name_target(struct direction_result *d, const struct locate_target *t)
+{
+	bytes_copy_text(d->machine, sizeof(d->machine), t->machine);
+	bytes_copy_text(d->city, sizeof(d->city), t->city);
+	bytes_copy_text(d->country, sizeof(d->country), t->country);
+}
+
 static void try_located(struct run *r)
 {
 	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
@@ -394,9 +398,11 @@ static void try_located(struct run *r)
 	bad = u ? url_parse(url_of(r, &r->located->targets[i]), u, &err)
 	        : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
 	if (bad == 0)
-		bad = start_subtest(r, u, r->located->targets[i].machine, &err);
+		bad = start_subtest(r, u, &err);
 	if (bad < 0)
 		fail_direction(r, &err);
+	else
+		name_target(direction(r), &r->located->targets[i]);
 }
 
 /* A token lives a minute: a list that is older is asked for again, once in a run. */
@@ -446,7 +452,8 @@ static void on_stop_asked(void *owner, int events)
 	struct run *r = owner;
 	struct err err;
 
-	(void)events;
+	if (events < 0)
+		return; /* the wait itself failed: nobody has asked for anything */
 	r->result->interrupted = true;
 	if (r->subtest) {
 		subtest_stop(r->subtest);
