@@ -57,7 +57,7 @@ def radar_pod() -> Path:
             raise RuntimeError(f"RADAR_POD={given} is not an executable")
         return path
     for preset in ("release", "dev"):
-        path = ROOT / "build" / preset / "radar-pod"
+        path = ROOT / "build" / preset / "agent" / "radar-pod"
         if os.access(path, os.X_OK):
             return path
     raise Unavailable("radar-pod is not built: neither RADAR_POD nor build/release nor build/dev has it")
@@ -213,9 +213,11 @@ def accepts(server: Server, address: str) -> bool:
 
 
 @contextlib.contextmanager
-def radar_pod_serve(binary: Path, folder: Path, certificate: Certificate | None = None) -> Iterator[Server]:
+def radar_pod_serve(
+    binary: Path, folder: Path, certificate: Certificate | None = None, *more: str
+) -> Iterator[Server]:
     """Our server; without a certificate it makes its own, which nobody can verify."""
-    argv: list[Any] = [binary, "serve", "--listen", "127.0.0.1", "--ws", "0", "--wss", "0"]
+    argv: list[Any] = [binary, "serve", "--listen", "127.0.0.1", "--ws", "0", "--wss", "0", *more]
     if certificate:
         argv += ["--cert", certificate.cert, "--key", certificate.key]
     with running(argv, folder) as server:
