@@ -1,0 +1,81 @@
+"""Servers of good will, for tests that ask something else of them, and a locate service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import wire
+from scripted import Connection, Script, Server, by_test
+
+UPLOAD_RATE_BYTES_S = 50e6  # an upload is read no faster: the processor is for the other tests
+TOKEN = "eyJhbGciOiJFZERTQSJ9.%2Ba%2Fb%3D.c-d_e~f"  # as it stands in an URL, never to be rewritten
+
+
+def tcp_info(**members: Any) -> dict[str, Any]:
+    return {"TCPInfo": members}
+
+
+def download(c: Connection) -> None:
+    """64 KiB, a measurement, and the end."""
+    c.upgrade()
+    c.binary(8192, times=8)
+    c.text(tcp_info(ElapsedTime=1000, BytesAcked=65536, BytesSent=65536, BytesRetrans=0, MinRTT=1000, RTT=1500))
+    c.close_and_end()
+
+
+def upload(c: Connection) -> None:
+    """Reads for 0.2 s, says what came, and ends."""
+    upload_begin(c, 0.2)
+    c.text(tcp_info(ElapsedTime=200_000, BytesReceived=2_500_000, MinRTT=1000))  # 100 Mbit/s
+    upload_end(c)
+
+
+both = by_test(download, upload)
+
+
+def upload_begin(c: Connection, seconds: float) -> None:
+    c.upgrade()
+    c.rate_bytes_s = UPLOAD_RATE_BYTES_S
+    c.watch(seconds)
+
+
+def upload_end(c: Connection) -> None:
+    c.rate_bytes_s = None
+    c.close_and_end()
+
+
+# --- a locate service (contract section 11) --------------------------------------------------
+
+
+def target(server: Server, *, query: str = f"access_token={TOKEN}&index=0", **more: Any) -> dict[str, Any]:
+    """One entry of the service's list, with the URLs of one scripted server."""
+    paths = ("/ndt/v7/download", "/ndt/v7/upload")
+    scheme = "wss" if server.tls else "ws"
+    host = "localhost" if server.tls else None
+    return {
+        "machine": f"mlab1-tst{server.port}.example",
+        "hostname": f"ndt-mlab1-tst{server.port}.example",
+        "location": {"city": "Springfield", "country": "US"},
+        "urls": {f"{scheme}://{path}": f"{server.url(path, host)}?{query}" for path in paths},
+    } | more
+
+
+def listing(*targets: dict[str, Any], **more: Any) -> bytes:
+    """The service's answer."""
+    return wire.answer(200, json.dumps({"results": targets} | more), "Content-Type: application/json")
+
+
+def locate(answer: bytes | Callable[[wire.Request], bytes]) -> Script:
+    """Answers each request so."""
+
+    def script(c: Connection) -> None:
+        request = c.read_request()
+        c.send(answer if isinstance(answer, bytes) else answer(request))
+
+    return script
+
+
+def locate_url(server: Server) -> str:
+    return f"http://{server.address}/v2/nearest/ndt/ndt7"
