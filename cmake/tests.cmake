@@ -1,6 +1,7 @@
 # pod_test(ws pod_transport)         builds ws_test.c beside its source and registers it as "ws"
 # pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws
-# pod_pytest(name file [TIMEOUT s] [SERIAL])   a pytest file that drives the executable
+# pod_pytest(name file [TIMEOUT s] [SERIAL] [ENV NAME=VALUE…] [ARGS …])
+#                                    a pytest file or folder that drives the executable; ARGS are pytest's
 #
 # Exit code 77 is "not on this machine", shown as skipped.
 find_library(CMOCKA_LIBRARY cmocka)
@@ -33,14 +34,14 @@ function(pod_fuzz name)
 endfunction()
 
 function(pod_pytest name file)
-  cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "ARGS;ENV" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
   add_test(NAME ${name} COMMAND ${POD_PYTHON} -m pytest -q -rs -p no:cacheprovider
-           ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+           ${CMAKE_CURRENT_SOURCE_DIR}/${file} ${arg_ARGS})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS e2e
-    ENVIRONMENT "RADAR_POD=$<TARGET_FILE:radar-pod>;PYTHONDONTWRITEBYTECODE=1"
+    ENVIRONMENT "RADAR_POD=$<TARGET_FILE:radar-pod>;PYTHONDONTWRITEBYTECODE=1;${arg_ENV}"
     SKIP_RETURN_CODE 77)
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
