@@ -112,7 +112,7 @@ static struct serve_options serve_options(const struct serve_wish *w)
 static void on_serve_event(void *owner, const struct serve_event *e)
 {
 	(void)owner;
-	if (e->ended)
+	if (e->ended && e->ending)
 		log_info("%s %s ended: %.1f Mbit/s over %.1f s (%s)", e->client, e->test, e->mbps,
 		         e->seconds, e->ending);
 	else

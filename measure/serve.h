@@ -37,7 +37,7 @@ struct serve_event {
 	bool ended;         /* false: it begins */
 	double mbps;        /* of an ended test, by this side's kernel */
 	double seconds;
-	const char *ending; /* ndt7_ending_name() */
+	const char *ending; /* ndt7_ending_name(); NULL: it was no test, or refused */
 };
 
 struct serve_stats {

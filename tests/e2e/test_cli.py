@@ -531,6 +531,21 @@ def test_serve_ends_in_order():
         assert json.loads(out)["download"]["bytes"] > 0
 
 
+def test_serve_says_of_a_refused_request_its_status(tmp_path):
+    with (tmp_path / "said").open("w+") as said:
+        p = subprocess.Popen([PROGRAM, "serve", "--ws", "0"], stdout=subprocess.PIPE, stderr=said,
+                             text=True)
+        port = int(p.stdout.readline().rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as c:
+            c.sendall(b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"404" in c.recv(4096)
+        p.terminate()
+        assert p.wait(timeout=10) == DONE
+        p.stdout.close()
+        said.seek(0)
+        assert re.search(r"127\.0\.0\.1:\d+ other 404\n", said.read())
+
+
 # --- where the result goes -------------------------------------------------------------------------
 
 
