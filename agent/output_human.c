@@ -12,6 +12,7 @@
 #include "transport/base/err.h"
 
 #define LABEL_COLUMNS 14 /* with its indent: where the words begin */
+#define RATE_COLUMNS  12
 
 /* --- while it runs --------------------------------------------------------------------------------- */
 
@@ -94,7 +95,7 @@ static const char *whose(enum goodput_source source)
 static void put_direction(const struct summary_out *s, const char *label,
                           const struct direction_result *d)
 {
-	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], sentence[512];
+	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], words[128], sentence[512];
 	double seconds = (double)d->elapsed_ns / 1e9;
 
 	if (d->state == DIRECTION_NOT_ASKED)
@@ -104,10 +105,12 @@ static void put_direction(const struct summary_out *s, const char *label,
 		         err_sentence(&d->err, sentence, sizeof(sentence)));
 		return;
 	}
-	fprintf(s->to, "  %s%-*s%12s%s   %s, %s in %.*f s\n", terminal_paint(&s->t, PAINT_BOLD),
-	        LABEL_COLUMNS - 2, label, people_rate(direction_goodput_mbps(d), rate),
-	        terminal_paint(&s->t, PAINT_PLAIN), whose(d->source), people_bytes(d->bytes, bytes),
-	        seconds < 1 ? 2 : 1, seconds);
+	fprintf(s->to, "  %s%-*s%*s%s   ", terminal_paint(&s->t, PAINT_BOLD), LABEL_COLUMNS - 2,
+	        label, RATE_COLUMNS, people_rate(direction_goodput_mbps(d), rate),
+	        terminal_paint(&s->t, PAINT_PLAIN));
+	snprintf(words, sizeof(words), "%s, %s in %.*f s", whose(d->source),
+	         people_bytes(d->bytes, bytes), seconds < 1 ? 2 : 1, seconds);
+	text_wrap(s->to, words, LABEL_COLUMNS + RATE_COLUMNS + 3, LABEL_COLUMNS, s->t.columns);
 }
 
 static const char *comma(const struct text *t)

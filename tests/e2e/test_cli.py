@@ -459,6 +459,15 @@ def test_the_line_fits_any_width(server, columns):
     assert all(len(line) <= columns for line in drawn_lines(text))
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_summary_fits_the_terminal(server, columns):
+    text, _ = on_terminal(["test", "--server", server["ws"], "--max-bytes", "2MB"],
+                          columns=columns)
+    lines = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).split("\r\n\r\n", 1)[1].split("\r\n")
+    assert any(line.startswith("  Upload") for line in lines)
+    assert [line for line in lines if len(line) > columns] == []
+
+
 def test_no_color_has_no_colour(server):
     text, _ = on_terminal(["test", "--server", server["ws"], "--max-bytes", "2MB"], NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*m", text)
