@@ -63,7 +63,8 @@ struct summary_out {
 	struct terminal t;
 };
 
-/* "  Server      …" with the words wrapped under themselves. */
+/* "  Server      …" with the words wrapped under themselves. What a server or the locate service said
+ * of itself is among them: none of it may steer the terminal. */
 __attribute__((format(printf, 3, 4))) static void
 put_line(const struct summary_out *s, const char *label, const char *format, ...)
 {
@@ -71,7 +72,7 @@ put_line(const struct summary_out *s, const char *label, const char *format, ...
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(words, sizeof(words), format, args);
+	bytes_print_line(words, sizeof(words), format, args);
 	va_end(args);
 	fprintf(s->to, "  %s%-*s%s", terminal_paint(&s->t, PAINT_DIM), LABEL_COLUMNS - 2, label,
 	        terminal_paint(&s->t, PAINT_PLAIN));

@@ -159,6 +159,12 @@ static void broken_utf8(struct test_result *r)
 	strcpy(r->upload.flow, "u\xff\"");
 }
 
+static void hostile(struct test_result *r)
+{
+	strcpy(r->download.machine, "\x1b[2J\xc2\x9bmachine");
+	strcpy(r->download.server.connection_info.client, "\x1b]0;you\a:1");
+}
+
 static void fell_back(struct test_result *r)
 {
 	r->io = "epoll";
@@ -232,6 +238,9 @@ static struct says_case says_cases[] = {
 	  "  Upload       21.1 Mbit/s   as received by the server, 26.3 MB in 10.0 s\n" },
 	{ "human: latency", &output_human, NULL, "11.9 ms idle, 14.2 ms during download" },
 	{ "human: the server", &output_human, NULL, "mlab1-xyz01 (198.51.100.4)" },
+	{ "human: a machine's name is no escape sequence", &output_human, hostile,
+	  "  Server      ?[2J?machine (198.51.100.4)" },
+	{ "human: nor is our address", &output_human, hostile, "  You         ?]0;you?, as" },
 	{ "human: what failed", &output_human, upload_failed,
 	  "not measured: could not connect to 127.0.0.1:9" },
 	{ "human: a note", &output_human, interrupted, "upload: interrupted after 3.0 s" },

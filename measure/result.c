@@ -111,7 +111,7 @@ void result_warn(struct test_result *r, const char *format, ...)
 	if (r->warnings_count == RESULT_WARNINGS_MAX)
 		return;
 	va_start(args, format);
-	vsnprintf(r->warnings[r->warnings_count++], sizeof(r->warnings[0]), format, args);
+	bytes_print_line(r->warnings[r->warnings_count++], sizeof(r->warnings[0]), format, args);
 	va_end(args);
 }
 
