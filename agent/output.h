@@ -54,7 +54,7 @@ const struct direction_result *output_speaker(const struct test_result *r);
 /* Our address as the server sees it, which behind a NAT is another than ours; "" where it did not
  * say. Answers out. */
 #define OUTPUT_IP_BYTES 64
-const char *output_client_ip(const struct direction_result *d, char out[OUTPUT_IP_BYTES]);
+const char *output_client_ip(const struct test_result *r, char out[OUTPUT_IP_BYTES]);
 
 /* The lesser of the two handshakes' round trips, before any load. */
 struct figure output_idle_rtt_ms(const struct test_result *r);

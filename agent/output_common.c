@@ -79,9 +79,10 @@ const struct direction_result *output_speaker(const struct test_result *r)
 }
 
 /* "198.51.100.7:40122", "[2001:db8::5]:443" */
-const char *output_client_ip(const struct direction_result *d, char out[OUTPUT_IP_BYTES])
+const char *output_client_ip(const struct test_result *r, char out[OUTPUT_IP_BYTES])
 {
-	const char *client = d->server.connection_info.client;
+	const char *down = r->download.server.connection_info.client;
+	const char *client = *down ? down : r->upload.server.connection_info.client;
 	bool v6 = client[0] == '[';
 
 	snprintf(out, OUTPUT_IP_BYTES, "%.*s", (int)strcspn(client + v6, v6 ? "]" : ":"),

@@ -171,7 +171,7 @@ static void put_client(const struct summary_out *s, const struct test_result *r,
 	const struct tcp_bind_proof *bind = &d->connection.bind;
 	char ip[OUTPUT_IP_BYTES];
 
-	output_client_ip(d, ip);
+	output_client_ip(r, ip);
 	if (r->interface[0])
 		put_line(s, "You", "%s, through %s (%s)", *ip ? ip : d->connection.local_ip,
 		         r->interface, bind->effective ? "confirmed" : "not confirmed");

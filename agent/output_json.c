@@ -264,7 +264,7 @@ static int finish(struct output *o, const struct test_result *r, struct err *err
 	json_put_text(w, "scheme_reason", r->scheme_reason);
 	put_tls(w, d);
 	put_interface(w, r, d);
-	put_word(w, "client_ip", output_client_ip(d, client_ip));
+	put_word(w, "client_ip", output_client_ip(r, client_ip));
 	put_direction(w, "download", &r->download);
 	put_direction(w, "upload", &r->upload);
 	put_latency(w, r);

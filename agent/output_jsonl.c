@@ -84,7 +84,7 @@ static int finish(struct output *o, const struct test_result *r, struct err *err
 	json_begin_object(&w, NULL);
 	json_put_text(&w, "ServerFQDN", d->host);
 	json_put_text(&w, "ServerIP", d->connection.remote_ip);
-	json_put_text(&w, "ClientIP", output_client_ip(d, client_ip));
+	json_put_text(&w, "ClientIP", output_client_ip(r, client_ip));
 	put_direction(&w, "Download", &r->download);
 	put_direction(&w, "Upload", &r->upload);
 	json_end_object(&w);

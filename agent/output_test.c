@@ -194,6 +194,8 @@ static struct says_case says_cases[] = {
 	  "\"started_at\":\"2026-01-01T00:00:00.000Z\"" },
 	{ "N91 json: end reason", &output_json, NULL, "\"ending\":\"time\"" },
 	{ "N91 json: client", &output_json, NULL, "\"client_ip\":\"192.0.2.17\"" },
+	{ "json: the client as the upload's server saw it", &output_json, no_server_texts,
+	  "\"client_ip\":\"2001:db8::17\"" },
 	{ "json: an IPv6 client has no brackets", &output_json, only_upload,
 	  "\"client_ip\":\"2001:db8::17\"" },
 	{ "json: idle is the lesser handshake", &output_json, NULL,
