@@ -268,6 +268,8 @@ void options_help(const struct option_syntax *syntax, FILE *to)
 	fprintf(to, "Usage: %s%s%s [OPTION...]\n\n", syntax->command, syntax->operands ? " " : "",
 	        syntax->operands ? syntax->operands : "");
 	text_wrap(to, syntax->summary, 0, 0, TERMINAL_COLUMNS);
+	if (syntax->count > 0 && is_option(&syntax->table[0]))
+		fputc('\n', to); /* where no heading brings its own */
 	for (size_t i = 0; i < syntax->count; i++) {
 		const struct option *o = &syntax->table[i];
 

@@ -201,6 +201,22 @@ static void help_wins(void **state)
 	assert_int_equal(parse(WORDS("-h"), &w, &err), OPTIONS_HELP);
 }
 
+static void help_without_headings_is_set_off(void **state)
+{
+	const struct option_syntax bare = {
+		.command = "try", .summary = "Tries.", .table = &syntax.table[2], .count = 1
+	};
+	char *text = NULL;
+	size_t bytes;
+	FILE *to = open_memstream(&text, &bytes);
+
+	(void)state;
+	options_help(&bare, to);
+	fclose(to);
+	assert_non_null(strstr(text, "\nTries.\n\n  --"));
+	free(text);
+}
+
 static void help_fits_and_tells(void **state)
 {
 	char *text = NULL;
@@ -224,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_long_name_is_no_overflow),
 		cmocka_unit_test(help_wins),
+		cmocka_unit_test(help_without_headings_is_set_off),
 		cmocka_unit_test(help_fits_and_tells),
 	};
 	int failed = CASES_RUN(takes, taken_cases);
