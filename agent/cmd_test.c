@@ -125,14 +125,8 @@ static int check_server(const struct test_wish *w, struct err *err)
 		               "--server names a server; --locate-url, --country, --site and --org "
 		               "ask for one: give either");
 	r = url_parse_server(w->server, wanted ? wanted : "wss", u, err);
-	if (r < 0) {
-		err_prefix(err, "--server");
-		return -EINVAL;
-	}
-	if (strcmp(u->scheme, "ws") != 0 && strcmp(u->scheme, "wss") != 0)
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "--server takes HOST[:PORT] or a ws:// or wss:// URL, not %s://",
-		               u->scheme);
+	if (r < 0)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "--server: could not %s", err->text);
 	if (wanted && strcmp(u->scheme, wanted) != 0)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "--scheme %s and a --server of %s:// contradict each other", wanted,
@@ -143,6 +137,7 @@ static int check_server(const struct test_wish *w, struct err *err)
 static int check_locate(const struct test_wish *w, struct err *err)
 {
 	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
+	char shown[160];
 
 	if (!u)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
@@ -155,7 +150,7 @@ static int check_locate(const struct test_wish *w, struct err *err)
 	    (url_parse(w->locate_url, u, NULL) < 0 || strncmp(u->scheme, "http", 4) != 0))
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "--locate-url takes an http:// or https:// URL, not \"%s\"",
-		               w->locate_url);
+		               log_url(w->locate_url, shown, sizeof(shown)));
 	return 0;
 }
 

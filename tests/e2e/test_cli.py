@@ -104,7 +104,7 @@ USAGE_ERRORS = [
     ("a locate URL of another scheme", ["test", "--locate-url", "ftp://h/"], USAGE, "http://"),
     ("a server URL of another scheme", ["test", "--server", "ftp://h/"], USAGE, "--server"),
     ("a server that is no name", ["test", "--server", "a b"], USAGE, "--server"),
-    ("a port outside", ["test", "--server", "h:70000"], USAGE, "--server"),
+    ("a port outside", ["test", "--server", "h:70000"], USAGE, "--server: could not take port"),
     ("two schemes", ["test", "--server", "ws://h/", "--scheme", "wss"], USAGE, "contradict"),
     ("raw of one direction", ["test", "--format", "raw", "--download"], USAGE, "both directions"),
     ("a certificate without its key", ["serve", "--cert", "x"], USAGE, "--key"),
@@ -133,6 +133,11 @@ def test_refused_with_one_clear_line(words, code, says):
     assert says in r.stderr
     assert r.stderr.count("\n") == 1
     assert r.stdout == ""
+
+
+def test_a_refused_locate_url_is_said_without_its_token():
+    r = run("test", "--locate-url", "ftp://user:hush@h/v2?token=hush")
+    assert r.returncode == USAGE and "ftp://" in r.stderr and "hush" not in r.stderr
 
 
 @pytest.mark.parametrize("words", [["test"], ["serve"], ["doctor"], ["help"], []])
