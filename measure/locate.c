@@ -143,11 +143,17 @@ static int set_query(struct url *url, const struct locate_request *request, stru
 	return 0;
 }
 
+const char *locate_default_url(const char *bearer)
+{
+	return bearer ? LOCATE_PRIORITY_URL : LOCATE_DEFAULT_URL;
+}
+
 static int build_url(const struct locate_request *request, char out[URL_BYTES_MAX + 1],
                      struct err *err)
 {
 	struct url url;
-	int r = url_parse(request->url, &url, err);
+	int r = url_parse(request->url ? request->url : locate_default_url(request->bearer), &url,
+	                  err);
 
 	if (r == 0)
 		r = set_query(&url, request, err);

@@ -15,10 +15,11 @@ struct err;
 struct locate;
 struct loop;
 
-#define LOCATE_DEFAULT_URL "https://locate.measurementlab.net/v2/nearest/ndt/ndt7"
-#define LOCATE_TARGETS_MAX 16
-#define LOCATE_BODY_MAX    (512 * 1024)
-#define LOCATE_TIMEOUT_NS  (10 * 1000000000ULL)
+#define LOCATE_DEFAULT_URL  "https://locate.measurementlab.net/v2/nearest/ndt/ndt7"
+#define LOCATE_PRIORITY_URL "https://locate.measurementlab.net/v2/priority/nearest/ndt/ndt7"
+#define LOCATE_TARGETS_MAX  16
+#define LOCATE_BODY_MAX     (512 * 1024)
+#define LOCATE_TIMEOUT_NS   (10 * 1000000000ULL)
 
 /* The life of an access token is 60 s without leeway by the server's clock; after this long we ask
  * again instead (contract 11.4). */
@@ -64,12 +65,12 @@ enum locate_advice {
 };
 
 struct locate_request {
-	const char *url;     /* LOCATE_DEFAULT_URL */
+	const char *url;     /* NULL: M-Lab's, by locate_default_url() */
 	const char *country; /* ISO 3166-1 alpha-2, NULL */
 	const char *site;    /* IATA-like site name, NULL */
 	const char *org;     /* NULL */
 	bool early_exit;     /* passed on as early_exit=250 */
-	const char *bearer;  /* integration JWT: the priority path is the caller's URL; NULL */
+	const char *bearer;  /* integration JWT; NULL */
 	const char *user_agent;
 	const char *ca_file;
 	bool insecure;
@@ -81,6 +82,9 @@ struct locate_request {
  * service said (ERR_HTTP with the status) or why it could not be asked. */
 typedef void (*locate_done)(void *owner, enum locate_advice advice, struct locate_answer *answer,
                             const struct err *err);
+
+/* Where M-Lab's service is asked: a bearer counts on the priority path alone (contract 11.1). */
+const char *locate_default_url(const char *bearer);
 
 /* Redirects are followed, the bearer not beyond its host. `done` is called exactly once, from
  * loop_run(), by LOCATE_TIMEOUT_NS at the latest; the handle is gone when it is.

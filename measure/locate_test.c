@@ -339,6 +339,15 @@ static void bearer_is_sent_and_not_said(void **state)
 	assert_null(strstr(h.err.text, "secret"));
 }
 
+static void bearer_has_a_path_of_its_own(void **state)
+{
+	(void)state;
+	assert_string_equal(locate_default_url(NULL),
+	                    "https://locate.measurementlab.net/v2/nearest/ndt/ndt7");
+	assert_string_equal(locate_default_url(BEARER), /* N78 */
+	                    "https://locate.measurementlab.net/v2/priority/nearest/ndt/ndt7");
+}
+
 static void nobody_answers(void **state)
 {
 	struct locate_request request = { .url = "http://127.0.0.1:1/", .user_agent = "test" };
@@ -406,6 +415,7 @@ int main(void)
 		cmocka_unit_test(nested_and_wide_bodies_are_bounded),
 		cmocka_unit_test(query_carries_the_choices),
 		cmocka_unit_test(bearer_is_sent_and_not_said),
+		cmocka_unit_test(bearer_has_a_path_of_its_own),
 		cmocka_unit_test(nobody_answers),
 	};
 	int failed;

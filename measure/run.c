@@ -354,7 +354,7 @@ static void on_located(void *owner, enum locate_advice advice, struct locate_ans
 
 static void locate(struct run *r)
 {
-	struct locate_request q = { .url = r->o.locate_url ? r->o.locate_url : LOCATE_DEFAULT_URL,
+	struct locate_request q = { .url = r->o.locate_url,
 		                    .country = r->o.country,
 		                    .site = r->o.site,
 		                    .org = r->o.org,
