@@ -435,12 +435,28 @@ static void begin_direction(struct run *r, enum ndt7_test test)
 	try_target(r);
 }
 
+/* Asked for, and not to be: null needs its reason. */
+static void skip(struct run *r, enum ndt7_test test)
+{
+	struct direction_result *d;
+
+	r->test = test;
+	d = direction(r);
+	d->test = test;
+	d->state = DIRECTION_FAILED;
+	ERR_SET(&d->err, -ECANCELED, ERR_SYS, 0, "measure: stopped before it began");
+}
+
 static void on_next(void *owner)
 {
 	struct run *r = owner;
 	bool download_due = r->o.download && r->result->download.state == DIRECTION_NOT_ASKED;
 	bool upload_due = r->o.upload && r->result->upload.state == DIRECTION_NOT_ASKED;
 
+	if (r->result->interrupted && download_due)
+		skip(r, NDT7_DOWNLOAD);
+	if (r->result->interrupted && upload_due)
+		skip(r, NDT7_UPLOAD);
 	if (r->result->interrupted || (!download_due && !upload_due))
 		loop_stop(r->loop);
 	else

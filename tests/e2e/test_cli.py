@@ -503,6 +503,7 @@ def test_a_signal_leaves_a_partial_result(server, number):
     assert result["interrupted"] is True
     assert result["download"]["complete"] is False and result["download"]["bytes"] > 0
     assert result["upload"] is None
+    assert [(e["test"], e["code"]) for e in result["errors"]] == [("upload", "ECANCELED")]
 
 
 def test_a_signal_leaves_nothing_of_raw(server):
