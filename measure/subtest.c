@@ -204,6 +204,12 @@ static void take(struct direction_result *d, enum goodput_source source, uint64_
 	d->elapsed_ns = elapsed_ns;
 }
 
+/* Beyond an hour a server's clock is broken, and its microseconds would not fit as nanoseconds. */
+static bool is_rate(int64_t bytes, int64_t elapsed_us)
+{
+	return bytes > 0 && elapsed_us > 0 && elapsed_us <= (int64_t)(3600 * NS_PER_S / NS_PER_US);
+}
+
 /* What was written overstates what arrived, on slow links many times: contract section 8 gives the
  * order in which other counts are better. */
 static void take_upload(struct subtest *s)
@@ -214,10 +220,10 @@ static void take_upload(struct subtest *s)
 	const struct ndt7_report *r = &d->report;
 	int queued_bytes = 0;
 
-	if (d->server.has_tcp_info && t->elapsed_us > 0 && t->bytes_received > 0) {
+	if (d->server.has_tcp_info && is_rate(t->bytes_received, t->elapsed_us)) {
 		take(d, GOODPUT_SERVER_TCP_INFO, (uint64_t)t->bytes_received,
 		     (uint64_t)t->elapsed_us * NS_PER_US);
-	} else if (d->server.has_app_info && a->elapsed_us > 0 && a->num_bytes > 0) {
+	} else if (d->server.has_app_info && is_rate(a->num_bytes, a->elapsed_us)) {
 		take(d, GOODPUT_SERVER_APP_INFO, (uint64_t)a->num_bytes,
 		     (uint64_t)a->elapsed_us * NS_PER_US);
 	} else if (s->acked_bytes > s->acked_before && s->acked_at_ns > r->started_ns) {
