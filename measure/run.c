@@ -18,9 +18,14 @@
 #include "transport/cpu.h"
 #include "transport/tls.h"
 #include "transport/url.h"
+#include "transport/ws.h"
 
 #define PROGRESS_NS    (100 * NS_PER_MS)
 #define PROGRESS_SLOTS 10 /* the current rate is over the last second */
+
+/* A server tells every 625 ms at the latest what it has received: what is older than this is not its
+ * last word, but the last we heard. */
+#define SERVER_SILENT_NS (1500 * NS_PER_MS)
 
 /* What the ndt7 text allows of a query. */
 #define QUERY_BYTES_MAX 4096
@@ -508,6 +513,11 @@ static void warn_of_ending(struct test_result *t, const struct direction_result 
 	double seconds = (double)(d->report.ended_ns - d->report.started_ns) / 1e9;
 
 	switch (d->report.ending) {
+	case NDT7_ENDING_CLOSE:
+		if (d->report.peer_code != WS_CLOSE_NORMAL && d->report.peer_code != WS_CLOSE_NONE)
+			result_warn(t, "%s: the server closed with code %u after %.1f s", name,
+			            d->report.peer_code, (double)d->report.measured_ns / 1e9);
+		break;
 	case NDT7_ENDING_END:
 		result_warn(t, "%s: the server closed the connection without a Close after %.1f s",
 		            name, seconds);
@@ -544,6 +554,10 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 	if (d->test == NDT7_UPLOAD && d->source != GOODPUT_SERVER_TCP_INFO)
 		result_warn(t, "upload: the server reported no bytes received; goodput is from %s",
 		            goodput_source_name(d->source));
+	if (d->source == GOODPUT_SERVER_TCP_INFO &&
+	    d->elapsed_ns + SERVER_SILENT_NS < d->report.measured_ns)
+		result_warn(t, "upload: goodput is of its first %.1f s: the server told no more",
+		            (double)d->elapsed_ns / 1e9);
 	if (d->unreadable_texts > 0)
 		result_warn(t, "%s: %llu messages of the server were no measurement and not used",
 		            name, (unsigned long long)d->unreadable_texts);
