@@ -586,7 +586,7 @@ static void warn(struct test_result *t)
 		warn_of_figures(t, directions[i]);
 	}
 	if (insecure)
-		result_warn(t, "the server's certificate was not verified");
+		result_warn(t, "the server's certificate was not verified (--insecure)");
 }
 
 /* --- begin and end ------------------------------------------------------------------------------------------ */

@@ -139,10 +139,15 @@ static struct answer_case answer_cases[] = {
 static void name_is_answered(void **state)
 {
 	const struct answer_case *c = *state;
-	struct loop *l = open_loop();
+	struct loop *l;
 	struct heard h;
 	char list[512];
 
+	if (strcmp(c->host, "localhost") == 0 && access("/etc/hosts", R_OK) < 0) {
+		print_message("this machine has no /etc/hosts\n");
+		skip();
+	}
+	l = open_loop();
 	assert_int_equal(resolve_now(l, c->host, c->family, 10 * NS_PER_S, &h), 0);
 	assert_true(h.answered);
 	assert_int_equal(h.err.code, 0);
