@@ -57,6 +57,7 @@ class Connection:
         self.request: wire.Request | None = None
         self.frames: list[wire.Frame] = []
         self.bytes_read = 0
+        self.bytes_sent = 0
         self.ended: str | None = None  # how the other side ended it: "fin", "rst"
         self.ended_at = 0.0
         self.tls_error: str | None = None
@@ -186,6 +187,7 @@ class Connection:
         self.sock.settimeout(SEND_LIMIT_S)
         try:
             self.sock.sendall(data)
+            self.bytes_sent += len(data)
         except OSError as why:
             if not self.ended:
                 self.ended, self.ended_at = "rst", time.monotonic()

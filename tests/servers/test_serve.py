@@ -25,7 +25,6 @@ both_paths = pytest.mark.parametrize("path", PATHS)
 # ndt7.md §6.5: what the protocol's text names.
 NAMED = {"RTT", "RTTVar", "BytesAcked", "BytesReceived", "MinRTT", "BusyTime", "RWndLimited", "SndBufLimited",
          "BytesSent", "BytesRetrans", "ElapsedTime"}  # fmt: skip
-SAMPLE_MAX_S = 0.625
 
 
 def dial(scheme: str = "ws", receive_buffer_bytes: int | None = None) -> Connection:
@@ -229,7 +228,7 @@ def test_N57_members(test: str):
         assert all(type(v) is int for v in text["TCPInfo"].values())
     assert len({json.dumps(t["ConnectionInfo"]) for t in texts}) == 1
     elapsed = [t["TCPInfo"]["ElapsedTime"] for t in texts]
-    assert elapsed == sorted(elapsed) and 25_000 <= elapsed[0] < 900_000
+    assert elapsed == sorted(elapsed) and 25_000 <= elapsed[0] < 2_000_000  # 625 ms, N58
 
 
 @pytest.mark.parametrize("test", ["download", "upload"])
@@ -246,11 +245,10 @@ def test_N59_each_text_is_followed_by_a_ping(test: str):
 
 
 def upload_counts(c: Connection, size: int) -> None:
-    """It goes on: what is sent from now on is in the server's next texts."""
-    seen = c.wait(wire.TEXT).json()["TCPInfo"]["BytesReceived"]
+    """It goes on: with what is sent now, all that was sent is in a text of the server's."""
     c.binary(size)
-    until = time.monotonic() + 5
-    while c.wait(wire.TEXT, within=2).json()["TCPInfo"]["BytesReceived"] < seen + size:
+    until = time.monotonic() + 8
+    while c.wait(wire.TEXT, within=4).json()["TCPInfo"]["BytesReceived"] < c.bytes_sent:
         assert time.monotonic() < until, "what was sent is not counted: the upload stalls"
 
 
@@ -315,8 +313,10 @@ def test_N65_fragments_and_pings():
         c.frame(wire.PING, b"%d" % i)
         c.send(piece * 127 + wire.frame(wire.CONTINUATION, bytes(4096), mask=mask))
     upload_counts(c, 1000)
+    while len(c.of(wire.PONG)) < 32:
+        c.wait(wire.PONG)
     assert [f.payload for f in c.of(wire.PONG)] == [b"%d" % i for i in range(32)]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 9
     c.end()
 
 
