@@ -20,7 +20,10 @@
 #include "transport/url.h"
 #include "transport/ws.h"
 
-#define PROGRESS_NS    (100 * NS_PER_MS)
+#define PROGRESS_NS (100 * NS_PER_MS)
+/* How long a subtest that is stopped may take to end; it promises one second. */
+#define STOP_NS (2 * NS_PER_S)
+
 #define PROGRESS_SLOTS 10 /* the current rate is over the last second */
 
 /* A server tells every 625 ms at the latest what it has received: what is older than this is not its
@@ -47,6 +50,7 @@ struct run {
 	size_t served_by; /* index + 1 of the target that served a direction; 0: none did */
 	uint32_t tried;   /* of the direction under way, a bit for each target */
 
+	bool out_of_time;    /* RUN_DEADLINE_NS is over */
 	enum ndt7_test test; /* the direction under way */
 	struct subtest *subtest;
 	struct loop_timer progress;
@@ -387,6 +391,18 @@ static void name_target(struct direction_result *d, const struct locate_target *
 	bytes_copy_text(d->country, sizeof(d->country), t->country);
 }
 
+/* A target that could not even be tried; there may be others. */
+static void pass_over(struct run *r, const char *url, const struct err *why)
+{
+	struct direction_result *d = direction(r);
+
+	d->state = DIRECTION_FAILED;
+	d->err = *why;
+	snprintf(d->url, sizeof(d->url), "%.*s", (int)strcspn(url, "?"), url);
+	note_attempt(r, d);
+	try_target(r);
+}
+
 static void try_located(struct run *r)
 {
 	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
@@ -405,7 +421,7 @@ static void try_located(struct run *r)
 	if (bad == 0)
 		bad = start_subtest(r, u, &err);
 	if (bad < 0)
-		fail_direction(r, &err);
+		pass_over(r, url_of(r, &r->located->targets[i]), &err);
 	else
 		name_target(direction(r), &r->located->targets[i]);
 }
@@ -462,7 +478,7 @@ static void on_next(void *owner)
 		skip(r, NDT7_DOWNLOAD);
 	if (r->result->interrupted && upload_due)
 		skip(r, NDT7_UPLOAD);
-	if (r->result->interrupted || (!download_due && !upload_due))
+	if (r->result->interrupted || r->out_of_time || (!download_due && !upload_due))
 		loop_stop(r->loop);
 	else
 		begin_direction(r, download_due ? NDT7_DOWNLOAD : NDT7_UPLOAD);
@@ -537,7 +553,8 @@ static void warn_of_ending(struct test_result *t, const struct direction_result 
 		result_warn(t, "%s: the server broke the protocol: %s", name, d->violation);
 		break;
 	case NDT7_ENDING_STOP:
-		result_warn(t, "%s: interrupted after %.1f s", name, seconds);
+		result_warn(t, "%s: %s after %.1f s", name,
+		            t->interrupted ? "interrupted" : "out of time", seconds);
 		break;
 	default:
 		break;
@@ -651,16 +668,23 @@ static void end(struct run *r)
 	tls_context_free(r->tls);
 }
 
-/* What was under way when the time for everything was over. */
-static void out_of_time(struct run *r)
+/* The time for everything is over: what was measured until now stays, what was not has failed. */
+static int run_out_of_time(struct run *r, struct err *err)
 {
 	struct direction_result *d = direction(r);
+	int bad = 0;
 
+	r->out_of_time = true;
+	if (r->subtest) {
+		subtest_stop(r->subtest);
+		bad = loop_run(r->loop, loop_now_ns(r->loop) + STOP_NS, err);
+	}
 	if (d->state != DIRECTION_NOT_ASKED)
-		return;
+		return bad;
 	d->state = DIRECTION_FAILED;
 	ERR_SET(&d->err, -ETIMEDOUT, ERR_SYS, 0, "finish within %llu s",
 	        RUN_DEADLINE_NS / NS_PER_S);
+	return bad;
 }
 
 int run_test(const struct run_options *options, struct test_result *ret, struct err *err)
@@ -676,7 +700,7 @@ int run_test(const struct run_options *options, struct test_result *ret, struct 
 	if (bad == 0)
 		bad = loop_run(r.loop, loop_now_ns(r.loop) + RUN_DEADLINE_NS, err);
 	if (bad == LOOP_DEADLINE)
-		out_of_time(&r);
+		bad = run_out_of_time(&r, err);
 	end(&r);
 	warn(ret);
 	return bad < 0 ? bad : 0;

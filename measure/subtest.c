@@ -345,8 +345,6 @@ static int begin_running(struct subtest *s, struct err *err)
 	s->phase = PHASE_RUNNING;
 	s->served = true;
 	s->o.events->connected(s->o.owner);
-	if (s->stopped)
-		flow_stop(s->flow);
 	return 0;
 }
 
