@@ -83,7 +83,7 @@ int main(void)
 {
 	static struct CMUnitTest corpus_tests[FILES_MAX];
 	struct dirent **files;
-	int n = scandir(WS_CORPUS, &files, is_file, alphasort);
+	int failed, n = scandir(WS_CORPUS, &files, is_file, alphasort);
 
 	if (n < FILES_MIN || n > FILES_MAX) {
 		fprintf(stderr, "%d files in %s\n", n, WS_CORPUS);
@@ -92,6 +92,9 @@ int main(void)
 	for (int i = 0; i < n; i++)
 		corpus_tests[i] = (struct CMUnitTest){ files[i]->d_name, file_says_its_name, NULL,
 			                               NULL, files[i]->d_name };
-	n = _cmocka_run_group_tests("ws_corpus", corpus_tests, (size_t)n, NULL, NULL);
-	return n != 0;
+	failed = _cmocka_run_group_tests("ws_corpus", corpus_tests, (size_t)n, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		free(files[i]);
+	free(files);
+	return failed != 0;
 }
