@@ -15,8 +15,6 @@ struct err;
 /* Locating, connecting and measuring both directions, with every target tried: never longer. */
 #define RUN_DEADLINE_NS (90 * 1000000000ULL)
 
-/* Retried nowhere, waited for nowhere: a run that is refused says so and ends. */
-
 enum run_scheme { RUN_SCHEME_AUTO, RUN_SCHEME_WS, RUN_SCHEME_WSS };
 
 enum run_event_kind { /* the order of ndt7-client-go's JSON format */
