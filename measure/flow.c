@@ -34,7 +34,7 @@ struct flow {
 	struct ws_decoder decoder;
 	struct loop_timer wake;
 	bool over;   /* the state has finished: finished() is called from the loop's next turn */
-	bool failed; /* the peer broke RFC 6455: nothing more is decoded */
+	bool failed; /* the peer broke RFC 6455: what comes is read and not decoded */
 	char violation[sizeof(((struct err *)0)->text)];
 	uint8_t header[WS_HEADER_MAX];
 	uint8_t small[WS_HEADER_MAX + MEASUREMENT_JSON_MAX]; /* a text or control frame */
@@ -185,6 +185,11 @@ static void on_violation(struct flow *f, const struct err *err)
 	advance(f, (struct ndt7_input){ .kind = NDT7_IN_VIOLATION, .code = f->decoder.close_code });
 }
 
+static void ignore(struct flow *f, size_t n)
+{
+	advance(f, (struct ndt7_input){ .kind = NDT7_IN_IGNORED, .bytes = n });
+}
+
 void flow_received(struct flow *f, const uint8_t *data, size_t n)
 {
 	struct err err = {};
@@ -192,7 +197,11 @@ void flow_received(struct flow *f, const uint8_t *data, size_t n)
 	uint64_t skippable;
 	int r = WS_OK;
 
-	while (!f->over && !f->failed) {
+	if (f->failed) {
+		ignore(f, n);
+		return;
+	}
+	while (!f->over) {
 		r = ws_decoder_next(&f->decoder, &data, &n, &event, &err);
 		if (r != WS_OK)
 			break;
@@ -203,7 +212,7 @@ void flow_received(struct flow *f, const uint8_t *data, size_t n)
 		return;
 	}
 	skippable = ws_decoder_skippable(&f->decoder);
-	if (skippable >= DISCARD_BYTES_MIN && !f->over && !f->failed)
+	if (skippable >= DISCARD_BYTES_MIN && !f->over)
 		stream_discard(f->stream, skippable);
 }
 
@@ -213,8 +222,12 @@ void flow_discarded(struct flow *f, size_t n)
 	struct ws_event event;
 	int r;
 
-	if (f->over || f->failed)
+	if (f->over)
 		return;
+	if (f->failed) {
+		ignore(f, n);
+		return;
+	}
 	r = ws_decoder_skip(&f->decoder, n, &event, &err);
 	if (r < 0)
 		on_violation(f, &err);

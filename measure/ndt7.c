@@ -222,9 +222,16 @@ static void on_close(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_n
 
 static void on_violation(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_ns)
 {
-	t->leave_when_sent = true; /* what follows cannot be understood */
 	break_off(t, NDT7_ENDING_VIOLATION, in->code,
 	          in->code == CLOSE_TOO_BIG ? "message too big" : "protocol violation", now_ns);
+}
+
+/* It is read only so that our Close is not lost in a reset; see ndt7.h. */
+static void on_ignored(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_ns)
+{
+	t->report.ignored_bytes += in->bytes;
+	if (t->report.ignored_bytes > NDT7_IGNORED_BYTES_MAX)
+		finish(t, now_ns);
 }
 
 /* The reference server looks at its early exit here too, only when a sample is taken. */
@@ -260,7 +267,8 @@ static void (*const handlers[])(struct ndt7 *t, const struct ndt7_input *in, uin
 	[NDT7_IN_TEXT] = on_text,       [NDT7_IN_PING] = on_ping,
 	[NDT7_IN_PONG] = on_pong,       [NDT7_IN_CLOSE] = on_close,
 	[NDT7_IN_SAMPLED] = on_sampled, [NDT7_IN_VIOLATION] = on_violation,
-	[NDT7_IN_END] = on_end,         [NDT7_IN_STOP] = on_stop,
+	[NDT7_IN_IGNORED] = on_ignored, [NDT7_IN_END] = on_end,
+	[NDT7_IN_STOP] = on_stop,
 };
 
 /* The frame that was asked for is with the kernel. */

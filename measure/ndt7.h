@@ -28,8 +28,10 @@
  * - Server: at NDT7_DURATION_NS or an early exit: the last text, its ping, Close 1000. It reads on
  *   until the client's Close, at most until NDT7_SERVER_CAP_NS. A client's Close at any time: the
  *   same code back, and gone.
- * - Both: at a violation, with a Close of that code, and gone; at NDT7_IN_STOP, with a Close and up
- *   to NDT7_ABORT_WAIT_NS for the peer's; at NDT7_IN_END, at once.
+ * - Both: at a violation, with a Close of that code; what still comes is thrown away for up to
+ *   NDT7_ABORT_WAIT_NS and NDT7_IGNORED_BYTES_MAX, as a close(2) with bytes unread resets the
+ *   connection, and the reset can overtake the Close. At NDT7_IN_STOP, with a Close and up to
+ *   NDT7_ABORT_WAIT_NS for the peer's; at NDT7_IN_END, at once.
  */
 #pragma once
 
@@ -45,6 +47,7 @@
 #define NDT7_MESSAGE_BYTES_MIN   (1ULL << 13) /* the first size of the scaling */
 #define NDT7_MESSAGE_BYTES_MAX   (1ULL << 20) /* of what is sent */
 #define NDT7_RECEIVE_BYTES_MAX   (1ULL << 24) /* of what is taken */
+#define NDT7_IGNORED_BYTES_MAX   (1ULL << 26) /* of what is read behind a violation */
 #define NDT7_SCALING_FRACTION    16
 #define NDT7_PONGS_MAX           8
 #define NDT7_PING_BYTES_MAX      125 /* RFC 6455 5.5 */
@@ -90,6 +93,7 @@ enum ndt7_input_kind {
 	NDT7_IN_PONG,
 	NDT7_IN_CLOSE,     /* code (1005: none was in it) */
 	NDT7_IN_VIOLATION, /* the peer broke RFC 6455: close with `code` */
+	NDT7_IN_IGNORED,   /* `bytes` came behind a violation, where nothing can be decoded */
 	NDT7_IN_SAMPLED,   /* server: the kernel's figures of the text being sent: `bytes` acked */
 	NDT7_IN_END,       /* the connection is gone; error: 0 (FIN) or negative errno */
 	NDT7_IN_STOP,      /* somebody here wants it ended: Ctrl-C, shutdown */
@@ -180,6 +184,7 @@ struct ndt7_report {
 	uint64_t pongs_dropped;    /* pings that will not be answered */
 	uint64_t unexpected_bytes; /* binary from the side that should send none; discarded */
 	uint64_t late_bytes;       /* payload that came after the count had ended; discarded */
+	uint64_t ignored_bytes;    /* that came behind a violation: of the wire, not of a payload */
 	enum ndt7_ending ending;
 	int error;            /* of NDT7_ENDING_ERROR */
 	uint16_t peer_code;   /* of the peer's Close; 0: none came, 1005: an empty one */

@@ -738,8 +738,32 @@ static void violation_closes(void **state)
 	assert_int_equal(s.step.close_code, c->code);
 	assert_true(strlen(s.step.reason) > 0);
 	handed(&s, 12);
+	assert_false(s.step.finished); /* the flood that it stood in is read first */
+	GIVE(&s, 20, .kind = NDT7_IN_IGNORED, .bytes = 70000);
+	assert_int_equal(ndt7_report(&s.t)->ignored_bytes, 70000);
+	GIVE(&s, 30, .kind = NDT7_IN_END, .error = -ECONNRESET);
 	assert_true(s.step.finished);
 	assert_int_equal(ndt7_report(&s.t)->ending, NDT7_ENDING_VIOLATION);
+	assert_int_equal(ndt7_report(&s.t)->late_bytes, 0);
+}
+
+static void flood_behind_a_violation_has_ceilings(void **state)
+{
+	const struct violation_case *c = *state;
+	struct side s = side_of(c->role, c->test);
+	uint64_t asked_ns = 10 * NS_PER_MS;
+
+	wake(&s, 1);
+	GIVE(&s, 10, .kind = NDT7_IN_VIOLATION, .code = c->code);
+	assert_int_equal(run_out(&s, true), asked_ns + NDT7_ABORT_WAIT_NS);
+
+	s = side_of(c->role, c->test);
+	wake(&s, 1);
+	GIVE(&s, 10, .kind = NDT7_IN_VIOLATION, .code = c->code);
+	GIVE(&s, 20, .kind = NDT7_IN_IGNORED, .bytes = NDT7_IGNORED_BYTES_MAX);
+	assert_false(s.step.finished);
+	GIVE(&s, 20, .kind = NDT7_IN_IGNORED, .bytes = 1);
+	assert_true(s.step.finished);
 }
 
 struct stop_case {
@@ -1376,6 +1400,7 @@ int main(void)
 	failed += CASES_RUN(client_answers_close, close_cases);
 	failed += CASES_RUN(broken_connection_keeps_the_numbers, break_cases);
 	failed += CASES_RUN(violation_closes, violation_cases);
+	failed += CASES_RUN(flood_behind_a_violation_has_ceilings, violation_cases);
 	failed += CASES_RUN(stop_is_quick, stop_cases);
 	failed += CASES_RUN(ping_is_answered, ping_cases);
 	failed += CASES_RUN(byte_ceiling_ends_upload, ceiling_cases);

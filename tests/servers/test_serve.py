@@ -281,6 +281,14 @@ def test_bad_frames(data: bytes, code: int):
     closes_with(c, code)
 
 
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_N63_a_bad_frame_in_a_flood(scheme: str):
+    """What stands behind it is read, so that no reset overtakes the Close."""
+    c = begin("upload", scheme)
+    c.send(wire.frame(wire.BINARY, bytes(10)) + bytes(16 << 20))
+    closes_with(c, 1002)
+
+
 def test_bad_frames_in_a_download():
     c = begin("download")
     c.send(wire.frame(wire.BINARY, bytes(10)))
