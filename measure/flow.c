@@ -240,6 +240,11 @@ void flow_sent(struct flow *f)
 	advance(f, (struct ndt7_input){ .kind = NDT7_IN_WAKE });
 }
 
+void flow_half_closed(struct flow *f)
+{
+	advance(f, (struct ndt7_input){ .kind = NDT7_IN_FIN });
+}
+
 void flow_ended(struct flow *f, const struct err *why)
 {
 	advance(f, (struct ndt7_input){ .kind = NDT7_IN_END, .error = why->code });

@@ -52,6 +52,7 @@ struct flow *flow_free(struct flow *f);
 void flow_received(struct flow *f, const uint8_t *data, size_t n);
 void flow_discarded(struct flow *f, size_t n);
 void flow_sent(struct flow *f);
+void flow_half_closed(struct flow *f);
 void flow_ended(struct flow *f, const struct err *why);
 
 /* Ends the subtest early; finished() follows within a second. */

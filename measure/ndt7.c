@@ -253,6 +253,16 @@ static void on_end(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_ns)
 	finish(t, now_ns);
 }
 
+static void on_fin(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_ns)
+{
+	if (is_client(t) || is_sender(t) || t->close_sent) {
+		on_end(t, in, now_ns);
+		return;
+	}
+	end_count(t, NDT7_ENDING_END, now_ns);
+	t->leave_when_sent = true; /* nothing can answer our Close */
+}
+
 static void on_stop(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_ns)
 {
 	(void)in;
@@ -267,8 +277,8 @@ static void (*const handlers[])(struct ndt7 *t, const struct ndt7_input *in, uin
 	[NDT7_IN_TEXT] = on_text,       [NDT7_IN_PING] = on_ping,
 	[NDT7_IN_PONG] = on_pong,       [NDT7_IN_CLOSE] = on_close,
 	[NDT7_IN_SAMPLED] = on_sampled, [NDT7_IN_VIOLATION] = on_violation,
-	[NDT7_IN_IGNORED] = on_ignored, [NDT7_IN_END] = on_end,
-	[NDT7_IN_STOP] = on_stop,
+	[NDT7_IN_IGNORED] = on_ignored, [NDT7_IN_FIN] = on_fin,
+	[NDT7_IN_END] = on_end,         [NDT7_IN_STOP] = on_stop,
 };
 
 /* The frame that was asked for is with the kernel. */

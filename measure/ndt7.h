@@ -27,7 +27,9 @@
  *   answered; then a Close of its own; at NDT7_UPLOAD_END_NS (12.5 s) it is gone, writable or not.
  * - Server: at NDT7_DURATION_NS or an early exit: the last text, its ping, Close 1000. It reads on
  *   until the client's Close, at most until NDT7_SERVER_CAP_NS. A client's Close at any time: the
- *   same code back, and gone.
+ *   same code back, and gone. The FIN of an uploading client ends the count but not the test: it
+ *   hears measurements until NDT7_DURATION_NS and the Close, then it is gone. (The reference server
+ *   does so; a FIN of any other peer is its end.)
  * - Both: at a violation, with a Close of that code; what still comes is thrown away for up to
  *   NDT7_ABORT_WAIT_NS and NDT7_IGNORED_BYTES_MAX, as a close(2) with bytes unread resets the
  *   connection, and the reset can overtake the Close. At NDT7_IN_STOP, with a Close and up to
@@ -95,6 +97,7 @@ enum ndt7_input_kind {
 	NDT7_IN_VIOLATION, /* the peer broke RFC 6455: close with `code` */
 	NDT7_IN_IGNORED,   /* `bytes` came behind a violation, where nothing can be decoded */
 	NDT7_IN_SAMPLED,   /* server: the kernel's figures of the text being sent: `bytes` acked */
+	NDT7_IN_FIN,       /* the peer sends nothing more; it may read on */
 	NDT7_IN_END,       /* the connection is gone; error: 0 (FIN) or negative errno */
 	NDT7_IN_STOP,      /* somebody here wants it ended: Ctrl-C, shutdown */
 };

@@ -1277,6 +1277,80 @@ static void server_takes_the_answer_before_its_close_is_sent(void **state)
 	assert_int_equal(s.sent[NDT7_SEND_CLOSE], 1);
 }
 
+static void server_samples_on_for_half_a_connection(void **state) /* 7.5 */
+{
+	struct side s = server(NDT7_UPLOAD, 2);
+	const struct ndt7_report *r = ndt7_report(&s.t);
+	uint64_t texts;
+
+	(void)state;
+	wake(&s, 0);
+	binary(&s, 1000, 4096);
+	GIVE(&s, 2000, .kind = NDT7_IN_FIN);
+	assert_false(s.step.finished);
+	assert_int_equal(r->ending, NDT7_ENDING_END);
+	assert_int_equal(r->measured_ns, 2 * NS_PER_S);
+	while (s.writing) /* the text that was due */
+		handed(&s, 2001);
+	texts = s.sent[NDT7_SEND_TEXT];
+	assert_int_equal(run_out(&s, true), NDT7_DURATION_NS); /* gone once the Close is sent */
+	assert_true(s.sent[NDT7_SEND_TEXT] > texts + 10);
+	assert_int_equal(s.last_text_ns, NDT7_DURATION_NS);
+	assert_int_equal(s.sent[NDT7_SEND_CLOSE], 1);
+	assert_int_equal(s.t.close_code, 1000);
+	assert_int_equal(r->measured_ns, 2 * NS_PER_S);
+}
+
+static void server_leaves_half_a_connection_that_breaks(void **state)
+{
+	struct side s = server(NDT7_UPLOAD, 2);
+
+	(void)state;
+	wake(&s, 0);
+	GIVE(&s, 2000, .kind = NDT7_IN_FIN);
+	GIVE(&s, 2300, .kind = NDT7_IN_END, .error = -EPIPE);
+	assert_true(s.step.finished);
+	assert_int_equal(ndt7_report(&s.t)->ending, NDT7_ENDING_END);
+	assert_int_equal(ndt7_report(&s.t)->error, 0);
+}
+
+struct fin_case {
+	const char *name;
+	enum ndt7_role role;
+	enum ndt7_test test;
+	enum ndt7_input_kind before; /* at 1 s */
+	bool want_finished;          /* at the FIN: nothing is left to be said */
+};
+
+static const struct fin_case fin_cases[] = {
+	{ "N29: client, download", NDT7_CLIENT, NDT7_DOWNLOAD, NDT7_IN_WAKE, true },
+	{ "client, upload", NDT7_CLIENT, NDT7_UPLOAD, NDT7_IN_WAKE, true },
+	{ "server, download", NDT7_SERVER, NDT7_DOWNLOAD, NDT7_IN_WAKE, true },
+	{ "server, upload", NDT7_SERVER, NDT7_UPLOAD, NDT7_IN_WAKE, false },
+	{ "server, upload, our Close under way", NDT7_SERVER, NDT7_UPLOAD, NDT7_IN_STOP, false },
+	{ "server, upload, violation", NDT7_SERVER, NDT7_UPLOAD, NDT7_IN_VIOLATION, false },
+};
+
+/* Whatever it was in, no FIN keeps a side for longer, and none takes our Close away. */
+static void fin_ends_or_leaves_the_last_word(void **state)
+{
+	const struct fin_case *c = *state;
+	struct side s = side_of(c->role, c->test);
+
+	s.t.next_sample_ns = at_ms(5000);
+	wake(&s, 0);
+	GIVE(&s, 1000, .kind = c->before, .code = 1002);
+	GIVE(&s, 1001, .kind = NDT7_IN_FIN);
+	assert_int_equal(s.step.finished, c->want_finished);
+	if (c->want_finished)
+		return;
+	if (c->before == NDT7_IN_WAKE)
+		assert_int_equal(run_out(&s, true), NDT7_DURATION_NS);
+	else
+		assert_true(handed(&s, 1002)->finished);
+	assert_int_equal(s.sent[NDT7_SEND_CLOSE], 1);
+}
+
 static void server_drops_text_and_ping_at_close(void **state)
 {
 	struct side s = server(NDT7_DOWNLOAD, 2);
@@ -1385,6 +1459,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(server_with_a_reader_that_is_gone),
 	cmocka_unit_test(server_woken_far_too_late),
 	cmocka_unit_test(server_takes_the_answer_before_its_close_is_sent),
+	cmocka_unit_test(server_samples_on_for_half_a_connection),
+	cmocka_unit_test(server_leaves_half_a_connection_that_breaks),
 	cmocka_unit_test(server_drops_text_and_ping_at_close),
 	cmocka_unit_test(server_exits_early),
 	cmocka_unit_test(server_has_no_early_exit_unasked),
@@ -1401,6 +1477,7 @@ int main(void)
 	failed += CASES_RUN(broken_connection_keeps_the_numbers, break_cases);
 	failed += CASES_RUN(violation_closes, violation_cases);
 	failed += CASES_RUN(flood_behind_a_violation_has_ceilings, violation_cases);
+	failed += CASES_RUN(fin_ends_or_leaves_the_last_word, fin_cases);
 	failed += CASES_RUN(stop_is_quick, stop_cases);
 	failed += CASES_RUN(ping_is_answered, ping_cases);
 	failed += CASES_RUN(byte_ceiling_ends_upload, ceiling_cases);

@@ -39,6 +39,7 @@ struct serve_client {
 	struct loop_timer end;
 	enum phase phase;
 	bool full;
+	bool half_closed; /* while the 101 was on its way */
 	enum ndt7_test test;
 	uint64_t early_exit_bytes;
 	uint64_t cookie;
@@ -173,6 +174,8 @@ static int begin_test(struct serve_client *c, struct err *err)
 	hear(c, (struct serve_event){ .test = ndt7_test_name(c->test), .status = 101 });
 	flow_received(c->flow, (const uint8_t *)c->request + c->head_bytes,
 	              c->request_bytes - c->head_bytes);
+	if (c->half_closed)
+		flow_half_closed(c->flow);
 	return 0;
 }
 
@@ -263,6 +266,18 @@ static void on_sent(void *owner)
 	}
 }
 
+static void on_half_closed(void *owner)
+{
+	struct serve_client *c = owner;
+
+	if (c->phase == PHASE_TEST)
+		flow_half_closed(c->flow);
+	else if (c->phase == PHASE_UPGRADING)
+		c->half_closed = true;
+	else if (c->phase != PHASE_OVER)
+		end_soon(c);
+}
+
 static void on_ended(void *owner, const struct err *why)
 {
 	struct serve_client *c = owner;
@@ -283,6 +298,7 @@ static const struct stream_events stream_events = {
 	.received = on_received,
 	.discarded = on_discarded,
 	.sent = on_sent,
+	.half_closed = on_half_closed,
 	.ended = on_ended,
 };
 

@@ -36,7 +36,8 @@ struct stream {
 	bool sending;           /* sent() is owed */
 	bool end_sending;       /* a FIN is owed, or gone */
 	bool close_notify_queued;
-	bool ended;   /* and told so */
+	bool half_closed; /* the peer has said its last, and told so */
+	bool ended;       /* and told so */
 	bool entered; /* one of our functions is on the loop's stack, and frees on its way out */
 	bool closed;
 };
@@ -132,7 +133,7 @@ static void fail_sending(struct stream *s, int result)
 {
 	struct err err = {};
 
-	if (result == -ECONNRESET || result == -EPIPE) {
+	if (!s->half_closed && (result == -ECONNRESET || result == -EPIPE)) {
 		s->send_error = result;
 		return;
 	}
@@ -178,6 +179,18 @@ static void send_without_waiting(struct stream *s)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
+/* False: its owner has no use for a peer that only reads, or there is none. */
+static bool half_close(struct stream *s)
+{
+	if (!s->events->half_closed || !s->opened || s->send_error)
+		return false;
+	if (!s->half_closed) {
+		s->half_closed = true;
+		s->events->half_closed(s->owner);
+	}
+	return true;
+}
+
 static int shake_hands(struct stream *s, struct err *err)
 {
 	int r = tls_handshake(s->tls, err);
@@ -218,7 +231,7 @@ static void advance(struct stream *s)
 		r = push(s, &err);
 	else if (r < 0)
 		send_without_waiting(s);
-	if (r != 0)
+	if (r < 0 || (r == TLS_END && !half_close(s)))
 		end(s, &err); /* TLS_END: err says nothing, the peer's orderly end */
 }
 
@@ -226,6 +239,8 @@ static void finish_receiving(struct stream *s, int result)
 {
 	struct err err = {};
 
+	if (result == 0 && half_close(s))
+		return;
 	if (s->send_error)
 		ERR_SET(&err, s->send_error, ERR_SYS, 0, "send to the peer");
 	else if (result < 0)
@@ -255,7 +270,7 @@ static void on_received(void *owner, const uint8_t *data, size_t n, int result)
 		finish_receiving(s, result);
 	} else if (!s->tls) {
 		s->events->received(s->owner, data, n);
-	} else {
+	} else if (!s->half_closed) { /* nothing counts behind a close_notify */
 		tls_input(s->tls, data, n);
 		advance(s);
 	}

@@ -30,6 +30,10 @@ struct stream_events {
 	/* stream_send() is done: every byte is in the kernel's hands. */
 	void (*sent)(void *owner);
 
+	/* The peer sends nothing more (FIN or close_notify) and may read on: sending goes on as
+	 * before, and ended() then tells of a failure only. NULL: that is ended(), with code 0. */
+	void (*half_closed)(void *owner);
+
 	/* Nothing more will come or go. err->code 0: the peer's orderly end (FIN, with or without
 	 * close_notify); else what failed: -ECONNRESET, -EPIPE, -EPROTO and -EACCES of TLS, … */
 	void (*ended)(void *owner, const struct err *err);

@@ -45,7 +45,15 @@ static struct mode_case {
 	{ "epoll, TLS", LOOP_BODY_EPOLL, true },
 };
 
-enum heard { HEARD_OPENED, HEARD_RECEIVED, HEARD_DISCARDED, HEARD_SENT, HEARD_ENDED, HEARD_MAX };
+enum heard {
+	HEARD_OPENED,
+	HEARD_RECEIVED,
+	HEARD_DISCARDED,
+	HEARD_SENT,
+	HEARD_HALF_CLOSED,
+	HEARD_ENDED,
+	HEARD_MAX
+};
 
 struct test;
 
@@ -119,7 +127,28 @@ static void ended(void *owner, const struct err *err)
 	hear(s, HEARD_ENDED, NULL, 0);
 }
 
-static const struct stream_events events = { opened, received, discarded, sent, ended };
+static void half_closed(void *owner)
+{
+	hear(owner, HEARD_HALF_CLOSED, NULL, 0);
+}
+
+static const struct stream_events events = {
+	.opened = opened,
+	.received = received,
+	.discarded = discarded,
+	.sent = sent,
+	.ended = ended,
+};
+
+/* Of a side that goes on when the other has said its last. */
+static const struct stream_events patient_events = {
+	.opened = opened,
+	.received = received,
+	.discarded = discarded,
+	.sent = sent,
+	.half_closed = half_closed,
+	.ended = ended,
+};
 
 static void connect_pair(int fd[2])
 {
@@ -160,11 +189,16 @@ static void open_client(struct test *t)
 	                 0);
 }
 
+static void open_server_hearing(struct test *t, const struct stream_events *e)
+{
+	assert_int_equal(stream_open_server(t->loop, t->fd[1], t->server_context, e, &t->server,
+	                                    &t->server.stream, NULL),
+	                 0);
+}
+
 static void open_server(struct test *t)
 {
-	assert_int_equal(stream_open_server(t->loop, t->fd[1], t->server_context, &events,
-	                                    &t->server, &t->server.stream, NULL),
-	                 0);
+	open_server_hearing(t, &events);
 }
 
 static void open_both(struct test *t, const struct mode_case *c)
@@ -382,6 +416,81 @@ static void fin_is_an_orderly_end(void **state)
 	assert_int_equal(t.client.heard[HEARD_ENDED], 1);
 	run_quietly(&t);
 	assert_int_equal(t.client.heard[HEARD_ENDED], 1);
+	finish(&t);
+}
+
+static void stop_at_half_close(struct side *s, enum heard what, const uint8_t *data, size_t n)
+{
+	(void)data;
+	(void)n;
+	if (what == HEARD_HALF_CLOSED)
+		loop_stop(s->test->loop);
+}
+
+static void establish_patient_server(struct test *t, const struct mode_case *c)
+{
+	start(t, c, true);
+	open_client(t);
+	open_server_hearing(t, &patient_events);
+	t->client.hook = t->server.hook = when_both_are_open;
+	run(t);
+	t->client.hook = NULL;
+	t->server.hook = stop_at_half_close;
+}
+
+static void stop_at_the_last_byte(struct side *s, enum heard what, const uint8_t *data, size_t n)
+{
+	(void)what;
+	(void)data;
+	(void)n;
+	if (s->received_bytes == PAYLOAD_BYTES)
+		loop_stop(s->test->loop);
+}
+
+/* Under TLS with a close_notify before the FIN, or (`bare`) without: told once, and the other way is
+ * open still. */
+static void half_a_connection_sends_on(const struct mode_case *c, bool bare)
+{
+	struct test t;
+
+	establish_patient_server(&t, c);
+	if (bare)
+		assert_int_equal(shutdown(stream_fd(t.client.stream), SHUT_WR), 0);
+	else
+		stream_end_sending(t.client.stream);
+	run(&t);
+	t.client.hook = stop_at_the_last_byte;
+	send_one(&t.server, PAYLOAD_BYTES);
+	run(&t);
+	run_quietly(&t);
+	assert_int_equal(t.server.heard[HEARD_HALF_CLOSED], 1);
+	assert_int_equal(t.server.heard[HEARD_SENT], 1);
+	assert_int_equal(t.server.heard[HEARD_ENDED], 0);
+	finish(&t);
+}
+
+static void half_a_connection(void **state)
+{
+	half_a_connection_sends_on(*state, false);
+	half_a_connection_sends_on(*state, true);
+}
+
+/* Who reads on is told apart from who is gone by what happens to what is sent. */
+static void end_behind_the_half_close_is_told(void **state)
+{
+	struct test t;
+
+	establish_patient_server(&t, *state);
+	t.client.stream = stream_close(t.client.stream);
+	run(&t);
+	t.server.hook = stop_at_end;
+	for (int i = 0; i < 10 && !t.server.heard[HEARD_ENDED]; i++) {
+		if (!stream_sending(t.server.stream))
+			send_one(&t.server, 1000);
+		assert_true(loop_run(t.loop, clock_now_ns() + QUIET_NS, NULL) >= 0);
+	}
+	assert_int_equal(t.server.heard[HEARD_ENDED], 1);
+	assert_true(t.server.end.code == -EPIPE || t.server.end.code == -ECONNRESET);
 	finish(&t);
 }
 
@@ -752,6 +861,8 @@ int main(int argc, char **argv)
 	failed += CASES_RUN(nothing_is_sent_out_of_turn, mode_cases);
 	failed += CASES_RUN(sending_ends_after_the_last_byte, mode_cases);
 	failed += CASES_RUN(fin_is_an_orderly_end, mode_cases);
+	failed += CASES_RUN(half_a_connection, mode_cases);
+	failed += CASES_RUN(end_behind_the_half_close_is_told, mode_cases);
 	failed += CASES_RUN(reset_is_told, mode_cases);
 	failed += CASES_RUN(last_words_are_heard, mode_cases);
 	failed += CASES_RUN(end_within_the_handshake_is_told, mode_cases);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -229,6 +231,25 @@ def test_N61_the_end_without_an_answer(test: str):
 @pytest.mark.parametrize("test", ["download", "upload"])
 def test_N62_without_pongs(test: str):
     check_whole(whole_test(test, pongs=False))
+
+
+@marked
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_half_a_connection(scheme: str):
+    """FIN of a client that has uploaded enough: it hears measurements until 10 s, and the Close (contract 7.5)."""
+    context = None
+    if scheme == "wss":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    c = scripted.dial(pod.serve().addresses[scheme], context)
+    assert scripted.ask(c, "/ndt/v7/upload").status == 101
+    c.began = time.monotonic()
+    c.binary(10_000)
+    socket.socket.shutdown(c.sock, socket.SHUT_WR)
+    c.until_end(within=13)
+    check_whole(c)
+    assert len(c.of(wire.TEXT)) > 20
+    assert c.ended_at - c.began == pytest.approx(10, abs=0.5), "nobody is there to answer"
 
 
 @marked

@@ -411,12 +411,24 @@ def test_clients_that_vanish(when: str, how: str):
     assert status_of("/ndt/v7/upload").status == 101
 
 
-def test_half_a_connection():
-    """FIN of a client that is not done: what it has sent is acknowledged, and it ends, soon."""
-    c = begin("upload")
-    c.binary(10_000)
+def test_half_a_connection_of_a_download():
+    """A client that sends nothing more will not answer our Close: its FIN is its end."""
+    c = begin("download")
     c.sock.shutdown(socket.SHUT_WR)
     assert c.until_end(within=3)
+
+
+def test_half_a_connection_that_is_gone():
+    """What looks like half a connection is found out at the next measurements."""
+    with pod.own_serve() as server:
+        c = scripted.dial(server.addresses["ws"])
+        assert scripted.ask(c, "/ndt/v7/upload").status == 101
+        c.end()
+        until = time.monotonic() + 4
+        while "upload ended" not in server.log():
+            assert time.monotonic() < until, server.log()
+            time.sleep(0.05)
+        assert "(eof)" in server.log()
 
 
 # --- the program -----------------------------------------------------------------------------
