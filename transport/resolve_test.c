@@ -4,14 +4,13 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/cases.h"
 #include "tests/names.h"
+#include "tests/process.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
@@ -60,18 +59,6 @@ static void on_done(void *owner, const struct resolve_answer *answer, const stru
 	if (err)
 		h->err = *err;
 	loop_stop(h->loop);
-}
-
-static struct loop *open_loop(void)
-{
-	struct loop *l = NULL;
-	struct err err = {};
-
-	if (loop_open(body, &l, &err) < 0) {
-		print_message("skipped: could not %s\n", err.text);
-		skip();
-	}
-	return l;
 }
 
 /* Starts one lookup and runs the loop until it is answered. */
@@ -143,11 +130,12 @@ static void name_is_answered(void **state)
 	struct heard h;
 	char list[512];
 
+	process_needs_lookup(body, c->host);
 	if (strcmp(c->host, "localhost") == 0 && access("/etc/hosts", R_OK) < 0) {
 		print_message("this machine has no /etc/hosts\n");
 		skip();
 	}
-	l = open_loop();
+	l = process_loop(body);
 	assert_int_equal(resolve_now(l, c->host, c->family, 10 * NS_PER_S, &h), 0);
 	assert_true(h.answered);
 	assert_int_equal(h.err.code, 0);
@@ -187,9 +175,11 @@ static struct failure_case failure_cases[] = {
 static void failure_is_told(void **state)
 {
 	const struct failure_case *c = *state;
-	struct loop *l = open_loop();
+	struct loop *l;
 	struct heard h;
 
+	process_needs_lookup(body, c->host);
+	l = process_loop(body);
 	assert_int_equal(resolve_now(l, c->host, c->family, 10 * NS_PER_S, &h), 0);
 	assert_false(h.answered);
 	assert_int_equal(h.err.code, c->want);
@@ -201,7 +191,7 @@ static void failure_is_told(void **state)
 
 static void name_must_fit(void **state)
 {
-	struct loop *l = open_loop();
+	struct loop *l = process_loop(body);
 	struct heard h;
 	char host[300];
 
@@ -217,69 +207,23 @@ static void name_must_fit(void **state)
 
 static int threads_at_start;
 
-/* Of proc(5)'s status, which is exact; a walk through /proc/self/task misses threads while others
- * end. */
-static int count_threads(void)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	char line[128];
-	int count = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		sscanf(line, "Threads: %d", &count);
-	fclose(f);
-	return count;
-}
-
-static void *do_nothing(void *argument)
-{
-	return argument;
-}
-
-/* A sanitizer adds a thread of its own to the first that a program starts; and the kernel counts one
- * that was joined a moment longer. */
-static int count_threads_at_start(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, do_nothing, NULL) == 0)
-		pthread_join(thread, NULL);
-	nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
-	return count_threads();
-}
-
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 /* Lets `count` lookups end, and waits until every thread of the resolver is gone. */
 static void release(int count)
 {
 	for (int i = 0; i < count; i++)
 		sem_post(&names_release);
-	for (int i = 0; i < 2000 && count_threads() > threads_at_start; i++)
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-	assert_int_equal(count_threads(), threads_at_start);
+	assert_int_equal(process_threads_await(threads_at_start), threads_at_start);
 }
 
 static void deadline_leaves_the_thread_behind(void **state)
 {
-	struct loop *l = open_loop();
+	struct loop *l = process_loop(body);
 	struct heard h;
 	int descriptors;
 
 	(void)state;
 	release(0); /* of the cases before this one */
-	descriptors = count_descriptors();
+	descriptors = process_descriptors(NULL);
 	assert_int_equal(resolve_now(l, "hangs", AF_UNSPEC, 20 * NS_PER_MS, &h), 0);
 	assert_false(h.answered);
 	assert_int_equal(h.err.code, -ETIMEDOUT);
@@ -288,14 +232,14 @@ static void deadline_leaves_the_thread_behind(void **state)
 	release(1);
 	assert_int_equal(loop_run(l, loop_now_ns(l) + 20 * NS_PER_MS, NULL), LOOP_DEADLINE);
 	assert_int_equal(h.times, 1);
-	assert_int_equal(count_descriptors(), descriptors);
+	assert_int_equal(process_descriptors(NULL), descriptors);
 	loop_close(l);
 }
 
 static void cancelled_is_not_heard(void **state)
 {
 	static const char *const hosts[] = { "hangs", "both", "192.0.2.1", "none" };
-	struct loop *l = open_loop();
+	struct loop *l = process_loop(body);
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -316,10 +260,12 @@ static void cancelled_is_not_heard(void **state)
 
 static void threads_have_a_ceiling(void **state)
 {
-	struct loop *l = open_loop();
+	struct loop *l;
 	struct heard h;
 
 	(void)state;
+	process_needs_threads(body);
+	l = process_loop(body);
 	for (int i = 0; i < RESOLVE_THREADS_MAX; i++)
 		assert_int_equal(resolve_now(l, "hangs", AF_UNSPEC, NS_PER_MS, &h), 0);
 	assert_int_equal(resolve_now(l, "both", AF_UNSPEC, NS_PER_MS, &h), -EAGAIN);
@@ -360,10 +306,12 @@ static unsigned long long blocked_in_thread(void)
 /* A signal of the process's must not be taken by a thread that nobody expects. */
 static void thread_blocks_signals(void **state)
 {
-	struct loop *l = open_loop();
+	struct loop *l;
 	struct heard h;
 
 	(void)state;
+	process_needs_threads(body);
+	l = process_loop(body);
 	assert_int_equal(resolve_now(l, "hangs", AF_UNSPEC, 20 * NS_PER_MS, &h), 0);
 	assert_true(blocked_in_thread() & 1ULL << (SIGTERM - 1));
 	assert_true(blocked_in_thread() & 1ULL << (SIGCHLD - 1));
@@ -393,7 +341,7 @@ int main(void)
 {
 	int failed;
 
-	threads_at_start = count_threads_at_start();
+	threads_at_start = process_threads_at_rest();
 	sem_init(&names_release, 0, 0);
 	failed = run_all(LOOP_BODY_IO_URING);
 	failed += run_all(LOOP_BODY_EPOLL);

@@ -3,7 +3,6 @@
  * that the loop has here. */
 #include "transport/tcp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 
 #include "tests/cases.h"
 #include "tests/names.h"
+#include "tests/process.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
@@ -99,18 +99,7 @@ static void fill_in(struct black_hole *h)
 /* Sockets only: a thread of the resolver may hold its eventfd a moment longer. */
 static int count_sockets(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	char target[64];
-	int count = 0;
-
-	assert_non_null(dir);
-	for (struct dirent *e; (e = readdir(dir));) {
-		ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target));
-
-		count += n > 7 && memcmp(target, "socket:", 7) == 0;
-	}
-	closedir(dir);
-	return count;
+	return process_descriptors("socket:");
 }
 
 /* --- dial --------------------------------------------------------------------------------------- */
@@ -137,21 +126,9 @@ static void on_done(void *owner, const struct tcp_connection *connection, const 
 	loop_stop(h->loop);
 }
 
-static struct loop *open_loop(void)
-{
-	struct loop *l = NULL;
-	struct err err = {};
-
-	if (loop_open(body, &l, &err) < 0) {
-		print_message("skipped: could not %s\n", err.text);
-		skip();
-	}
-	return l;
-}
-
 static struct heard dial(const char *host, uint16_t port, int family, uint64_t timeout_ns)
 {
-	struct heard h = { .loop = open_loop() };
+	struct heard h = { .loop = process_loop(body) };
 	struct tcp_options options = { .family = family };
 	struct tcp_dial *d = NULL;
 	struct err err = {};
@@ -200,6 +177,7 @@ static void dial_connects(void **state)
 	struct heard h;
 	char byte;
 
+	process_needs_lookup(body, c->host);
 	if (c->listen[1])
 		listen_on_both(c->listen, fds);
 	else
@@ -254,9 +232,11 @@ static void dial_fails(void **state)
 {
 	const struct lose_case *c = *state;
 	uint16_t port = free_port();
-	struct heard h = dial(c->host, port, c->family, 10 * NS_PER_S);
+	struct heard h;
 	char want[256], want_sentence[300], sentence[300];
 
+	process_needs_lookup(body, c->host);
+	h = dial(c->host, port, c->family, 10 * NS_PER_S);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(want, sizeof(want), c->want_text, port);
@@ -278,6 +258,7 @@ static void silence_is_overtaken(void **state)
 	int fds[2];
 
 	(void)state;
+	process_needs_threads(body);
 	listen_on_both((const char *const[]){ "::1", "127.0.0.1" }, fds);
 	hole = dig_black_hole(fds[0]);
 	h = dial("both", any_port, AF_UNSPEC, 10 * NS_PER_S);
@@ -294,10 +275,13 @@ static void silence_is_overtaken(void **state)
 /* Seven delays would be 1.75 s. */
 static void refusal_is_not_waited_for(void **state)
 {
-	int fd = listen_on("127.0.0.1");
-	struct heard h = dial("last", any_port, AF_UNSPEC, 10 * NS_PER_S);
+	struct heard h;
+	int fd;
 
 	(void)state;
+	process_needs_threads(body);
+	fd = listen_on("127.0.0.1");
+	h = dial("last", any_port, AF_UNSPEC, 10 * NS_PER_S);
 	assert_true(h.stands);
 	assert_true(h.elapsed_ns < 5 * TCP_ATTEMPT_DELAY_NS);
 	close(h.connection.fd);
@@ -306,13 +290,18 @@ static void refusal_is_not_waited_for(void **state)
 
 static void deadline_ends_the_race(void **state)
 {
-	struct black_hole hole = dig_black_hole(listen_on("127.0.0.1"));
-	uint16_t port = any_port;
-	int before = count_sockets();
-	struct heard h = dial("127.0.0.1", port, AF_UNSPEC, 50 * NS_PER_MS);
+	struct black_hole hole;
+	struct heard h;
 	char want[128];
+	uint16_t port;
+	int before;
 
 	(void)state;
+	process_needs_threads(body);
+	hole = dig_black_hole(listen_on("127.0.0.1"));
+	port = any_port;
+	before = count_sockets();
+	h = dial("127.0.0.1", port, AF_UNSPEC, 50 * NS_PER_MS);
 	assert_false(h.stands);
 	assert_int_equal(h.err.code, -ETIMEDOUT);
 	snprintf(want, sizeof(want), "connect to 127.0.0.1:%u: no answer", port);
@@ -349,7 +338,7 @@ static void cancelled_is_not_heard(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct heard h = { .loop = open_loop() };
+		struct heard h = { .loop = process_loop(body) };
 		int before = count_sockets();
 		struct tcp_dial *d = NULL;
 
@@ -390,10 +379,12 @@ static int run_all(enum loop_body with)
 
 int main(void)
 {
+	int at_rest = process_threads_at_rest();
 	int failed;
 
 	sem_init(&names_release, 0, 0);
 	failed = run_all(LOOP_BODY_IO_URING);
 	failed += run_all(LOOP_BODY_EPOLL);
+	failed += process_threads_await(at_rest) != at_rest;
 	return failed != 0;
 }

@@ -1,7 +1,6 @@
 /* What loop.h promises, on both real bodies: every row runs on io_uring and on epoll. */
 #include "transport/loop/loop.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "tests/process.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -1042,34 +1042,15 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("closes with work under way", closes_with_work_under_way),
 };
 
-static size_t open_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static void plays(void **state)
 {
 	const struct play_case *c = *state;
-	size_t before = open_descriptors();
-	struct loop *l = NULL;
-	struct err err = {};
-	int r = loop_open(c->body, &l, &err);
+	int before = process_descriptors(NULL);
+	struct loop *l = process_loop(c->body);
 
-	if (r < 0 && c->body == LOOP_BODY_IO_URING) {
-		print_message("%s\n", err.text);
-		skip();
-	}
-	assert_int_equal(r, 0);
 	c->play(l);
 	assert_null(loop_close(l));
-	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(process_descriptors(NULL), before);
 }
 
 /* --- P4: a ring does nothing else --------------------------------------------------------------- */
