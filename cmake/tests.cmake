@@ -5,6 +5,7 @@
 #
 # Exit code 77 is "not on this machine", shown as skipped.
 find_library(CMOCKA_LIBRARY cmocka)
+option(POD_VALGRIND "run the unit tests on valgrind" OFF)
 set(POD_FUZZ_SECONDS 30 CACHE STRING "how long each fuzz target runs under ctest")
 find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 
@@ -12,10 +13,16 @@ function(pod_test name)
   if(NOT CMOCKA_LIBRARY)
     return()
   endif()
+  set(seconds 120)
+  set(run "")
+  if(POD_VALGRIND)
+    set(seconds 600)
+    set(run ${PROJECT_SOURCE_DIR}/tests/on_valgrind)
+  endif()
   add_executable(${name}_test ${name}_test.c)
   target_link_libraries(${name}_test PRIVATE pod_flags ${ARGN} ${CMOCKA_LIBRARY})
-  add_test(NAME ${name} COMMAND ${name}_test)
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120 LABELS unit)
+  add_test(NAME ${name} COMMAND ${run} $<TARGET_FILE:${name}_test>)
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${seconds} LABELS unit)
 endfunction()
 
 function(pod_fuzz name)

@@ -30,10 +30,12 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
 
+static int listener_fd;
 static uint16_t server_port;
 
 /* --- the two namespaces ------------------------------------------------------------------------- */
@@ -98,19 +100,22 @@ static bool add_links(pid_t theirs)
 /* The listener is born in theirs, and stays there to the end; we end in ours. */
 static bool make_world(void)
 {
-	int theirs_fd, ours_fd;
+	CLEANUP(fd_closep) int theirs_fd = -1;
+	CLEANUP(fd_closep) int ours_fd = -1;
 	pid_t child;
 	bool ok;
 
-	if (!new_namespace(&theirs_fd) || tcp_listen("::", 0, &server_port, NULL) < 0)
+	if (!new_namespace(&theirs_fd))
 		return false;
+	listener_fd = tcp_listen("::", 0, &server_port, NULL);
 	child = fork(); /* somebody in theirs for ip(8) to name */
 	if (child == 0) {
 		pause();
 		_exit(0);
 	}
-	ok = new_namespace(&ours_fd) && add_links(child) && setns(theirs_fd, CLONE_NEWNET) == 0 &&
-	     set_up_theirs() && setns(ours_fd, CLONE_NEWNET) == 0 && set_up_ours();
+	ok = listener_fd >= 0 && new_namespace(&ours_fd) && add_links(child) &&
+	     setns(theirs_fd, CLONE_NEWNET) == 0 && set_up_theirs() &&
+	     setns(ours_fd, CLONE_NEWNET) == 0 && set_up_ours();
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	return ok;
@@ -285,9 +290,13 @@ static void bind_is_proved(void **state)
 
 int main(void)
 {
+	int failed;
+
 	if (!make_world()) {
 		print_message("skipped: no right to make network namespaces, or no ip(8)\n");
 		return CASES_EXIT_SKIPPED;
 	}
-	return CASES_RUN(bind_is_proved, bind_cases) != 0;
+	failed = CASES_RUN(bind_is_proved, bind_cases);
+	close(listener_fd);
+	return failed != 0;
 }

@@ -243,7 +243,7 @@ static int fake_journal(void)
 		                       .sun_path = "/run/systemd/journal/socket" };
 	int fd;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/run", "tmpfs", 0, NULL) < 0)
 		return -1;
 	mkdir("/run/systemd", 0755);
