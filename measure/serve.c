@@ -54,12 +54,33 @@ static void unlink_client(struct serve *s, struct serve_client *c)
 	*at = *serve_client_link(c);
 }
 
-static void on_client_gone(void *owner, struct serve_client *c)
+/* Those with a place, or those without. */
+static unsigned int count_clients(const struct serve *s, bool with_place)
+{
+	unsigned int count = 0;
+
+	for (struct serve_client *c = s->clients; c; c = *serve_client_link(c))
+		count += serve_client_has_place(c) == with_place;
+	return count;
+}
+
+static bool on_client_asks(void *owner)
+{
+	const struct serve *s = owner;
+
+	return count_clients(s, true) >= s->o.max_clients;
+}
+
+static void on_client_refused(void *owner)
 {
 	struct serve *s = owner;
 
-	unlink_client(s, c);
-	s->stats.clients--;
+	s->stats.refused++;
+}
+
+static void on_client_gone(void *owner, struct serve_client *c)
+{
+	unlink_client(owner, c);
 	serve_client_free(c);
 }
 
@@ -76,21 +97,15 @@ static void admit(struct listener *l, int fd)
 	struct serve_client *c;
 
 	s->stats.accepted++;
-	/* One more than the tests that may run, so that a client without a place hears why; beyond
-	 * that the door is simply shut. */
-	if (s->stats.clients >= 2 * s->o.max_clients) {
+	if (count_clients(s, false) >= SERVE_ASKING_MAX) {
 		s->stats.refused++;
 		close(fd);
 		return;
 	}
-	if (s->stats.clients >= s->o.max_clients)
-		s->stats.refused++;
-	if (serve_client_start(&s->shared, fd, l->tls, s->stats.clients >= s->o.max_clients, &c,
-	                       NULL) < 0)
+	if (serve_client_start(&s->shared, fd, l->tls, &c, NULL) < 0)
 		return; /* it is closed: the client sees that, and there was nobody else to tell */
 	*serve_client_link(c) = s->clients;
 	s->clients = c;
-	s->stats.clients++;
 }
 
 /* --- listening ------------------------------------------------------------------------------------- */
@@ -206,6 +221,8 @@ int serve_open(struct loop *l, const struct serve_options *options,
 		                                  .started_utc_ns = clock_utc_ns(),
 		                                  .hear = hear,
 		                                  .hear_owner = owner,
+		                                  .full = on_client_asks,
+		                                  .refused = on_client_refused,
 		                                  .gone = on_client_gone,
 		                                  .test_began = on_client_tests,
 		                                  .owner = s };
@@ -241,7 +258,11 @@ uint16_t serve_wss_port(const struct serve *s)
 
 struct serve_stats serve_stats(const struct serve *s)
 {
-	return s->stats;
+	struct serve_stats stats = s->stats;
+
+	stats.clients = count_clients(s, true);
+	stats.asking = count_clients(s, false);
+	return stats;
 }
 
 struct serve *serve_close(struct serve *s)

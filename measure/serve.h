@@ -14,7 +14,12 @@ struct serve;
 
 #define SERVE_CLIENTS_DEFAULT 100
 #define SERVE_CLIENTS_MAX     500
-#define SERVE_LOCATE_PATH     "/v2/nearest/ndt/ndt7"
+
+/* Connections that are in no test: under TLS's handshake, their request on its way, or a short answer.
+ * They take no client's place; beyond this many the door is shut. */
+#define SERVE_ASKING_MAX 250
+
+#define SERVE_LOCATE_PATH "/v2/nearest/ndt/ndt7"
 
 /* For TLS and the request together; then the test itself is bounded by ndt7's 15 s. */
 #define SERVE_REQUEST_NS (10 * 1000000000ULL)
@@ -26,7 +31,7 @@ struct serve_options {
 	const char *cert, *key; /* PEM; NULL: self-signed */
 	const char *congestion; /* of each client's socket; NULL: bbr where the kernel has it, else
 	                            * its default, as the reference server does */
-	unsigned int max_clients; /* at once; further ones get 503 */
+	unsigned int max_clients; /* in a test at once; further ones get 503 */
 };
 
 /* What happened, for a log. */
@@ -41,7 +46,8 @@ struct serve_event {
 };
 
 struct serve_stats {
-	unsigned int clients; /* now */
+	unsigned int clients; /* in a test, now */
+	unsigned int asking;  /* connected and in none, now */
 	uint64_t accepted;    /* since the start */
 	uint64_t refused;     /* for want of room */
 	uint64_t tests;       /* that reached t = 0 */

@@ -38,7 +38,7 @@ struct serve_client {
 	struct loop_timer deadline;
 	struct loop_timer end;
 	enum phase phase;
-	bool full;
+	bool has_place;
 	bool half_closed; /* while the 101 was on its way */
 	enum ndt7_test test;
 	uint64_t early_exit_bytes;
@@ -186,6 +186,9 @@ static void answer(struct serve_client *c, const struct serve_answer *a)
 	bool upgrade = a->status == 101;
 
 	c->phase = upgrade ? PHASE_UPGRADING : PHASE_ANSWERING;
+	c->has_place = upgrade;
+	if (a->status == 503)
+		c->shared->refused(c->shared->owner);
 	c->test = a->test;
 	c->early_exit_bytes = a->early_exit_bytes;
 	if (!upgrade)
@@ -208,8 +211,8 @@ static void read_request(struct serve_client *c, const uint8_t *data, size_t n)
 		return;
 	if (r == HEAD_OK) {
 		c->head_bytes = head.bytes;
-		serve_answer_request(&head, c->full, c->shared->ws_port, c->shared->wss_port,
-		                     c->answer, &a);
+		serve_answer_request(&head, c->shared->full(c->shared->owner), c->shared->ws_port,
+		                     c->shared->wss_port, c->answer, &a);
 	} else {
 		serve_answer_malformed(r == -EPROTO ? 400 : 431, c->answer, &a);
 	}
@@ -310,7 +313,7 @@ static void on_deadline(void *owner)
 /* --- life --------------------------------------------------------------------------------------------- */
 
 int serve_client_start(const struct serve_client_shared *shared, int fd, struct tls_context *tls,
-                       bool full, struct serve_client **ret, struct err *err)
+                       struct serve_client **ret, struct err *err)
 {
 	CLEANUP(serve_client_freep) struct serve_client *c = calloc(1, sizeof(*c));
 	int r;
@@ -320,7 +323,6 @@ int serve_client_start(const struct serve_client_shared *shared, int fd, struct 
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a client");
 	}
 	c->shared = shared;
-	c->full = full;
 	c->deadline = (struct loop_timer){ .fire = on_deadline, .owner = c };
 	c->end = (struct loop_timer){ .fire = on_end, .owner = c };
 	tcp_set_nodelay(fd, NULL); /* texts and pings are small and must not wait for an ACK */
@@ -342,6 +344,11 @@ void serve_client_stop(struct serve_client *c)
 		flow_stop(c->flow);
 	else if (c->phase != PHASE_OVER)
 		end_soon(c);
+}
+
+bool serve_client_has_place(const struct serve_client *c)
+{
+	return c->has_place;
 }
 
 struct serve_client *serve_client_free(struct serve_client *c)

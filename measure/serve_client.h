@@ -20,17 +20,22 @@ struct serve_client_shared {
 	void (*hear)(void *owner, const struct serve_event *event);
 	void *hear_owner;
 	/* to the server: */
+	bool (*full)(void *owner); /* a request is read: no place is left for a test */
+	void (*refused)(void *owner);
 	void (*test_began)(void *owner);
 	void (*gone)(void *owner, struct serve_client *c); /* the last call; free it */
 	void *owner;
 };
 
-/* Takes fd (closed on failure). `full`: every request is answered with 503. */
+/* Takes fd (closed on failure). */
 int serve_client_start(const struct serve_client_shared *shared, int fd, struct tls_context *tls,
-                       bool full, struct serve_client **ret, struct err *err);
+                       struct serve_client **ret, struct err *err);
 
 /* Ends its test early; gone() follows within a second. */
 void serve_client_stop(struct serve_client *c);
+
+/* It has a client's place: its test was granted, until it is gone. */
+bool serve_client_has_place(const struct serve_client *c);
 
 /* Accepts NULL; always returns NULL. */
 struct serve_client *serve_client_free(struct serve_client *c);

@@ -2,15 +2,14 @@
 #include "transport/stream.h"
 
 #include "tests/cases.h"
+#include "tests/tcp_pair.h"
 #include "tests/tls_peer.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
 #include "transport/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,23 +149,6 @@ static const struct stream_events patient_events = {
 	.ended = ended,
 };
 
-static void connect_pair(int fd[2])
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t address_bytes = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	getsockname(listener, (struct sockaddr *)&address, &address_bytes);
-	fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fd[0], (struct sockaddr *)&address, sizeof(address)), 0);
-	fd[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fd[1] >= 0);
-	close(listener);
-}
-
 static void start(struct test *t, const struct mode_case *c, bool insecure)
 {
 	struct tls_client_options options = { .insecure = insecure };
@@ -179,7 +161,7 @@ static void start(struct test *t, const struct mode_case *c, bool insecure)
 		assert_int_equal(tls_context_client(&options, &t->client_context, NULL), 0);
 		assert_int_equal(tls_context_server(NULL, NULL, &t->server_context, NULL), 0);
 	}
-	connect_pair(t->fd);
+	tcp_pair(t->fd);
 }
 
 static void open_client(struct test *t)
