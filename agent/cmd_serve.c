@@ -38,8 +38,8 @@ static const struct option options[] = {
 	ROW(TEXT, "--key", "PEM", key, "its private key"),
 	ROW(TEXT, "--cc", "NAME", congestion,
 	    "congestion control of what is sent (bbr, where the kernel has it)"),
-	ROW(NUMBER, "--max-clients", "N", max_clients, "tests at once; further ones are told 503 (100)",
-	    .min = 1, .max = SERVE_CLIENTS_MAX),
+	ROW(NUMBER, "--max-clients", "N", max_clients,
+	    "tests at once; further ones are told 503 (100)", .min = 1, .max = SERVE_CLIENTS_MAX),
 	ROW(CHOICE, "--io", "auto|io_uring|epoll", io, "event loop (auto)"),
 	ROW(SWITCH, "--quiet", NULL, quiet, "no line for each client"),
 };
