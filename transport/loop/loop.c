@@ -197,6 +197,19 @@ static void fire_timers(struct loop *l)
 	}
 }
 
+void loop_set_receiving(struct loop_io *io, bool receiving)
+{
+	struct loop *l = io->loop;
+
+	if (io->receiving == receiving)
+		return;
+	io->receiving = receiving;
+	l->receivers += receiving ? 1 : -1U;
+	l->buffers_used |= receiving;
+	if (l->ops->receivers)
+		l->ops->receivers(l->body, l->receivers);
+}
+
 /* Between connections the memory of the receive buffers is the system's again: a callback may still
  * have read in one when its descriptor left, so not before the next turn. */
 static void rest(struct loop *l)
@@ -342,7 +355,7 @@ int loop_detach(struct loop_io *io)
 	l->settling = NULL;
 	loop_timers_cancel(&l->timers, &io->faltered);
 	loop_coalesce_unset(&io->coalesce, fd);
-	l->receivers -= io->receiving;
+	loop_set_receiving(io, false);
 	if (!has_requests(io))
 		free_slot(io);
 	return fd;

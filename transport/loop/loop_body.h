@@ -77,9 +77,10 @@ struct loop_completion {
 	const uint8_t *data; /* of a receive; NULL where the bytes were dropped */
 };
 
-/* Receive buffers of the real bodies: 64 KiB is as cheap a byte as any larger one, more than eight
- * made nothing cheaper, and half a MiB in all is what a test's memory allows. */
-#define LOOP_BUFFER_BYTES (64 * 1024)
+/* Receive buffers of the real bodies. Each read of a fast stream lets the kernel send one ACK, so
+ * larger reads are cheaper; two of them, in turns, are half a MiB, which is what a test's memory
+ * allows. More are there for those who serve many. */
+#define LOOP_BUFFER_BYTES (256 * 1024)
 #define LOOP_BUFFERS      8
 
 struct loop_body_ops {
@@ -105,6 +106,10 @@ struct loop_body_ops {
 	/* The descriptor leaves the loop; its requests have been cancelled, and have ended unless
 	 * the kernel is very late. */
 	void (*forget)(void *body, uint16_t slot, int fd);
+
+	/* So many descriptors receive from now on: as many may want a buffer at once. NULL where
+	 * that makes no difference. */
+	void (*receivers)(void *body, unsigned int n);
 
 	/* Nothing receives: what the receive buffers held may go. NULL where there is nothing to do. */
 	void (*rest)(void *body);

@@ -49,7 +49,7 @@ struct loop {
 	struct loop_timers timers;
 	struct loop_counts counts;
 	bool stopping;
-	unsigned int receivers;   /* descriptors that receive */
+	unsigned int receivers;   /* descriptors that receive; see loop_set_receiving() */
 	bool buffers_used;        /* since there was one */
 	struct loop_io *current;  /* whose callback runs; NULL once it has left the loop */
 	struct loop_io *settling; /* whose requests are being waited for */
@@ -64,6 +64,9 @@ void loop_request(struct loop_io *io, enum loop_op op, struct loop_request *r);
 
 /* Asks for the end of the io's request of this kind; it ends by a completion. */
 void loop_request_cancel(struct loop_io *io, enum loop_op op);
+
+/* The descriptor begins to receive, or does so no longer. */
+void loop_set_receiving(struct loop_io *io, bool receiving);
 
 /* A completion of the io's request of this kind; where it lacks LOOP_MORE, the request is no longer
  * under way. The io may be gone when this returns. */

@@ -19,6 +19,9 @@
 #define HEADER_READ_BYTES  512
 #define HEADER_READ_GROWTH 8
 
+/* What of a stream may wait together at most: one read. */
+#define STREAM_WAIT_MAX_BYTES LOOP_BUFFER_BYTES
+
 /* One request's share of a discard, so that a fast sender cannot hold the loop. */
 #define DROP_MAX_BYTES (4U * 1024 * 1024)
 
@@ -106,21 +109,38 @@ static void on_faltered(void *owner)
 	loop_coalesce_unset(&io->coalesce, io->fd);
 }
 
-/* Whether to wait until much of the discard has come, or to take what there is. */
-static bool coalesce(struct loop_io *io, const struct loop_request *r)
+static void await_more(struct loop_io *io)
 {
 	struct loop *l = io->loop;
 
-	if (r->receive.mode != LOOP_RECEIVE_DROP) {
-		loop_coalesce_unset(&io->coalesce, io->fd);
-		return false;
-	}
-	if (!loop_coalesce_set(&io->coalesce, io->fd, r->receive.bytes))
-		return false;
 	io->faltered.fire = on_faltered;
 	io->faltered.owner = io;
 	loop_timer_set(l, &io->faltered, loop_now_ns(l) + COALESCE_PATIENCE_NS);
+}
+
+/* Whether to wait until much of the discard has come, or to take what there is. */
+static bool coalesce(struct loop_io *io, const struct loop_request *r)
+{
+	switch (r->receive.mode) {
+	case LOOP_RECEIVE_ONCE:
+		loop_coalesce_unset(&io->coalesce, io->fd);
+		return false;
+	case LOOP_RECEIVE_STREAM:
+		return false; /* its mark is moved as it goes, see coalesce_stream() */
+	case LOOP_RECEIVE_DROP:
+		break;
+	}
+	if (!loop_coalesce_set(&io->coalesce, io->fd, r->receive.bytes))
+		return false;
+	await_more(io);
 	return true;
+}
+
+/* Of a fast stream too, what comes in a millisecond may come together, as far as buffers hold it. */
+static void coalesce_stream(struct loop_io *io)
+{
+	if (loop_coalesce_set(&io->coalesce, io->fd, STREAM_WAIT_MAX_BYTES))
+		await_more(io);
 }
 
 static void receive_on(struct loop_io *io, bool wait_first)
@@ -149,9 +169,7 @@ static void receive_on(struct loop_io *io, bool wait_first)
 
 void loop_receive(struct loop_io *io)
 {
-	io->loop->receivers += !io->receiving;
-	io->loop->buffers_used = true;
-	io->receiving = true;
+	loop_set_receiving(io, true);
 	receive_on(io, false);
 }
 
@@ -217,19 +235,21 @@ static void on_receive(struct loop_io *io, const struct loop_completion *c)
 
 	loop_timer_cancel(l, &io->faltered);
 	if (c->result > 0) {
-		if (io->receive_mode == LOOP_RECEIVE_DROP)
+		if (io->receive_mode != LOOP_RECEIVE_ONCE)
 			loop_coalesce_learn(&io->coalesce, io->fd, (uint64_t)c->result,
 			                    loop_now_ns(l));
 		deliver(io, c->data, (size_t)c->result);
 	} else if (c->result == -ENOBUFS) {
 		l->counts.starved++;
 	} else if (!to_change && !is_transient(c->result)) {
-		io->receiving = false;
-		io->loop->receivers--;
+		loop_set_receiving(io, false);
 		io->events->received(io->owner, NULL, 0, c->result);
 	}
-	if (is_here(l, io))
-		receive_on(io, is_transient(c->result));
+	if (!is_here(l, io))
+		return;
+	if (io->receiving && io->receive_mode == LOOP_RECEIVE_STREAM)
+		coalesce_stream(io);
+	receive_on(io, is_transient(c->result));
 }
 
 /* --- send ----------------------------------------------------------------------------------- */

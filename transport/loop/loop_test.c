@@ -797,9 +797,9 @@ static void detached_in_a_discard(struct loop *l)
 	close(pair[1]);
 }
 
-/* A fast stream that stops: what came of it is counted all the same, and soon; the descriptor goes
- * back as it was born. */
-static void faltering_discard_is_counted(struct loop *l)
+/* A fast stream that stops: what came of it is handed over or counted all the same, and soon; the
+ * descriptor goes back as it was born. */
+static void play_faltering(struct loop *l, uint64_t discard_bytes)
 {
 	struct sender s = {};
 	struct owner r = { .stop_at_bytes = 64 * 1000 * 1000 };
@@ -809,17 +809,28 @@ static void faltering_discard_is_counted(struct loop *l)
 
 	own_pair(&s.owner, &r, l);
 	loop_receive(r.io);
-	loop_discard(r.io, 1000 * 1000 * 1000);
+	loop_discard(r.io, discard_bytes);
 	s.stay_open = true;
 	start_sending(&s, r.stop_at_bytes, 1000 * 1000);
 	assert_int_equal(run(l, SOON_NS), LOOP_STOPPED);
-	assert_int_equal(r.discarded_bytes, r.stop_at_bytes);
+	assert_int_equal(r.discarded_bytes + r.received_bytes, r.stop_at_bytes);
+	assert_int_equal(r.discarded_bytes, discard_bytes > 0 ? r.stop_at_bytes : 0);
 	fd = loop_detach(r.io);
 	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, &size), 0);
 	assert_int_equal(low_water, 1);
 	close(fd);
 	loop_remove(s.owner.io);
 	free(s.data);
+}
+
+static void faltering_discard_is_counted(struct loop *l)
+{
+	play_faltering(l, 1000 * 1000 * 1000);
+}
+
+static void faltering_stream_is_received(struct loop *l)
+{
+	play_faltering(l, 0);
 }
 
 /* --- timers ---------------------------------------------------------------------------------- */
@@ -1033,6 +1044,7 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("a discard cut short by the end of the stream", discard_cut_short),
 	ON_BOTH("detached in the middle of a discard", detached_in_a_discard),
 	ON_BOTH("a fast discard that falters is counted", faltering_discard_is_counted),
+	ON_BOTH("a fast stream that falters is received", faltering_stream_is_received),
 	ON_BOTH("timers fire in order, never early, moved, cancelled", timers_fire_in_order),
 	ON_BOTH("a timer always due starves nobody", busy_timer_starves_nobody),
 	ON_BOTH("stops, and keeps deadlines", stops_and_keeps_deadlines),

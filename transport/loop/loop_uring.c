@@ -30,6 +30,11 @@ struct uring {
 	bool ring_is_open;
 	struct io_uring_buf_ring *buffer_ring; /* one page, then the buffers themselves */
 	uint8_t *buffers;
+	/* Of those not lent, the one last used is lent first: with one receiver two of them are in use,
+	 * and in the cache. */
+	uint16_t spare[LOOP_BUFFERS];
+	unsigned int spare_count;
+	unsigned int depth; /* how many the kernel may have */
 };
 
 #define BUFFER_RING_BYTES 4096
@@ -163,16 +168,34 @@ static bool uring_next(void *body, struct loop_completion *ret)
 	return false;
 }
 
-static void give_buffer(struct uring *u, uint16_t buffer)
+/* Of LOOP_BUFFERS those that are not spare are the kernel's, or in a completion. */
+static void lend_buffers(struct uring *u)
 {
-	io_uring_buf_ring_add(u->buffer_ring, u->buffers + (size_t)buffer * LOOP_BUFFER_BYTES,
-	                      LOOP_BUFFER_BYTES, buffer, io_uring_buf_ring_mask(LOOP_BUFFERS), 0);
-	io_uring_buf_ring_advance(u->buffer_ring, 1);
+	while (u->spare_count > LOOP_BUFFERS - u->depth) {
+		uint16_t buffer = u->spare[--u->spare_count];
+
+		io_uring_buf_ring_add(
+			u->buffer_ring, u->buffers + (size_t)buffer * LOOP_BUFFER_BYTES,
+			LOOP_BUFFER_BYTES, buffer, io_uring_buf_ring_mask(LOOP_BUFFERS), 0);
+		io_uring_buf_ring_advance(u->buffer_ring, 1);
+	}
 }
 
 static void uring_release(void *body, const struct loop_completion *c)
 {
-	give_buffer(body, c->buffer);
+	struct uring *u = body;
+
+	u->spare[u->spare_count++] = c->buffer;
+	lend_buffers(u);
+}
+
+/* Two at least: one is read while the other fills. */
+static void uring_receivers(void *body, unsigned int n)
+{
+	struct uring *u = body;
+
+	u->depth = n < 1 ? 2 : n < LOOP_BUFFERS ? n + 1 : LOOP_BUFFERS;
+	lend_buffers(u);
 }
 
 static void uring_forget(void *body, uint16_t slot, int fd)
@@ -248,7 +271,8 @@ static int register_buffers(struct uring *u)
 	if (r < 0)
 		return r;
 	for (uint16_t i = 0; i < LOOP_BUFFERS; i++)
-		give_buffer(u, i);
+		u->spare[u->spare_count++] = i;
+	uring_receivers(u, 0);
 	return 0;
 }
 
@@ -323,6 +347,7 @@ static const struct loop_body_ops uring_ops = {
 	.next = uring_next,
 	.release = uring_release,
 	.forget = uring_forget,
+	.receivers = uring_receivers,
 	.rest = uring_rest,
 	.now_ns = uring_now_ns,
 	.close = uring_close,
