@@ -18,9 +18,6 @@
  * it, so that the source of the kernel's copy stays in the processor's cache. */
 #define PAYLOAD_BYTES (64 * 1024)
 
-/* Below this a discard of its own is dearer than the copy it saves. */
-#define DISCARD_BYTES_MIN (32 * 1024)
-
 static_assert(NDT7_MESSAGE_BYTES_MAX / PAYLOAD_BYTES + 1 <= STREAM_IOV_MAX,
               "the largest message is one send");
 
@@ -212,7 +209,7 @@ void flow_received(struct flow *f, const uint8_t *data, size_t n)
 		return;
 	}
 	skippable = ws_decoder_skippable(&f->decoder);
-	if (skippable >= DISCARD_BYTES_MIN && !f->over)
+	if (skippable > 0 && !f->over)
 		stream_discard(f->stream, skippable);
 }
 
