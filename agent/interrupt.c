@@ -19,14 +19,6 @@ void interrupt_raise(void)
 	errno = saved_errno;
 }
 
-static void on_signal(int number)
-{
-	interrupt_raise();
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	(void)number;
-}
-
 static void both_signals(sigset_t *ret)
 {
 	sigemptyset(ret);
@@ -34,17 +26,35 @@ static void both_signals(sigset_t *ret)
 	sigaddset(ret, SIGTERM);
 }
 
+/* Whoever started us may have had it ignored, as a shell does for SIGINT of what runs behind "&":
+ * then it stays so. */
+static void answer(int number, void (*how)(int))
+{
+	struct sigaction action = { .sa_handler = how, .sa_flags = SA_RESTART };
+	struct sigaction before;
+
+	both_signals(&action.sa_mask);
+	if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(number, &action, NULL);
+}
+
+static void on_signal(int number)
+{
+	interrupt_raise();
+	answer(SIGINT, SIG_DFL);
+	answer(SIGTERM, SIG_DFL);
+	(void)number;
+}
+
 int interrupt_open(int *ret_fd, struct err *err)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "prepare for interrupts");
 	asked_fd = ends[1];
-	both_signals(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	answer(SIGINT, on_signal);
+	answer(SIGTERM, on_signal);
 	*ret_fd = ends[0];
 	return 0;
 }

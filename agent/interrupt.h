@@ -1,4 +1,5 @@
-/* Ctrl-C and SIGTERM. The first asks the work under way to end, the second ends the process. */
+/* Ctrl-C and SIGTERM. The first asks the work under way to end, the second ends the process. What was
+ * ignored before interrupt_open() stays ignored. */
 #pragma once
 
 #include <stdbool.h>

@@ -26,6 +26,13 @@ PROGRAM = os.environ.get("RADAR_POD", str(ROOT / "build/dev/agent/radar-pod"))
 SCHEMA = ROOT / "docs/result.schema.json"
 MANUAL = ROOT / "docs/man"
 
+# Whoever runs the tests behind a shell's "&" has it ignored, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# It writes a file of its own as it begins, and delivers a signal late.
+thread_sanitizer = pytest.mark.skipif(b"__tsan_init" in pathlib.Path(PROGRAM).read_bytes(),
+                                      reason="built with the thread sanitizer")
+
 DONE, NOT_DONE, USAGE, PARTLY, BAD_FILE, CANNOT_HERE = range(6)
 
 
@@ -210,6 +217,7 @@ def test_version_as_json(option):
     assert "lo" in [i["name"] for i in v["net_interfaces"]]
 
 
+@thread_sanitizer
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("option", ["-v", "-vv"])
 def test_version_writes_no_file_and_uses_no_network(option, tmp_path):
@@ -521,6 +529,24 @@ def test_a_signal_while_nobody_answers():
         assert p.returncode == NOT_DONE
 
 
+@pytest.mark.parametrize("number, other", [(signal.SIGINT, signal.SIGTERM),
+                                           (signal.SIGTERM, signal.SIGINT)])
+def test_an_ignored_signal_stays_ignored(server, number, other):
+    p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    for _ in range(2):
+        time.sleep(0.3)
+        p.send_signal(number)
+    time.sleep(0.3)
+    assert p.poll() is None
+    p.send_signal(other)
+    out, _ = p.communicate(timeout=5)
+    assert p.returncode == NOT_DONE
+    assert json.loads(out)["interrupted"] is True
+
+
+@thread_sanitizer
 def test_the_second_signal_ends_at_once(server):
     p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

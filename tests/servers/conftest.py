@@ -7,6 +7,7 @@ takes parameters and no fixtures.
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +20,9 @@ LONG_WORKERS = 64  # they sleep
 
 pools = {False: ThreadPoolExecutor(FAST_WORKERS), True: ThreadPoolExecutor(LONG_WORKERS)}
 started: dict[str, Future[None]] = {}
+
+# Whoever runs the tests behind a shell's "&" has it ignored, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

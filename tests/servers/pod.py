@@ -46,7 +46,8 @@ def binary() -> Path:
 @functools.cache
 def sanitized() -> bool:
     """Built with a sanitizer: then its memory is not its own, and nothing is as fast."""
-    return b"__asan_init" in binary().read_bytes()
+    program = binary().read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 @dataclass(repr=False)
