@@ -1,0 +1,80 @@
+/* One direction of a link, as pure state in virtual time: packets in, packets out when they are due.
+ *
+ *   policer → queue (drop tail or CoDel) → line (rate, trace, aggregation) → loss → copies → delay
+ *
+ * The line works in its own time: a packet begins when the one before it has ended, however late the
+ * caller is, so that lateness never adds up and the rate is exact. Fractions of a nanosecond are
+ * carried. A packet lost on the line has used it, as a frame with a broken checksum has.
+ *
+ * Random numbers: splitmix64 (transport/base/draw.h), a stream of its own for each model, seeded by
+ * the scenario's seed, the direction and the model; loss, copies and reordering draw once for each packet in
+ * the order they leave the line, whether or not the model is in force, so that the same seed and packets
+ * give the same fates.
+ *
+ * Accounts: at any moment  offered + copies = popped + dropped (all reasons) + held,  in packets and
+ * in bytes, exactly.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "bench/link/packet.h"
+#include "bench/link/scenario.h"
+
+struct err;
+struct direction;
+
+enum drop_reason {
+	DROP_QUEUE, /* the queue was full */
+	DROP_AQM,   /* CoDel */
+	DROP_LOSS,  /* lost on the line */
+	DROP_POLICER,
+	DROP_BLACK_HOLE, /* larger than the path takes */
+	DROP_CEILING,    /* more held than DIRECTION_HELD_MAX_BYTES: the run is void */
+	DROP_DEVICE,     /* the far TUN device refused it (counted by the emulator, not in here) */
+	DROP_REASONS,
+};
+
+#define DIRECTION_HELD_MAX_BYTES (512ULL * 1024 * 1024)
+
+struct direction_amount {
+	uint64_t packets, bytes; /* bytes of IP */
+};
+
+struct direction_counts {
+	struct direction_amount offered; /* pushed */
+	struct direction_amount copies;  /* that the link made */
+	struct direction_amount popped;  /* given to the caller for delivery */
+	struct direction_amount dropped[DROP_REASONS];
+	struct direction_amount queued;    /* in the queue now, the one on the line included */
+	struct direction_amount in_flight; /* past the line, not yet due or not yet popped */
+	uint64_t ce_marked;                /* packets */
+};
+
+/* A packet is gone; it is freed when this returns. */
+typedef void (*direction_dropped)(void *owner, const struct packet *p, enum drop_reason reason,
+                                  uint64_t now_ns);
+
+/* `s` stays the caller's and must stay. start_ns is the instant the schedule and the trace count from.
+ *   -ENOMEM  */
+int direction_open(const struct scenario_direction *s, enum link_direction which, uint64_t seed,
+                   uint64_t start_ns, direction_dropped dropped, void *owner,
+                   struct direction **ret, struct err *err);
+
+/* Frees what it holds without a word. Accepts NULL; always NULL. */
+struct direction *direction_close(struct direction *d);
+
+/* A packet arrives: p->arrived_ns, not before that of the one pushed before. Takes it. */
+void direction_push(struct direction *d, struct packet *p);
+
+/* Lets everything happen that is due until now_ns: departures from the queue, losses, drops. */
+void direction_advance(struct direction *d, uint64_t now_ns);
+
+/* The next packet due at or before now_ns, in the order of due_ns; the caller's now. NULL: none. */
+struct packet *direction_pop(struct direction *d, uint64_t now_ns);
+
+/* When direction_advance() or direction_pop() next has something to do; CLOCK_NEVER_NS: not before
+ * a push. */
+uint64_t direction_next_ns(const struct direction *d);
+
+const struct direction_counts *direction_counts(const struct direction *d);

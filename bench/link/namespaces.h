@@ -1,0 +1,49 @@
+/* The two network namespaces of a link, the TUN device in each, and finding again what a run that was killed has left.
+ *
+ * A link NAME has the namespaces `link-NAME-client` and `link-NAME-server` under /run/netns (so that
+ * `ip netns exec` knows them) and a folder /run/radar-pod-link/NAME whose `lock` is held (flock(2))
+ * as long as its owner lives. A folder whose lock nobody holds is a dead link's: namespaces_sweep() removes
+ * it and its namespaces, and nothing else. The host's own network is never touched.
+ *
+ * In both namespaces: `lo` up, one TUN device `link0`, addresses of the benchmarking networks
+ * (RFC 2544 C.2.2, RFC 5180), routes to the other side, no IPv6 address detection wait.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "bench/link/scenario.h"
+
+struct err;
+struct namespaces;
+
+#define NAMESPACES_NAME_MAX 32 /* [a-z0-9][a-z0-9-]* */
+
+#define LINK_CLIENT_V4 "198.18.0.1"
+#define LINK_SERVER_V4 "198.18.0.2"
+#define LINK_CLIENT_V6 "2001:2::1"
+#define LINK_SERVER_V6 "2001:2::2"
+
+enum link_side { LINK_CLIENT, LINK_SERVER, LINK_SIDES };
+
+/* Makes the link's namespaces.
+ *   -EPERM   not root (CAP_SYS_ADMIN, CAP_NET_ADMIN)
+ *   -EEXIST  a living link has this name
+ *   -ENOSYS  no namespaces in this kernel;  -ENODEV  no TUN */
+int namespaces_open(const char *name, const struct scenario *s, struct namespaces **ret,
+                    struct err *err);
+
+/* The TUN device, non-blocking, packets without a header of its own (IFF_NO_PI). Stays the namespaces'. */
+int namespaces_tun(const struct namespaces *n, enum link_side side);
+
+/* Packets the kernel dropped on the way to us, read from the device. */
+int namespaces_device_drops(const struct namespaces *n, uint64_t *ret, struct err *err);
+
+/* For a child: enters one side's network namespace, and sees its /sys. */
+int namespaces_enter(const char *name, enum link_side side, struct err *err);
+
+/* Removes them. Accepts NULL; always NULL. */
+struct namespaces *namespaces_close(struct namespaces *n);
+
+/* Removes what dead links have left; answers how many. */
+int namespaces_sweep(struct err *err);

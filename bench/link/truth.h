@@ -1,0 +1,117 @@
+/* What really went over a link: per 10 ms and direction, per TCP flow, and each packet's delay.
+ *
+ * truth_…() of the first part is called by the emulator's thread for every packet and makes records
+ * in memory; the second part writes them. docs/links.md names the fields of the file.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bench/link/direction.h"
+#include "bench/link/histogram.h"
+#include "bench/link/packet.h"
+#include "bench/link/scenario.h"
+
+struct err;
+struct truth;
+
+#define TRUTH_BIN_NS    (10 * 1000000ULL)
+#define TRUTH_LATE_NS   (100 * 1000ULL) /* a packet later than this breaks the emulator's promise */
+#define TRUTH_FLOWS_MAX 65536 /* more are counted, not told apart; the end record says so */
+#define TRUTH_HOLES_MAX 1024  /* ranges of a flow's bytes still missing; then `exact` is false */
+
+/* What one direction did in one bin; amounts are of the bin, not running totals. */
+struct truth_bin {
+	uint64_t at_ns; /* its start, since the run's */
+	enum link_direction direction;
+	struct direction_amount offered;
+	struct direction_amount delivered; /* written to the far device */
+	uint64_t tcp_payload_bytes;        /* delivered, copies and retransmissions included */
+	struct direction_amount dropped[DROP_REASONS];
+	struct direction_amount queued; /* at the bin's end */
+	uint64_t queued_max_bytes;      /* within the bin */
+	uint64_t capacity_bytes;        /* that the line could have carried; UINT64_MAX: no limit */
+};
+
+/* One way of one TCP connection. */
+struct truth_flow {
+	struct packet_tuple tuple;
+	enum link_direction direction;
+	uint64_t offered_payload_bytes;   /* came to the link, retransmissions included */
+	uint64_t delivered_payload_bytes; /* likewise at the far end */
+	uint64_t unique_payload_bytes;    /* delivered, each byte of the stream once */
+	uint64_t packets;                 /* delivered, of any payload */
+	uint64_t retransmitted_segments;  /* came to the link with payload it had seen before */
+	uint64_t dropped_segments;        /* with payload, by any cause */
+	uint64_t first_ns, last_ns;       /* of delivery, since the run's start */
+	bool exact;                       /* false: more holes than TRUTH_HOLES_MAX at a time */
+};
+
+/* Whether the emulator kept its promises, and the accounts. */
+struct truth_end {
+	uint64_t duration_ns;
+	struct direction_counts counts[LINK_DIRECTIONS];
+	struct direction_amount delivered[LINK_DIRECTIONS];
+	uint64_t late_packets
+		[LINK_DIRECTIONS]; /* written more than TRUTH_LATE_NS past their due time */
+	uint64_t late_max_ns[LINK_DIRECTIONS];
+	uint64_t device_drops; /* by the kernel before we could read: unseen packets */
+	uint64_t not_ip_packets;
+	uint64_t flows_not_told_apart; /* segments beyond TRUTH_FLOWS_MAX */
+	uint64_t bins_lost;            /* the reader of the bins was too slow */
+	bool interrupted;
+	char void_reason[200]; /* "" where the run stands */
+};
+
+/* --- while packets pass: one thread ---------------------------------------------------------- */
+
+/* start_ns: the run's.   -ENOMEM */
+int truth_open(uint64_t start_ns, struct truth **ret, struct err *err);
+struct truth *truth_close(struct truth *t); /* accepts NULL; always NULL */
+
+void truth_offered(struct truth *t, enum link_direction d, const struct packet *p);
+void truth_dropped(struct truth *t, enum link_direction d, const struct packet *p,
+                   enum drop_reason why);
+
+/* `p` has been written at now_ns; its real delay is now_ns - p->arrived_ns. */
+void truth_delivered(struct truth *t, enum link_direction d, const struct packet *p,
+                     uint64_t now_ns);
+
+/* The emulator has advanced both directions to now_ns: ends the bins that are over. `counts` give the queue.
+ * Called at least once a bin; where it was not, the bins in between are written all the same. */
+void truth_tick(struct truth *t, uint64_t now_ns,
+                const struct direction_counts *const counts[LINK_DIRECTIONS],
+                const uint64_t capacity_bytes[LINK_DIRECTIONS]);
+
+/* --- from any other thread ------------------------------------------------------------------- */
+
+/* The next finished bin, in order. false: none yet. One reader. */
+bool truth_take_bin(struct truth *t, struct truth_bin *ret);
+
+/* --- after truth_tick() was called for the last time -------------------------------------------- */
+
+size_t truth_flow_count(const struct truth *t);
+const struct truth_flow *truth_flow(const struct truth *t, size_t i); /* in order of first_ns */
+const struct histogram *truth_delay(const struct truth *t, enum link_direction d); /* real delays */
+const struct histogram *truth_lateness(const struct truth *t,
+                                       enum link_direction d); /* past due_ns */
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+struct truth_writer;
+
+/* `.csv` writes CSV (bins; flows beside it in NAME.flows.csv), anything else JSONL, one record a line:
+ * header, bin …, flow …, delay …, end. A file is written under a temporary name and gets its own when it
+ * is whole, so half a truth is never taken for one. */
+int truth_writer_open(const char *path, const struct scenario *s, const char *scenario_path,
+                      struct truth_writer **ret, struct err *err);
+
+/*   -ENOSPC and other errors of write(2): the run is void, the caller says so and ends */
+int truth_writer_bin(struct truth_writer *w, const struct truth_bin *bin, struct err *err);
+int truth_writer_end(struct truth_writer *w, const struct truth *t, const struct truth_end *end,
+                     struct err *err);
+
+/* Removes an unfinished file. Accepts NULL; always NULL. */
+struct truth_writer *truth_writer_close(struct truth_writer *w);
