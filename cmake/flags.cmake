@@ -1,7 +1,7 @@
 # What every target of ours is compiled with. Warnings are errors, with gcc 12 and clang 14 alike.
 option(POD_FUZZ "build the libFuzzer targets (clang)" OFF)
 option(POD_COVERAGE "instrument for gcov" OFF)
-set(POD_SANITIZE "" CACHE STRING "address,undefined | thread | empty")
+set(POD_SANITIZE "" CACHE STRING "address,undefined | thread | memory | empty")
 
 add_library(pod_flags INTERFACE)
 target_include_directories(pod_flags INTERFACE ${PROJECT_SOURCE_DIR})
