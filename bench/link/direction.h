@@ -64,7 +64,8 @@ int direction_open(const struct scenario_direction *s, enum link_direction which
 /* Frees what it holds without a word. Accepts NULL; always NULL. */
 struct direction *direction_close(struct direction *d);
 
-/* A packet arrives: p->arrived_ns, not before that of the one pushed before. Takes it. */
+/* A packet arrives: p->arrived_ns, not before that of the one pushed before. Takes it, and sets its
+ * order. */
 void direction_push(struct direction *d, struct packet *p);
 
 /* Lets everything happen that is due until now_ns: departures from the queue, losses, drops. */
@@ -78,3 +79,9 @@ struct packet *direction_pop(struct direction *d, uint64_t now_ns);
 uint64_t direction_next_ns(const struct direction *d);
 
 const struct direction_counts *direction_counts(const struct direction *d);
+
+/* What the line could have carried from from_ns to to_ns (instants as start_ns is one), in bytes of IP
+ * and overhead, by its rate or trace and its schedule; the gaps of aggregation are not taken off.
+ * Sums over adjoining intervals are those of the whole, to a byte for each change of rate between.
+ * UINT64_MAX: no limit. */
+uint64_t direction_capacity_bytes(const struct direction *d, uint64_t from_ns, uint64_t to_ns);
