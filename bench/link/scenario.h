@@ -9,14 +9,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct err;
 
+/* Ceilings, all inclusive. */
 #define SCENARIO_TEXT_MAX_BYTES (1024 * 1024) /* of a .link file */
-#define SCENARIO_CHANGES_MAX    4096          /* of a schedule, per direction */
-#define SCENARIO_TRACE_MAX      4000000       /* opportunities of a trace */
-#define SCENARIO_MTU_MIN        68            /* RFC 791; v6 needs 1280 (RFC 8200) */
+#define SCENARIO_LINE_MAX_BYTES 1000
+#define SCENARIO_CHANGES_MAX    4096    /* of a schedule, per direction */
+#define SCENARIO_TRACE_MAX      4000000 /* opportunities of a trace */
+#define SCENARIO_MTU_MIN        68      /* RFC 791; v6 needs 1280 (RFC 8200) */
 #define SCENARIO_MTU_MAX        65535
+#define SCENARIO_RATE_MAX_BPS   100000000000ULL         /* 100 Gbit/s */
+#define SCENARIO_TIME_MAX_NS    (86400 * 1000000000ULL) /* of any delay or instant: a day */
+#define SCENARIO_NAME_BYTES     64                      /* of a scenario or a trace, with its NUL */
 
 enum scenario_family { SCENARIO_BOTH, SCENARIO_V4, SCENARIO_V6 };
 
@@ -76,8 +82,10 @@ struct scenario_direction {
 	struct scenario_change *changes; /* in order of time */
 	size_t change_count;
 
-	/* A trace of delivery opportunities in place of a rate: each lets `trace_bytes` pass. After its
-	 * last instant it begins again. */
+	/* A trace of delivery opportunities in place of a rate (which is then UINT64_MAX, here and in the
+	 * changes): each lets `trace_bytes` pass. After its last instant, which is not 0, it begins
+	 * again. */
+	char trace_name[SCENARIO_NAME_BYTES]; /* of its file beside the scenario's; "": none */
 	uint64_t *trace_ns;
 	size_t trace_count;
 	uint32_t trace_bytes;
@@ -86,7 +94,7 @@ struct scenario_direction {
 enum link_direction { LINK_DOWN, LINK_UP, LINK_DIRECTIONS };
 
 struct scenario {
-	char name[64]; /* of the file, without folder and suffix */
+	char name[SCENARIO_NAME_BYTES]; /* of the file, without folder and suffix */
 	uint64_t seed;
 	uint32_t mtu;
 	enum scenario_family family;
@@ -98,16 +106,21 @@ struct scenario {
 typedef int (*scenario_trace_reader)(void *owner, const char *name, uint64_t **ret,
                                      size_t *ret_count, struct err *err);
 
-/* Pure but for `reader`. `name` is the file's, for messages: "cable.link:12: rate: …".
- *   -EINVAL  what the text says cannot be; the clause names file, line, key and what would be valid
- *   -E2BIG   a ceiling above;  -ENOMEM  */
+/* Pure but for `reader`. `name` is the file's, for messages.
+ *   -EINVAL  what the text says cannot be. err->detail is the line and err->text a message of its
+ *            own, not a clause after "could not": `cable.link:12: rate: "300Mb" is no rate; such as …`
+ *   -E2BIG   a ceiling above, likewise;  -ENOMEM  */
 int scenario_parse(const char *name, const char *text, size_t n, scenario_trace_reader reader,
                    void *owner, struct scenario *ret, struct err *err);
 
 /* One instant a line, whole milliseconds since the start, not falling, as LTE traces are published;
- * several equal ones are several opportunities.   -EINVAL  with the line */
+ * several equal ones are several opportunities. Errors as of scenario_parse(). */
 int scenario_parse_trace(const char *name, const char *text, size_t n, uint64_t **ret,
                          size_t *ret_count, struct err *err);
+
+/* The canonical form: every key that is not at its default, in one order. Read again (and with the
+ * same traces) it is the same scenario, but for its name.   -EIO and others: of stdio(3) */
+int scenario_print(const struct scenario *s, FILE *out);
 
 /* Reads a .link file and the traces it names. Errors as above, and of open(2) and read(2). */
 int scenario_load(const char *path, struct scenario *ret, struct err *err);
