@@ -19,8 +19,8 @@
 #define HEADER_READ_BYTES  512
 #define HEADER_READ_GROWTH 8
 
-/* What of a stream may wait together at most: one read. */
-#define STREAM_WAIT_MAX_BYTES LOOP_BUFFER_BYTES
+/* What of a stream may wait together at most: the two reads that one receiver has buffers for. */
+#define STREAM_WAIT_MAX_BYTES (2 * LOOP_BUFFER_BYTES)
 
 /* One request's share of a discard, so that a fast sender cannot hold the loop. */
 #define DROP_MAX_BYTES (4U * 1024 * 1024)
