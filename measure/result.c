@@ -7,6 +7,8 @@
 #include "transport/base/clock.h"
 #include "transport/base/units.h"
 
+#define UNTOLD_NS_MAX (1500 * NS_PER_MS) /* see direction_falls_short() */
+
 static const struct figure unknown = { .known = false };
 
 static struct figure known(double value)
@@ -38,6 +40,15 @@ struct figure direction_goodput_mbps(const struct direction_result *d)
 	if (d->source == GOODPUT_NONE || d->elapsed_ns == 0)
 		return unknown;
 	return known(units_mbps(d->bytes, d->elapsed_ns));
+}
+
+bool direction_falls_short(const struct direction_result *d)
+{
+	uint64_t end_ns = d->report.measured_ns; /* bulk that was under way may outlast the 10 s */
+
+	if (end_ns > NDT7_DURATION_NS)
+		end_ns = NDT7_DURATION_NS;
+	return d->source != GOODPUT_NONE && d->elapsed_ns + UNTOLD_NS_MAX < end_ns;
 }
 
 struct figure direction_min_rtt_ms(const struct direction_result *d)

@@ -32,7 +32,8 @@ const char *goodput_source_name(enum goodput_source s);
 enum direction_state {
 	DIRECTION_NOT_ASKED,
 	DIRECTION_FAILED,   /* nothing was measured: err says why */
-	DIRECTION_PARTIAL,  /* measured, but it ended before its time: by us or by a failure */
+	DIRECTION_PARTIAL,  /* measured, but it ended before its time, by us or by a failure; or its
+			     * figure does, see direction_falls_short() */
 	DIRECTION_COMPLETE, /* ended as the protocol has it */
 };
 
@@ -83,6 +84,11 @@ struct figure direction_goodput_mbps(const struct direction_result *d);
 struct figure direction_min_rtt_ms(const struct direction_result *d);
 struct figure direction_retransmit_percent(const struct direction_result *d);
 struct figure direction_cpu_percent(const struct direction_result *d);
+
+/* The figure is of the beginning alone: of the last 1.5 s of an upload, or of more, nobody has told what
+ * arrived. A server tells every 625 ms at the latest, so that this was not its last word, but the last
+ * we heard; or our kernel counts, and nothing more was acknowledged. */
+bool direction_falls_short(const struct direction_result *d);
 
 /* RTT under load of the side that sent (the server's samples of a download, ours of an upload);
  * p from 0 to 1. */

@@ -36,6 +36,38 @@ static void exits_with(void **state)
 	assert_int_equal(result_exit_code(&r), c->want);
 }
 
+struct short_case {
+	const char *name;
+	enum goodput_source source;
+	uint64_t elapsed_ms, measured_ms;
+	bool want;
+};
+
+static struct short_case short_cases[] = {
+	{ "the server's last word", GOODPUT_SERVER_TCP_INFO, 10000, 10000, false },
+	{ "N37 one text late", GOODPUT_SERVER_TCP_INFO, 9300, 10000, false },
+	{ "1.5 s before the end", GOODPUT_SERVER_TCP_INFO, 8500, 10000, false },
+	{ "silent for the last 1.501 s", GOODPUT_SERVER_TCP_INFO, 8499, 10000, true },
+	{ "silent in a short test", GOODPUT_SERVER_APP_INFO, 400, 2000, true },
+	{ "bulk that outlasted the 10 s", GOODPUT_SERVER_TCP_INFO, 10000, 12300, false },
+	{ "the server's clock runs fast", GOODPUT_SERVER_TCP_INFO, 12000, 10000, false },
+	{ "N33 nothing more acknowledged", GOODPUT_CLIENT_ACKED, 500, 10000, true },
+	{ "what was written", GOODPUT_CLIENT_WRITTEN, 10000, 10000, false },
+	{ "nothing at all", GOODPUT_NONE, 0, 10000, false },
+};
+
+static void figure_falls_short(void **state)
+{
+	const struct short_case *c = *state;
+	static struct direction_result d;
+
+	d.test = NDT7_UPLOAD;
+	d.source = c->source;
+	d.elapsed_ns = c->elapsed_ms * NS_PER_MS;
+	d.report.measured_ns = c->measured_ms * NS_PER_MS;
+	assert_int_equal(direction_falls_short(&d), c->want);
+}
+
 struct retransmit_case {
 	const char *name;
 	int64_t bytes_sent, bytes_retrans;
@@ -129,6 +161,7 @@ int main(void)
 		cmocka_unit_test(warnings_have_a_ceiling),
 	};
 	int failed = CASES_RUN(exits_with, exit_cases);
+	failed += CASES_RUN(figure_falls_short, short_cases);
 
 	failed += CASES_RUN(server_retransmits, retransmit_cases);
 	failed += cmocka_run_group_tests(others, NULL, NULL);

@@ -26,10 +26,6 @@
 
 #define PROGRESS_SLOTS 10 /* the current rate is over the last second */
 
-/* A server tells every 625 ms at the latest what it has received: what is older than this is not its
- * last word, but the last we heard. */
-#define SERVER_SILENT_NS (1500 * NS_PER_MS)
-
 /* What the ndt7 text allows of a query. */
 #define QUERY_BYTES_MAX 4096
 
@@ -571,10 +567,11 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 	if (d->test == NDT7_UPLOAD && d->source != GOODPUT_SERVER_TCP_INFO)
 		result_warn(t, "upload: the server reported no bytes received; goodput is from %s",
 		            goodput_source_name(d->source));
-	if (d->source == GOODPUT_SERVER_TCP_INFO &&
-	    d->elapsed_ns + SERVER_SILENT_NS < d->report.measured_ns)
-		result_warn(t, "upload: goodput is of its first %.1f s: the server told no more",
-		            (double)d->elapsed_ns / 1e9);
+	if (direction_falls_short(d))
+		result_warn(t, "%s: goodput is of its first %.1f s: %s", name,
+		            (double)d->elapsed_ns / 1e9,
+		            d->source == GOODPUT_CLIENT_ACKED ? "nothing more was acknowledged"
+		                                              : "the server told no more");
 	if (d->unreadable_texts > 0)
 		result_warn(t, "%s: %llu messages of the server were no measurement and not used",
 		            name, (unsigned long long)d->unreadable_texts);

@@ -242,6 +242,8 @@ static enum direction_state judge(const struct direction_result *d)
 
 	if (d->source == GOODPUT_NONE)
 		return DIRECTION_FAILED;
+	if (direction_falls_short(d)) /* whatever was sent, this is no figure of ten seconds */
+		return DIRECTION_PARTIAL;
 	switch (r->ending) {
 	case NDT7_ENDING_CLOSE:
 	case NDT7_ENDING_TIME:

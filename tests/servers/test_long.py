@@ -146,9 +146,32 @@ def test_N33_a_server_that_stops_reading():
         c.pause(30)
 
     _, outcome = pod.against(script, "--upload")
-    assert outcome.status in (0, 3), outcome
+    assert outcome.status == 3 and not outcome.upload["complete"], outcome
     assert outcome.seconds < 14
+    assert outcome.warned("nothing more was acknowledged")
     outcome.check_figures()
+
+
+@marked
+def test_a_server_that_falls_silent():
+    """It reads to the end and closes in order, but of the last six seconds it tells nothing."""
+
+    def script(c: Connection) -> None:
+        c.upgrade()
+        c.rate_bytes_s = 5e6
+        until = time.monotonic() + 10.1
+        while time.monotonic() < until:
+            if time.monotonic() < until - 6.1:
+                c.text(fakes.tcp_info(ElapsedTime=int((time.monotonic() - c.began) * 1e6), BytesReceived=c.bytes_read))
+            c.watch(0.25)
+        fakes.upload_end(c)
+
+    _, outcome = pod.against(script, "--upload", receive_buffer_bytes=256 * 1024)
+    assert outcome.status == 3, outcome
+    assert not outcome.upload["complete"] and outcome.upload["ending"] in ("close", "time")
+    assert outcome.upload["elapsed_s"] == pytest.approx(4, abs=0.5)
+    assert outcome.upload["goodput_source"] == "server tcp_info"
+    assert outcome.warned("of its first [34]\\.. s: the server told no more")
 
 
 @marked
