@@ -665,10 +665,19 @@ static void end(struct run *r)
 	tls_context_free(r->tls);
 }
 
+static void time_out(struct direction_result *d, enum ndt7_test test)
+{
+	if (d->state != DIRECTION_NOT_ASKED)
+		return;
+	d->test = test;
+	d->state = DIRECTION_FAILED;
+	ERR_SET(&d->err, -ETIMEDOUT, ERR_SYS, 0, "finish within %llu s",
+	        RUN_DEADLINE_NS / NS_PER_S);
+}
+
 /* The time for everything is over: what was measured until now stays, what was not has failed. */
 static int run_out_of_time(struct run *r, struct err *err)
 {
-	struct direction_result *d = direction(r);
 	int bad = 0;
 
 	r->out_of_time = true;
@@ -676,11 +685,10 @@ static int run_out_of_time(struct run *r, struct err *err)
 		subtest_stop(r->subtest);
 		bad = loop_run(r->loop, loop_now_ns(r->loop) + STOP_NS, err);
 	}
-	if (d->state != DIRECTION_NOT_ASKED)
-		return bad;
-	d->state = DIRECTION_FAILED;
-	ERR_SET(&d->err, -ETIMEDOUT, ERR_SYS, 0, "finish within %llu s",
-	        RUN_DEADLINE_NS / NS_PER_S);
+	if (r->o.download)
+		time_out(&r->result->download, NDT7_DOWNLOAD);
+	if (r->o.upload)
+		time_out(&r->result->upload, NDT7_UPLOAD);
 	return bad;
 }
 
