@@ -643,7 +643,8 @@ static int begin(struct run *r, struct err *err)
 	bad = open_tls(r, err);
 	if (bad < 0)
 		return bad;
-	bad = loop_open(r->o.io, &r->loop, err);
+	r->loop = r->o.loop;
+	bad = r->loop ? 0 : loop_open(r->o.io, &r->loop, err);
 	if (bad < 0)
 		return bad;
 	r->result->io = loop_body_name(r->loop);
@@ -661,7 +662,12 @@ static void end(struct run *r)
 	locate_cancel(r->locating);
 	locate_answer_free(r->located);
 	loop_remove(r->stop_io);
-	loop_close(r->loop);
+	if (r->loop) {
+		loop_timer_cancel(r->loop, &r->progress);
+		loop_timer_cancel(r->loop, &r->next);
+	}
+	if (!r->o.loop)
+		loop_close(r->loop);
 	tls_context_free(r->tls);
 }
 

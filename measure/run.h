@@ -54,6 +54,7 @@ struct run_options {
 	/* how */
 	enum run_scheme scheme;
 	enum loop_body io;
+	struct loop *loop; /* one that stands, the caller's still; NULL: one of its own, of `io` */
 	int family;
 	const char *interface;
 	const char *ca_file;
