@@ -49,7 +49,7 @@ struct truth_bin {
 	uint64_t delay_min_ns, delay_max_ns, delay_sum_ns;
 	uint64_t late_packets; /* by more than TRUTH_LATE_NS */
 	uint64_t
-		overdue_bytes; /* likewise, and due in an earlier bin: the rate of both is wrong by it */
+		overdue_bytes; /* likewise, and due in an earlier bin: the rate misses them there */
 
 	/* The busiest, most payload first. */
 	uint32_t flow_bin_count;
@@ -83,13 +83,11 @@ struct truth_end {
 	uint64_t duration_ns;
 	struct direction_counts counts[LINK_DIRECTIONS];
 	struct direction_amount delivered[LINK_DIRECTIONS];
-	uint64_t late_packets
-		[LINK_DIRECTIONS]; /* written more than TRUTH_LATE_NS past their due time */
+	uint64_t late_packets[LINK_DIRECTIONS]; /* by more than TRUTH_LATE_NS */
 	uint64_t late_max_ns[LINK_DIRECTIONS];
-	uint64_t rate_missed_bins[LINK_DIRECTIONS]; /* of whose bytes more than 1 % were overdue */
-	uint64_t rate_missed_first_ns
-		[LINK_DIRECTIONS]; /* where the first begins, since the run's start */
-	uint64_t device_drops;     /* by the kernel before we could read: unseen packets */
+	uint64_t rate_missed_bins[LINK_DIRECTIONS];     /* more than 1 % of their bytes overdue */
+	uint64_t rate_missed_first_ns[LINK_DIRECTIONS]; /* the first one's at_ns */
+	uint64_t device_drops; /* by the kernel before we could read: unseen packets */
 	uint64_t not_ip_packets;
 	uint64_t flows_not_told_apart; /* segments beyond TRUTH_FLOWS_MAX */
 	uint64_t bins_lost;            /* the reader of the bins was too slow */
@@ -130,7 +128,7 @@ bool truth_take_bin(struct truth *t, struct truth_bin *ret);
 
 /* --- after truth_finish() ----------------------------------------------------------------------- */
 
-/* More packets late than this share, or one by a whole bin, and the run is void. */
+/* More packets late than one and this share, or one by a whole bin, and the run is void. */
 #define TRUTH_LATE_SHARE_MAX 0.01
 
 /* Says in void_reason, unless a reason stands there, why the run is void: promises broken, accounts
