@@ -19,6 +19,9 @@ struct namespaces;
 
 #define NAMESPACES_NAME_MAX 32 /* [a-z0-9][a-z0-9-]* */
 
+#define NAMESPACES_FOLDER     "/run/radar-pod-link"
+#define NAMESPACES_PATH_BYTES (sizeof(NAMESPACES_FOLDER "//control") + NAMESPACES_NAME_MAX)
+
 #define LINK_CLIENT_V4 "198.18.0.1"
 #define LINK_SERVER_V4 "198.18.0.2"
 #define LINK_CLIENT_V6 "2001:2::1"
@@ -26,7 +29,17 @@ struct namespaces;
 
 enum link_side { LINK_CLIENT, LINK_SERVER, LINK_SIDES };
 
-/* Makes the link's namespaces.
+bool namespaces_name_is_valid(const char *name);
+
+/* The path of a file in the link's folder: `lock`, and `about` and `control` of its owner's, which go
+ * with the folder.   -EINVAL  no such name */
+int namespaces_path(const char *name, const char *file, char ret[NAMESPACES_PATH_BYTES],
+                    struct err *err);
+
+/* 1: a link of this name is up; 0: none is, or a dead one. */
+int namespaces_living(const char *name, struct err *err);
+
+/* Makes the link's namespaces; first removes those of dead links.
  *   -EPERM   not root (CAP_SYS_ADMIN, CAP_NET_ADMIN)
  *   -EEXIST  a living link has this name
  *   -ENOSYS  no namespaces in this kernel;  -ENODEV  no TUN */
@@ -39,11 +52,14 @@ int namespaces_tun(const struct namespaces *n, enum link_side side);
 /* Packets the kernel dropped on the way to us, read from the device. */
 int namespaces_device_drops(const struct namespaces *n, uint64_t *ret, struct err *err);
 
-/* For a child: enters one side's network namespace, and sees its /sys. */
+/* Ends what runs in them but the caller: SIGTERM, and two seconds later SIGKILL. */
+void namespaces_end_processes(const struct namespaces *n);
+
+/* For a child: enters one side's network namespace, and sees its /sys where that may be mounted. */
 int namespaces_enter(const char *name, enum link_side side, struct err *err);
 
-/* Removes them. Accepts NULL; always NULL. */
+/* Removes them, and ends what still runs in them. Accepts NULL; always NULL. */
 struct namespaces *namespaces_close(struct namespaces *n);
 
-/* Removes what dead links have left; answers how many. */
+/* Removes what dead links have left, processes included; answers how many. */
 int namespaces_sweep(struct err *err);
