@@ -6,10 +6,16 @@
  * caller is, so that lateness never adds up and the rate is exact. Fractions of a nanosecond are
  * carried. A packet lost on the line has used it, as a frame with a broken checksum has.
  *
+ * What is on the line has left the queue: the limits are of what waits, and a packet that meets a free
+ * line passes whatever they are. A limit in time is one in bytes of the line, by its present rate. With
+ * aggregation, those that wait when the line is free, up to so many, take it together, leave it together,
+ * and the gap follows. What happens at one instant: departures, then what waits takes the line, then
+ * arrivals.
+ *
  * Random numbers: splitmix64 (transport/base/draw.h), a stream of its own for each model, seeded by
  * the scenario's seed, the direction and the model; loss, copies and reordering draw once for each packet in
  * the order they leave the line, whether or not the model is in force, so that the same seed and packets
- * give the same fates.
+ * give the same fates. The instants of those that pass are the same with losses as without.
  *
  * Accounts: at any moment  offered + copies = popped + dropped (all reasons) + held,  in packets and
  * in bytes, exactly.
@@ -30,11 +36,12 @@ enum drop_reason {
 	DROP_LOSS,  /* lost on the line */
 	DROP_POLICER,
 	DROP_BLACK_HOLE, /* larger than the path takes */
-	DROP_CEILING,    /* more held than DIRECTION_HELD_MAX_BYTES: the run is void */
-	DROP_DEVICE,     /* the far TUN device refused it (counted by the emulator, not in here) */
+	DROP_CEILING, /* no memory, or more held than DIRECTION_HELD_MAX_BYTES: the run is void */
+	DROP_DEVICE,  /* the far TUN device refused it (counted by the emulator, not in here) */
 	DROP_REASONS,
 };
 
+/* Of memory: what a packet is kept in counts as well as its bytes. */
 #define DIRECTION_HELD_MAX_BYTES (512ULL * 1024 * 1024)
 
 struct direction_amount {
@@ -51,12 +58,13 @@ struct direction_counts {
 	uint64_t ce_marked;                /* packets */
 };
 
-/* A packet is gone; it is freed when this returns. */
+/* A packet is gone; it is freed when this returns. Must not call the direction. A copy that could not be
+ * made is told as its original, by DROP_CEILING. */
 typedef void (*direction_dropped)(void *owner, const struct packet *p, enum drop_reason reason,
                                   uint64_t now_ns);
 
 /* `s` stays the caller's and must stay. start_ns is the instant the schedule and the trace count from.
- *   -ENOMEM  */
+ *   -ENOMEM;  -EINVAL  a trace that ends at 0 or lets no bytes pass */
 int direction_open(const struct scenario_direction *s, enum link_direction which, uint64_t seed,
                    uint64_t start_ns, direction_dropped dropped, void *owner,
                    struct direction **ret, struct err *err);
@@ -71,7 +79,8 @@ void direction_push(struct direction *d, struct packet *p);
 /* Lets everything happen that is due until now_ns: departures from the queue, losses, drops. */
 void direction_advance(struct direction *d, uint64_t now_ns);
 
-/* The next packet due at or before now_ns, in the order of due_ns; the caller's now. NULL: none. */
+/* The next packet due at or before now_ns, in the order of due_ns; the caller's now. NULL: none.
+ * Advances to now_ns. */
 struct packet *direction_pop(struct direction *d, uint64_t now_ns);
 
 /* When direction_advance() or direction_pop() next has something to do; CLOCK_NEVER_NS: not before
