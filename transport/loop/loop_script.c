@@ -28,6 +28,9 @@ struct chunk { /* bytes on the wire */
 	uint8_t data[];
 };
 
+/* What a sender may have sent beyond what is on its way, as a socket's buffer would take. */
+#define WIRE_SLACK_BYTES (64 * 1024)
+
 /* One direction of a connection inside the loop. */
 struct wire {
 	struct wire *next;
@@ -362,7 +365,7 @@ static int add_wire(struct script *s, int from_fd, int to_fd, uint64_t rate_bps,
 		.rate_bps = rate_bps,
 		.delay_ns = delay_ns,
 		.capacity_bytes =
-			(size_t)((double)rate_bps / 8 * (double)delay_ns / 1e9) + LOOP_BUFFER_BYTES,
+			(size_t)((double)rate_bps / 8 * (double)delay_ns / 1e9) + WIRE_SLACK_BYTES,
 	};
 	w->last = &w->first;
 	s->wires = w;
