@@ -18,12 +18,6 @@ packages_missing() {
 	done
 }
 
-# packages_offer PACKAGE VERSION: whether that version or a later one can be installed
-packages_offer() {
-	offered=$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p')
-	[ -n "$offered" ] && dpkg --compare-versions "$offered" ge "$2"
-}
-
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
