@@ -18,7 +18,7 @@ static struct bucket_case {
 	  (1 << 20) + (1 << 14) },
 	{ "one less ends the bucket before", (1 << 20) - 1, (20 - 5) * 64 - 1,
 	  (1 << 20) - (1 << 13), 1 << 20 },
-	{ "100 us", 100000, 11 * 64 + 33 - 1, 99328, 100352 },
+	{ "100 us", 100000, 11 * 64 + 33, 99328, 100352 },
 	{ "the largest there is", UINT64_MAX, HISTOGRAM_BUCKETS - 1, 127ULL << 57, 0 },
 };
 
