@@ -41,6 +41,17 @@ static inline struct flow *flow_at(const struct flow_table *t, size_t i)
 	return &t->slab[i / SLAB_FLOWS][i % SLAB_FLOWS];
 }
 
+static inline bool is_syn(const struct packet *p)
+{
+	return p->info.kind == PACKET_TCP && (p->info.tcp_flags & TCP_SYN);
+}
+
+/* RFC 9293 3.4: a SYN takes a sequence number before the payload, a FIN one behind it. */
+static inline uint32_t payload_seq(const struct packet *p)
+{
+	return p->info.seq + is_syn(p);
+}
+
 /* --- finding ------------------------------------------------------------------------------------ */
 
 /* Both halves of the product: each bit of either factor moves half of them. */
@@ -118,11 +129,6 @@ static struct flow *new_flow(struct flow_table *t)
 	return *slab ? flow_at(t, t->count) : NULL;
 }
 
-static inline bool is_syn(const struct packet *p)
-{
-	return p->info.kind == PACKET_TCP && (p->info.tcp_flags & TCP_SYN);
-}
-
 static struct flow *begin_flow(struct flow_table *t, struct slot *s, uint64_t hash,
                                enum link_direction d, const struct packet *p)
 {
@@ -138,8 +144,8 @@ static struct flow *begin_flow(struct flow_table *t, struct slot *s, uint64_t ha
 		.syn_seen = is_syn(p),
 		.syn_seq = p->info.seq,
 	};
-	coverage_begin(&f->offered, p->info.seq, f->syn_seen);
-	coverage_begin(&f->delivered, p->info.seq, f->syn_seen);
+	coverage_begin(&f->offered, payload_seq(p), f->syn_seen);
+	coverage_begin(&f->delivered, payload_seq(p), f->syn_seen);
 	*s = (struct slot){ .tag = (uint32_t)(hash >> 32), .flow = (uint32_t)++t->count };
 	return f;
 }
@@ -163,7 +169,7 @@ static inline bool payload_is_known(struct flow *f, const struct packet *p)
 static inline uint32_t cover(struct flow_table *t, struct flow *f, struct coverage *c,
                              const struct packet *p)
 {
-	uint32_t added = coverage_add(c, &t->memory, coverage_position(c, p->info.seq),
+	uint32_t added = coverage_add(c, &t->memory, coverage_position(c, payload_seq(p)),
 	                              p->info.payload_bytes);
 
 	if (!c->exact)

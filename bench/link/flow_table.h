@@ -22,7 +22,7 @@ struct flow {
 	struct flow *previous; /* the connection that had these ports before */
 	uint64_t appeared_ns;  /* when its first packet arrived */
 	uint32_t index;        /* flow_table_at()'s */
-	uint32_t syn_seq;      /* of the first byte after its SYN, where one was seen */
+	uint32_t syn_seq;      /* where a SYN was seen: its own */
 	bool syn_seen;
 	uint32_t bin, bin_slot; /* truth.c's: where its bytes of the open bin are counted */
 };

@@ -30,7 +30,7 @@ struct packet_info {
 	uint8_t version;   /* 4, 6; 0 where it is not IP */
 	uint16_t ip_bytes; /* as the IP header says, at most what was read */
 	struct packet_tuple tuple;
-	uint32_t seq;           /* of the first payload byte (SYN counts before it) */
+	uint32_t seq;           /* as the header has it: a SYN's own, its payload is one behind */
 	uint16_t payload_bytes; /* of TCP */
 	uint8_t tcp_flags;      /* FIN 1, SYN 2, RST 4, PSH 8, ACK 16 */
 	uint8_t ecn;            /* RFC 3168: 0 not-ECT, 1 ECT(1), 2 ECT(0), 3 CE */
