@@ -1,0 +1,164 @@
+#include "measure/steady.h"
+
+#include "transport/base/clock.h"
+
+#define MSER_BINS   5
+#define BATCHES_MIN 10
+
+/* --- the timeline ------------------------------------------------------------------------------- */
+
+void steady_start(struct steady *s)
+{
+	s->begun = false;
+	s->bins = 0;
+}
+
+void steady_add(struct steady *s, uint64_t at_ns, uint64_t bytes)
+{
+	uint64_t edge_ns;
+
+	if (!s->begun) {
+		s->start_ns = s->last_ns = at_ns;
+		s->first_bytes = s->last_bytes = bytes;
+		s->edge_bytes[0] = 0;
+		s->begun = true;
+		return;
+	}
+	if (at_ns <= s->last_ns || bytes < s->last_bytes)
+		return;
+	while (s->bins < STEADY_BINS_MAX) {
+		edge_ns = s->start_ns + (s->bins + 1) * STEADY_BIN_NS;
+		if (edge_ns > at_ns)
+			break;
+		s->edge_bytes[++s->bins] = (double)(s->last_bytes - s->first_bytes) +
+		                           (double)(bytes - s->last_bytes) *
+		                                   (double)(edge_ns - s->last_ns) /
+		                                   (double)(at_ns - s->last_ns);
+	}
+	s->last_ns = at_ns;
+	s->last_bytes = bytes;
+}
+
+/* Bytes of `n` bins from `first` on. */
+static double between(const struct steady *s, uint32_t first, uint32_t n)
+{
+	return s->edge_bytes[first + n] - s->edge_bytes[first];
+}
+
+/* --- where the start ends ----------------------------------------------------------------------- */
+
+/* The bins to cut: a multiple of MSER_BINS in the first half. From the end to the front, so that sums are
+ * kept: marginal standard error squared = sum of squared deviations / count². */
+static uint32_t mser_cut(const struct steady *s)
+{
+	uint32_t groups = s->bins / MSER_BINS, best = 0, n = 0;
+	double mean = 0, squares = 0, least = 0;
+
+	for (uint32_t group = groups; group-- > 0;) {
+		double x = between(s, group * MSER_BINS, MSER_BINS), step = x - mean, error;
+
+		mean += step / ++n; /* Welford 1962 */
+		squares += step * (x - mean);
+		error = squares / ((double)n * n);
+		if (group * 2 <= groups && (best == 0 || error <= least)) {
+			least = error;
+			best = n;
+		}
+	}
+	return (groups - best) * MSER_BINS;
+}
+
+/* --- the interval ------------------------------------------------------------------------------- */
+
+struct batches {
+	uint32_t count;
+	double mean, variance, correlation; /* of the batches' bytes */
+	double bins;                        /* in each */
+};
+
+/* Bins left over at the front, fewer than one batch has, are left out of the interval's width alone. */
+static struct batches cut_batches(const struct steady *s, uint32_t cut, uint32_t count)
+{
+	uint32_t length = (s->bins - cut) / count, first = s->bins - count * length;
+	struct batches b = { .count = count, .bins = length };
+	double products = 0, squares = 0, before = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		b.mean += between(s, first + i * length, length) / count;
+	for (uint32_t i = 0; i < count; i++) {
+		double x = between(s, first + i * length, length) - b.mean;
+
+		squares += x * x;
+		products += i > 0 ? x * before : 0;
+		before = x;
+	}
+	b.variance = squares / (count - 1);
+	b.correlation = squares > 0 ? products / squares : 0;
+	return b;
+}
+
+static struct batches independent_batches(const struct steady *s, uint32_t cut)
+{
+	static const uint32_t counts[] = { 40, 30, 20, 15, BATCHES_MIN };
+	struct batches b = {};
+
+	for (unsigned int i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		b = cut_batches(s, cut, counts[i]);
+		if (b.correlation <= 1.28 / __builtin_sqrt(counts[i]))
+			return b;
+	}
+	return b;
+}
+
+/* Student's t, two-sided 95 %, for 9 to 39 degrees of freedom: the Cornish-Fisher expansion in 1/n
+ * (Abramowitz and Stegun 26.7.5), exact to three decimals there. */
+static double student_t95(uint32_t degrees)
+{
+	double z = 1.959964, n = degrees, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
+
+	return z + (z3 + z) / (4 * n) + (5 * z5 + 16 * z3 + 3 * z) / (96 * n * n) +
+	       (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * n * n * n);
+}
+
+/* Half of the interval, in bytes per bin. */
+static double half_width(const struct batches *b)
+{
+	double error = __builtin_sqrt(b->variance / b->count) / b->bins;
+	double r = b->correlation < 0.9 ? b->correlation : 0.9;
+
+	if (b->count == BATCHES_MIN && r > 0)
+		error *= __builtin_sqrt((1 + r) / (1 - r));
+	return student_t95(b->count - 1) * error;
+}
+
+void steady_estimate(const struct steady *s, uint32_t segment_bytes, struct steady_rate *ret)
+{
+	double bits_per_bin = 8.0 * NS_PER_S / STEADY_BIN_NS;
+	uint32_t cut, left;
+	struct batches b;
+	double rate, half, grain;
+
+	*ret = (struct steady_rate){};
+	if (!s->begun || s->bins * STEADY_BIN_NS < STEADY_MIN_NS)
+		return;
+	cut = mser_cut(s);
+	left = s->bins - cut;
+	if (left * STEADY_BIN_NS < STEADY_MIN_NS || between(s, cut, left) <= 0)
+		return;
+	b = independent_batches(s, cut);
+	rate = between(s, cut, left) / left;
+	half = half_width(&b);
+	grain = 2.0 * segment_bytes / left; /* one at either end */
+	if (half < grain)
+		half = grain;
+	*ret = (struct steady_rate){
+		.known = true,
+		.from_ns = cut * STEADY_BIN_NS,
+		.until_ns = s->bins * STEADY_BIN_NS,
+		.bps = rate * bits_per_bin,
+		.ci95_low_bps = (rate > half ? rate - half : 0) * bits_per_bin,
+		.ci95_high_bps = (rate + half) * bits_per_bin,
+		.batches = b.count,
+		.correlation = b.correlation,
+	};
+}

@@ -1,0 +1,244 @@
+#include "measure/steady.h"
+
+#include "tests/cases.h"
+#include "transport/base/clock.h"
+#include "transport/base/draw.h"
+
+#define SEGMENT 1448
+
+/* --- known series, known answers ---------------------------------------------------------------- */
+
+/* Bytes in the 10 ms that begin `ms` after the start, 1,000,000 on average once steady. */
+struct series {
+	const char *name;
+	double (*bytes)(uint64_t ms, uint64_t *random, double *state);
+	uint64_t length_ms;
+	uint64_t from_min_ms, from_max_ms; /* where the cut may lie */
+	double tolerance;                  /* of the rate, a share */
+	bool unknown;
+};
+
+static double constant(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)ms, (void)random, (void)state;
+	return 1e6;
+}
+
+/* Slow start: doubles each 100 ms up to one second. */
+static double doubling_start(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)state;
+	return ms < 1000 ? 1e6 / (double)(1U << (10 - ms / 100))
+	                 : 1e6 * (1 + 0.02 * draw_normal(random));
+}
+
+static double long_ramp(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)state;
+	return (ms < 3000 ? 1e6 * (double)ms / 3000 : 1e6) * (1 + 0.02 * draw_normal(random));
+}
+
+/* Too high at first: a burst from a full token bucket. */
+static double burst_first(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)state;
+	return (ms < 700 ? 3e6 : 1e6) * (1 + 0.02 * draw_normal(random));
+}
+
+/* Cubic's: falls by 30 % and climbs back in two seconds, around the same mean. */
+static double sawtooth(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)random, (void)state;
+	return 1e6 * (0.85 + 0.30 * (double)(ms % 2000) / 1990);
+}
+
+/* A bin in ten carries all: a path of 100 ms and one burst a round trip. */
+static double bursts(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)random, (void)state;
+	return ms % 100 == 0 ? 1e7 : 0;
+}
+
+static double nothing(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)ms, (void)random, (void)state;
+	return 0;
+}
+
+static const struct series known_series[] = {
+	{ "constant", constant, 10000, 0, 5000, 1e-9, false },
+	{ "slow start is cut", doubling_start, 10000, 950, 1100, 0.002, false },
+	{ "a long ramp is cut", long_ramp, 10000, 2800, 3300, 0.003, false },
+	{ "a burst at the start is cut", burst_first, 10000, 650, 800, 0.002, false },
+	{ "a sawtooth is its mean", sawtooth, 10000, 0, 5000, 0.03, false },
+	{ "bursts of a long path", bursts, 10000, 0, 5000, 0.02, false },
+	{ "two seconds", constant, 2000, 0, 1000, 1e-9, false },
+	{ "half a second is too short", constant, 500, .unknown = true },
+	{ "nothing came", nothing, 10000, .unknown = true },
+};
+
+static void play(const struct series *c, uint64_t seed, struct steady *s)
+{
+	uint64_t random = seed;
+	double bytes = 0, state = 0;
+
+	steady_start(s);
+	steady_add(s, 77, 0);
+	for (uint64_t ms = 0; ms < c->length_ms; ms += 10) {
+		double more = c->bytes(ms, &random, &state);
+
+		bytes += more > 0 ? more : 0;
+		steady_add(s, 77 + (ms + 10) * NS_PER_MS, (uint64_t)bytes);
+	}
+}
+
+static void series_has_its_rate(void **test)
+{
+	const struct series *c = *test;
+	struct steady s;
+	struct steady_rate rate;
+
+	play(c, 1, &s);
+	steady_estimate(&s, SEGMENT, &rate);
+	assert_int_equal(rate.known, !c->unknown);
+	if (c->unknown)
+		return;
+	assert_in_range(rate.from_ns, c->from_min_ms * NS_PER_MS, c->from_max_ms * NS_PER_MS);
+	assert_int_equal(rate.until_ns, c->length_ms * NS_PER_MS);
+	assert_true(rate.bps >= 8e8 * (1 - c->tolerance) && rate.bps <= 8e8 * (1 + c->tolerance));
+	assert_true(rate.ci95_low_bps < rate.bps && rate.bps < rate.ci95_high_bps);
+}
+
+/* --- the interval covers the truth as often as it says ------------------------------------------ */
+
+static double independent(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)ms, (void)state;
+	return 1e6 * (1 + 0.3 * draw_normal(random));
+}
+
+/* AR(1): what was much is followed by much. */
+static double autoregressive(double phi, uint64_t *random, double *state)
+{
+	*state = phi * *state + 0.1 * draw_normal(random);
+	return 1e6 * (1 + *state);
+}
+
+static double correlated(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)ms;
+	return autoregressive(0.5, random, state);
+}
+
+static double much_correlated(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)ms;
+	return autoregressive(0.9, random, state);
+}
+
+static double heavy_tailed(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)ms, (void)state;
+	return 1e6 * draw_exponential(random);
+}
+
+struct coverage {
+	const char *name;
+	double (*bytes)(uint64_t ms, uint64_t *random, double *state);
+	unsigned int least_percent;
+};
+
+static const struct coverage coverages[] = {
+	{ "independent bins", independent, 90 },
+	{ "correlation 0.5", correlated, 90 },
+	{ "correlation 0.9", much_correlated, 90 },
+	{ "exponential bins", heavy_tailed, 90 },
+};
+
+static void interval_covers(void **test)
+{
+	enum { RUNS = 1000 };
+	const struct coverage *c = *test;
+	struct series series = { c->name, c->bytes, 10000, 0, 0, 0, false };
+	unsigned int covered = 0;
+	struct steady s;
+	struct steady_rate rate;
+
+	for (uint64_t seed = 1; seed <= RUNS; seed++) {
+		play(&series, seed * 7919, &s);
+		steady_estimate(&s, SEGMENT, &rate);
+		covered += rate.known && rate.ci95_low_bps <= 8e8 && rate.ci95_high_bps >= 8e8;
+	}
+	print_message("%s: %.1f %% of %d\n", c->name, 100.0 * covered / RUNS, RUNS);
+	assert_true(covered >= RUNS * c->least_percent / 100);
+}
+
+/* --- single looks --------------------------------------------------------------------------------- */
+
+static void interval_is_never_finer_than_a_segment(void **state)
+{
+	struct series c = { "", constant, 10000, 0, 0, 0, false };
+	struct steady s;
+	struct steady_rate rate;
+
+	(void)state;
+	play(&c, 1, &s);
+	steady_estimate(&s, SEGMENT, &rate);
+	assert_true(rate.ci95_high_bps - rate.ci95_low_bps >=
+	            2 * 2 * 8.0 * SEGMENT * NS_PER_S / (double)(rate.until_ns - rate.from_ns) *
+	                    0.999);
+}
+
+static void what_runs_backwards_is_not_taken(void **state)
+{
+	struct steady s;
+
+	(void)state;
+	steady_start(&s);
+	steady_add(&s, 1000, 500);
+	steady_add(&s, 999, 600);
+	steady_add(&s, 2000, 400);
+	assert_int_equal(s.last_ns, 1000);
+	assert_int_equal(s.last_bytes, 500);
+}
+
+/* Rare samples: the bins between are filled evenly. */
+static void gaps_are_filled(void **state)
+{
+	struct steady s;
+	struct steady_rate rate;
+
+	(void)state;
+	steady_start(&s);
+	for (uint64_t second = 0; second <= 10; second++)
+		steady_add(&s, second * NS_PER_S, second * 1000000);
+	steady_estimate(&s, SEGMENT, &rate);
+	assert_int_equal(s.bins, 1000);
+	assert_true(rate.known && rate.bps > 7.999e6 && rate.bps < 8.001e6);
+}
+
+static void more_than_fits_is_left_out(void **state)
+{
+	struct steady s;
+
+	(void)state;
+	steady_start(&s);
+	steady_add(&s, 0, 0);
+	steady_add(&s, UINT64_MAX, 1000);
+	assert_int_equal(s.bins, STEADY_BINS_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(interval_is_never_finer_than_a_segment),
+		cmocka_unit_test(what_runs_backwards_is_not_taken),
+		cmocka_unit_test(gaps_are_filled),
+		cmocka_unit_test(more_than_fits_is_left_out),
+	};
+	int failed = CASES_RUN(series_has_its_rate, known_series);
+
+	failed += CASES_RUN(interval_covers, coverages);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
+}
