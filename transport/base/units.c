@@ -28,6 +28,14 @@ static const struct unit sizes[] = {
 	{ "MiB", MIB }, { "GB", 1000 * MB }, { "GiB", 1024 * MIB }, { NULL, 0 },
 };
 
+static const struct unit rates[] = {
+	{ "bit/s", 1 },
+	{ "kbit/s", 1000 },
+	{ "Mbit/s", 1000 * 1000 },
+	{ "Gbit/s", 1000 * 1000 * 1000 },
+	{ NULL, 0 },
+};
+
 static const struct unit *find_unit(const struct unit *table, const char *name)
 {
 	for (; table->name; table++)
@@ -86,6 +94,22 @@ int units_parse_size(const char *text, uint64_t *ret_bytes, struct err *err)
 	if (errno == ERANGE || value > UINT64_MAX / unit->factor)
 		return ERR_SET(err, -ERANGE, ERR_SYS, 0, "take '%s' (more than 16 EiB)", text);
 	*ret_bytes = value * unit->factor;
+	return 0;
+}
+
+int units_parse_rate(const char *text, uint64_t *ret_bps, struct err *err)
+{
+	const char *end = number_end(text, true);
+	const struct unit *unit = find_unit(rates, end);
+	double value;
+
+	if (end == text || !unit)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "read a rate in '%s' (such as 300Mbit/s, 10kbit/s)", text);
+	value = strtod(text, NULL) * (double)unit->factor;
+	if (value >= 0x1p63)
+		return ERR_SET(err, -ERANGE, ERR_SYS, 0, "take '%s' (2^63 bit/s or more)", text);
+	*ret_bps = (uint64_t)(value + 0.5);
 	return 0;
 }
 

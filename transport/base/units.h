@@ -29,6 +29,11 @@ int units_parse_duration(const char *text, uint64_t *ret_ns, struct err *err);
  *   -EINVAL  no such number or unit;  -ERANGE  more than a uint64_t holds */
 int units_parse_size(const char *text, uint64_t *ret_bytes, struct err *err);
 
+/* "300Mbit/s", "1.5Gbit/s": a decimal number and one of bit/s kbit/s Mbit/s Gbit/s, rounded to the
+ * bit per second.
+ *   -EINVAL  no such number or unit;  -ERANGE  2^63 bit/s or more */
+int units_parse_rate(const char *text, uint64_t *ret_bps, struct err *err);
+
 /* A whole decimal number in [min, max], nothing before or after it.
  *   -EINVAL  not a number;  -ERANGE  outside */
 int units_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret, struct err *err);

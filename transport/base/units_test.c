@@ -93,6 +93,39 @@ static void size_parses(void **state)
 	assert_int_equal(err.code, c->want);
 }
 
+static struct parse_case rate_cases[] = {
+	{ "bits", "56000bit/s", 0, 56000 },
+	{ "kbit/s", "10kbit/s", 0, 10000 },
+	{ "Mbit/s", "300Mbit/s", 0, 300000000 },
+	{ "Gbit/s", "1Gbit/s", 0, 1000000000 },
+	{ "fraction", "1.544Mbit/s", 0, 1544000 },
+	{ "fraction rounds to the bit", "0.0015kbit/s", 0, 2 },
+	{ "zero", "0bit/s", 0, 0 },
+	{ "beyond the range", "9223372037Gbit/s", -ERANGE, UNTOUCHED },
+	{ "a number beyond double", "9" NINES NINES NINES NINES "bit/s", -ERANGE, UNTOUCHED },
+	{ "no unit", "300", -EINVAL, UNTOUCHED },
+	{ "not per second", "300Mbit", -EINVAL, UNTOUCHED },
+	{ "half a unit", "300Mb", -EINVAL, UNTOUCHED },
+	{ "bytes", "300MB/s", -EINVAL, UNTOUCHED },
+	{ "binary", "300Mibit/s", -EINVAL, UNTOUCHED },
+	{ "lower case", "300mbit/s", -EINVAL, UNTOUCHED },
+	{ "unit only", "Mbit/s", -EINVAL, UNTOUCHED },
+	{ "space between", "300 Mbit/s", -EINVAL, UNTOUCHED },
+	{ "negative", "-1Mbit/s", -EINVAL, UNTOUCHED },
+	{ "nothing", "", -EINVAL, UNTOUCHED },
+};
+
+static void rate_parses(void **state)
+{
+	const struct parse_case *c = *state;
+	uint64_t value = UNTOUCHED;
+	struct err err = {};
+
+	assert_int_equal(units_parse_rate(c->text, &value, &err), c->want);
+	assert_int_equal(value, c->want_value);
+	assert_int_equal(err.code, c->want);
+}
+
 static struct parse_case port_cases[] = {
 	/* of 1 to 65535 */
 	{ "smallest", "1", 0, 1 },
@@ -133,6 +166,7 @@ int main(void)
 	int failed = CASES_RUN(duration_parses, duration_cases);
 
 	failed += CASES_RUN(size_parses, size_cases);
+	failed += CASES_RUN(rate_parses, rate_cases);
 	failed += CASES_RUN(number_parses, port_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
