@@ -15,10 +15,9 @@ struct err;
 
 /* Ceilings, all inclusive. */
 #define SCENARIO_TEXT_MAX_BYTES (1024 * 1024) /* of a .link file */
-#define SCENARIO_LINE_MAX_BYTES 1000
-#define SCENARIO_CHANGES_MAX    4096    /* of a schedule, per direction */
-#define SCENARIO_TRACE_MAX      4000000 /* opportunities of a trace */
-#define SCENARIO_MTU_MIN        68      /* RFC 791; v6 needs 1280 (RFC 8200) */
+#define SCENARIO_CHANGES_MAX    4096          /* of a schedule, per direction */
+#define SCENARIO_TRACE_MAX      4000000       /* opportunities of a trace */
+#define SCENARIO_MTU_MIN        68            /* RFC 791; v6 needs 1280 (RFC 8200) */
 #define SCENARIO_MTU_MAX        65535
 #define SCENARIO_RATE_MAX_BPS   100000000000ULL         /* 100 Gbit/s */
 #define SCENARIO_TIME_MAX_NS    (86400 * 1000000000ULL) /* of any delay or instant: a day */
@@ -118,8 +117,8 @@ int scenario_parse(const char *name, const char *text, size_t n, scenario_trace_
 int scenario_parse_trace(const char *name, const char *text, size_t n, uint64_t **ret,
                          size_t *ret_count, struct err *err);
 
-/* The canonical form: every key that is not at its default, in one order. Read again (and with the
- * same traces) it is the same scenario, but for its name.   -EIO and others: of stdio(3) */
+/* The canonical form: the link's keys and every other that is not at its default, in one order. Read
+ * again, with the same traces, it is the same scenario, but for its name.   -EIO  `out` refused it */
 int scenario_print(const struct scenario *s, FILE *out);
 
 /* Reads a .link file and the traces it names. Errors as above, and of open(2) and read(2). */
