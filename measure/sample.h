@@ -15,25 +15,26 @@ enum tcp_sample_event {
 	TCP_SAMPLE_RETRANSMIT,
 	TCP_SAMPLE_STATE,
 	TCP_SAMPLE_CONGESTION,
+	TCP_SAMPLE_EVENTS, /* how many there are */
 };
 
-enum tcp_sample_field {                               /* bits of tcp_sample.present */
-	                TCP_SAMPLE_RTT = 1U << 0,     /* srtt_us, rttvar_us */
-	                TCP_SAMPLE_MIN_RTT = 1U << 1, /* min_rtt_us */
-	                TCP_SAMPLE_RCV_RTT = 1U << 2, /* rcv_rtt_us */
-	                TCP_SAMPLE_CWND = 1U
-	                                  << 3, /* snd_cwnd_segments, ssthresh_segments, ca_state */
-	                TCP_SAMPLE_BYTES = 1U << 4,         /* bytes_acked, bytes_received */
-	                TCP_SAMPLE_BYTES_SENT = 1U << 5,    /* bytes_sent, bytes_retrans */
-	                TCP_SAMPLE_DELIVERY_RATE = 1U << 6, /* delivery_rate_bps, app_limited */
-	                TCP_SAMPLE_PACING_RATE = 1U << 7,   /* pacing_rate_bps */
-	                TCP_SAMPLE_SEGMENTS = 1U << 8,      /* inflight_, lost_, sacked_segments */
-	                TCP_SAMPLE_SND_WND = 1U << 9,       /* snd_wnd_bytes */
-	                TCP_SAMPLE_RCV_WND = 1U << 10,      /* rcv_wnd_bytes */
-	                TCP_SAMPLE_NOTSENT = 1U << 11,      /* notsent_bytes */
-	                TCP_SAMPLE_OOO = 1U << 12,          /* ooo_segments */
-	                TCP_SAMPLE_LIMITS = 1U
-	                                    << 13, /* busy_us, rwnd_limited_us, sndbuf_limited_us */
+/* Bits of tcp_sample.present. */
+enum tcp_sample_field {
+	TCP_SAMPLE_RTT = 1 << 0,           /* srtt_us, rttvar_us */
+	TCP_SAMPLE_MIN_RTT = 1 << 1,       /* min_rtt_us */
+	TCP_SAMPLE_RCV_RTT = 1 << 2,       /* rcv_rtt_us */
+	TCP_SAMPLE_CWND = 1 << 3,          /* snd_cwnd_segments, ssthresh_segments, ca_state */
+	TCP_SAMPLE_BYTES = 1 << 4,         /* bytes_acked, bytes_received */
+	TCP_SAMPLE_BYTES_SENT = 1 << 5,    /* bytes_sent, bytes_retrans */
+	TCP_SAMPLE_DELIVERY_RATE = 1 << 6, /* delivery_rate_bps, app_limited */
+	TCP_SAMPLE_PACING_RATE = 1 << 7,   /* pacing_rate_bps */
+	TCP_SAMPLE_SEGMENTS = 1 << 8,      /* inflight_, lost_, sacked_segments */
+	TCP_SAMPLE_SND_WND = 1 << 9,       /* snd_wnd_bytes */
+	TCP_SAMPLE_RCV_WND = 1 << 10,      /* rcv_wnd_bytes */
+	TCP_SAMPLE_NOTSENT = 1 << 11,      /* notsent_bytes */
+	TCP_SAMPLE_OOO = 1 << 12,          /* ooo_segments */
+	TCP_SAMPLE_LIMITS = 1 << 13,       /* busy_us, rwnd_limited_us, sndbuf_limited_us */
+	TCP_SAMPLE_TCP_STATE = 1 << 14,    /* state */
 };
 
 struct tcp_sample {
@@ -63,12 +64,44 @@ struct tcp_sample {
 	uint32_t notsent_bytes;
 	uint32_t ooo_segments; /* received out of order */
 	uint8_t ca_state;      /* enum tcp_ca_state */
+	uint8_t state;         /* of tcp(7): 1 established … 11 closing, as TCP_ESTABLISHED */
 	uint8_t event;         /* enum tcp_sample_event */
 	bool app_limited;      /* then delivery_rate_bps says little of the path */
 };
 
-/* Takes samples as they are made; `self` is the sink. */
+/* The connection that samples of one cookie are of, as far as it is known. */
+enum tcp_flow_role {
+	TCP_FLOW_ROLE_UNKNOWN,
+	TCP_FLOW_CLIENT, /* it connected */
+	TCP_FLOW_SERVER, /* it accepted */
+};
+
+struct tcp_flow {
+	uint64_t cookie;      /* SO_COOKIE */
+	uint64_t at_ns;       /* when it was first seen, CLOCK_MONOTONIC */
+	uint8_t local_ip[16]; /* IPv6, or IPv4 mapped into it; all 0: not known */
+	uint8_t remote_ip[16];
+	uint16_t local_port; /* 0: not known */
+	uint16_t remote_port;
+	uint32_t pid;        /* whose socket it is; 0: not known */
+	uint8_t role;        /* enum tcp_flow_role */
+	char comm[16];       /* that process; here and below, "" is not known */
+	char congestion[16]; /* its congestion control, by the kernel's name */
+	char test[16];       /* "download", "upload": of our own */
+	char ending[24];     /* what ended it, in a word or two */
+};
+
+/* Takes samples as they are made; `self` is the sink. The calls that may be NULL are of no interest to
+ * it. */
 struct sample_sink {
 	void (*take)(void *self, const struct tcp_sample *sample);
+
+	/* May be NULL. A flow, before its first sample where that can be had; again, whole, when more of
+	 * it is known. */
+	void (*meet)(void *self, const struct tcp_flow *flow);
+
+	/* May be NULL. So many samples of a flow (0: of whichever) were made and never taken. */
+	void (*lose)(void *self, uint64_t cookie, uint64_t samples);
+
 	void *self;
 };

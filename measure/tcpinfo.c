@@ -128,6 +128,7 @@ static const struct sample_row sample_rows[] = {
 	{ TCP_SAMPLE_RCV_WND, { RCV_WND_OFFSET, 4 }, SAMPLE(rcv_wnd_bytes) },
 	{ TCP_SAMPLE_NOTSENT, KERNEL(tcpi_notsent_bytes), SAMPLE(notsent_bytes) },
 	{ TCP_SAMPLE_OOO, KERNEL(tcpi_rcv_ooopack), SAMPLE(ooo_segments) },
+	{ TCP_SAMPLE_TCP_STATE, KERNEL(tcpi_state), SAMPLE(state) },
 	{ TCP_SAMPLE_LIMITS, KERNEL(tcpi_busy_time), SAMPLE(busy_us) },
 	{ TCP_SAMPLE_LIMITS, KERNEL(tcpi_rwnd_limited), SAMPLE(rwnd_limited_us) },
 	{ TCP_SAMPLE_LIMITS, KERNEL(tcpi_sndbuf_limited), SAMPLE(sndbuf_limited_us) },

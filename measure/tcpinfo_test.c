@@ -165,7 +165,7 @@ static void sample_has_units_of_its_names(void **state)
 	store(&raw, 228, 4, 229);
 	store(&raw, 232, 4, 233);
 	tcpinfo_to_sample(&raw, 42, 4711, &s);
-	assert_int_equal(s.present, 2 * TCP_SAMPLE_LIMITS - 1);
+	assert_int_equal(s.present, 2 * TCP_SAMPLE_TCP_STATE - 1);
 	assert_int_equal(s.at_ns, 42);
 	assert_int_equal(s.cookie, 4711);
 	assert_int_equal(s.event, TCP_SAMPLE_INFO);
@@ -226,7 +226,9 @@ struct kernel_case {
 	uint32_t present;
 };
 
-#define SINCE_2_6  (TCP_SAMPLE_RTT | TCP_SAMPLE_RCV_RTT | TCP_SAMPLE_CWND | TCP_SAMPLE_SEGMENTS)
+#define SINCE_2_6                                                                                  \
+	(TCP_SAMPLE_RTT | TCP_SAMPLE_RCV_RTT | TCP_SAMPLE_CWND | TCP_SAMPLE_SEGMENTS |             \
+	 TCP_SAMPLE_TCP_STATE)
 #define SINCE_3_15 (SINCE_2_6 | TCP_SAMPLE_PACING_RATE)
 #define SINCE_4_1  (SINCE_3_15 | TCP_SAMPLE_BYTES)
 #define SINCE_4_6  (SINCE_4_1 | TCP_SAMPLE_NOTSENT | TCP_SAMPLE_MIN_RTT)
