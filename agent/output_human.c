@@ -9,6 +9,7 @@
 #include "agent/people.h"
 #include "agent/progress.h"
 #include "transport/base/bytes.h"
+#include "transport/base/clock.h"
 #include "transport/base/err.h"
 
 #define LABEL_COLUMNS 14 /* with its indent: where the words begin */
@@ -119,6 +120,20 @@ static const char *comma(const struct text *t)
 	return t->bytes > 0 ? ", " : "";
 }
 
+/* The rate once the start is over, and half of its 95 % interval. */
+static void put_steady(const struct summary_out *s, const struct direction_result *d)
+{
+	const struct steady_rate *r = &d->steady;
+	char rate[PEOPLE_BYTES];
+
+	if (!output_measured(d) || !r->known)
+		return;
+	put_line(s, "Steady", "%s ± %.2g %%, %s from %.1f s on",
+	         people_rate((struct figure){ true, r->bps / 1e6 }, rate),
+	         50 * (r->ci95_high_bps - r->ci95_low_bps) / r->bps, ndt7_test_name(d->test),
+	         (double)r->from_ns / NS_PER_S);
+}
+
 static void put_latency(const struct summary_out *s, const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
@@ -226,6 +241,8 @@ static void put_summary(const struct summary_out *s, const struct test_result *r
 
 	put_direction(s, "Download", &r->download);
 	put_direction(s, "Upload", &r->upload);
+	put_steady(s, &r->download);
+	put_steady(s, &r->upload);
 	put_latency(s, r);
 	put_retransmissions(s, r);
 	fputc('\n', s->to);

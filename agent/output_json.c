@@ -41,6 +41,21 @@ static void put_rtt(struct json_writer *w, const struct direction_result *d)
 	json_end_object(w);
 }
 
+static void put_steady(struct json_writer *w, const struct steady_rate *r)
+{
+	json_put_figure(w, "steady_mbps", r->known ? known(r->bps / 1e6) : unknown, MBPS_DECIMALS);
+	if (!r->known) {
+		json_put_null(w, "steady_ci95_mbps");
+		json_put_null(w, "steady_from_s");
+		return;
+	}
+	json_begin_array(w, "steady_ci95_mbps");
+	json_put_figure(w, NULL, known(r->ci95_low_bps / 1e6), MBPS_DECIMALS);
+	json_put_figure(w, NULL, known(r->ci95_high_bps / 1e6), MBPS_DECIMALS);
+	json_end_array(w);
+	json_put_figure(w, "steady_from_s", known((double)r->from_ns / NS_PER_S), SECONDS_DECIMALS);
+}
+
 /* A count of bytes of one side, and the rate it makes over that side's time. */
 static void put_side(struct json_writer *w, const char *name, bool has, int64_t bytes,
                      int64_t elapsed_us)
@@ -83,6 +98,7 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	json_put_text(w, "goodput_source", goodput_source_name(d->source));
 	json_put_count(w, "bytes", d->bytes);
 	json_put_figure(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), SECONDS_DECIMALS);
+	put_steady(w, &d->steady);
 	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), MS_DECIMALS);
 	put_rtt(w, d);
 	json_put_figure(w, "retransmit_percent", direction_retransmit_percent(d), PERCENT_DECIMALS);

@@ -45,6 +45,12 @@ static void measured_download(struct direction_result *d)
 		                          .bytes_retrans = 47000,
 		                          .bytes_acked = 234900000,
 		                          .elapsed_us = 10002000 } },
+		.steady = { .known = true,
+		            .from_ns = 1300 * NS_PER_MS,
+		            .until_ns = 10 * NS_PER_S,
+		            .bps = 191e6,
+		            .ci95_low_bps = 190.2e6,
+		            .ci95_high_bps = 191.8e6 },
 		.idle_rtt_ms = { true, 11.9 },
 		.cpu_ns = 410 * NS_PER_MS,
 		.wire_bytes = 236000000,
@@ -187,7 +193,12 @@ static void bound(struct test_result *r)
 static struct says_case says_cases[] = {
 	{ "json: goodput and its source", &output_json, NULL,
 	  "\"download\":{\"goodput_mbps\":187.42,\"goodput_source\":\"client received\","
-	  "\"bytes\":234275000,\"elapsed_s\":10,\"min_rtt_ms\":11.8," },
+	  "\"bytes\":234275000,\"elapsed_s\":10,\"steady_mbps\":191," },
+	{ "json: the steady rate", &output_json, NULL,
+	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[190.2,191.8],\"steady_from_s\":1.3,"
+	  "\"min_rtt_ms\":11.8," },
+	{ "json: no steady rate", &output_json, only_upload,
+	  "\"steady_mbps\":null,\"steady_ci95_mbps\":null,\"steady_from_s\":null," },
 	{ "json: what the far side reported", &output_json, NULL,
 	  "\"server\":{\"bytes\":234900000,\"elapsed_s\":10.002,\"goodput_mbps\":187.882}" },
 	{ "N91 json: start, scheme, end reason", &output_json, NULL,
@@ -238,6 +249,8 @@ static struct says_case says_cases[] = {
 	{ "human: rate, whose it is, how much", &output_human, NULL,
 	  "  Download    187.4 Mbit/s   as received here, 234.3 MB in 10.0 s\n"
 	  "  Upload       21.1 Mbit/s   as received by the server, 26.3 MB in 10.0 s\n" },
+	{ "human: the steady rate", &output_human, NULL,
+	  "191.0 Mbit/s ± 0.42 %, download from 1.3 s on" },
 	{ "human: latency", &output_human, NULL, "11.9 ms idle, 14.2 ms during download" },
 	{ "human: the server", &output_human, NULL, "mlab1-xyz01 (198.51.100.4)" },
 	{ "human: a machine's name is no escape sequence", &output_human, hostile,

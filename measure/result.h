@@ -9,6 +9,7 @@
 
 #include "measure/measurement.h"
 #include "measure/ndt7.h"
+#include "measure/steady.h"
 #include "measure/summary.h"
 #include "transport/base/err.h"
 #include "transport/tcp.h"
@@ -70,6 +71,7 @@ struct direction_result {
 	bool has_server; /* the last measurement of the server's; its members may be missing */
 	struct measurement server;
 	struct summary local;          /* of our own socket's TCP_INFO */
+	struct steady_rate steady;     /* of our kernel's bytes_received or bytes_acked */
 	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
 	struct figure idle_rtt_ms;     /* our kernel's, right after the TCP handshake */
 	uint64_t cpu_ns;               /* of this process during the subtest */

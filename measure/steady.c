@@ -49,9 +49,9 @@ static double between(const struct steady *s, uint32_t first, uint32_t n)
 
 /* The bins to cut: a multiple of MSER_BINS in the first half. From the end to the front, so that sums are
  * kept: marginal standard error squared = sum of squared deviations / count². */
-static uint32_t mser_cut(const struct steady *s)
+static uint32_t mser_cut(const struct steady *s, uint32_t bins)
 {
-	uint32_t groups = s->bins / MSER_BINS, best = 0, n = 0;
+	uint32_t groups = bins / MSER_BINS, best = 0, n = 0;
 	double mean = 0, squares = 0, least = 0;
 
 	for (uint32_t group = groups; group-- > 0;) {
@@ -77,9 +77,10 @@ struct batches {
 };
 
 /* Bins left over at the front, fewer than one batch has, are left out of the interval's width alone. */
-static struct batches cut_batches(const struct steady *s, uint32_t cut, uint32_t count)
+static struct batches cut_batches(const struct steady *s, uint32_t cut, uint32_t bins,
+                                  uint32_t count)
 {
-	uint32_t length = (s->bins - cut) / count, first = s->bins - count * length;
+	uint32_t length = (bins - cut) / count, first = bins - count * length;
 	struct batches b = { .count = count, .bins = length };
 	double products = 0, squares = 0, before = 0;
 
@@ -97,13 +98,13 @@ static struct batches cut_batches(const struct steady *s, uint32_t cut, uint32_t
 	return b;
 }
 
-static struct batches independent_batches(const struct steady *s, uint32_t cut)
+static struct batches independent_batches(const struct steady *s, uint32_t cut, uint32_t bins)
 {
 	static const uint32_t counts[] = { 40, 30, 20, 15, BATCHES_MIN };
 	struct batches b = {};
 
 	for (unsigned int i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-		b = cut_batches(s, cut, counts[i]);
+		b = cut_batches(s, cut, bins, counts[i]);
 		if (b.correlation <= 1.28 / __builtin_sqrt(counts[i]))
 			return b;
 	}
@@ -131,30 +132,38 @@ static double half_width(const struct batches *b)
 	return student_t95(b->count - 1) * error;
 }
 
-void steady_estimate(const struct steady *s, uint32_t segment_bytes, struct steady_rate *ret)
+static uint32_t bins_before(const struct steady *s, uint64_t until_ns)
+{
+	uint64_t bins = until_ns > s->start_ns ? (until_ns - s->start_ns) / STEADY_BIN_NS : 0;
+
+	return bins < s->bins ? (uint32_t)bins : s->bins;
+}
+
+void steady_estimate(const struct steady *s, uint64_t until_ns, uint32_t segment_bytes,
+                     struct steady_rate *ret)
 {
 	double bits_per_bin = 8.0 * NS_PER_S / STEADY_BIN_NS;
-	uint32_t cut, left;
+	uint32_t bins, cut;
 	struct batches b;
 	double rate, half, grain;
 
 	*ret = (struct steady_rate){};
-	if (!s->begun || s->bins * STEADY_BIN_NS < STEADY_MIN_NS)
+	bins = s->begun ? bins_before(s, until_ns) : 0;
+	if (bins * STEADY_BIN_NS < STEADY_MIN_NS)
 		return;
-	cut = mser_cut(s);
-	left = s->bins - cut;
-	if (left * STEADY_BIN_NS < STEADY_MIN_NS || between(s, cut, left) <= 0)
+	cut = mser_cut(s, bins);
+	rate = between(s, cut, bins - cut) / (bins - cut);
+	if ((bins - cut) * STEADY_BIN_NS < STEADY_MIN_NS || rate <= 0)
 		return;
-	b = independent_batches(s, cut);
-	rate = between(s, cut, left) / left;
+	b = independent_batches(s, cut, bins);
 	half = half_width(&b);
-	grain = 2.0 * segment_bytes / left; /* one at either end */
+	grain = 2.0 * segment_bytes / (bins - cut); /* one at either end */
 	if (half < grain)
 		half = grain;
 	*ret = (struct steady_rate){
 		.known = true,
 		.from_ns = cut * STEADY_BIN_NS,
-		.until_ns = s->bins * STEADY_BIN_NS,
+		.until_ns = bins * STEADY_BIN_NS,
 		.bps = rate * bits_per_bin,
 		.ci95_low_bps = (rate > half ? rate - half : 0) * bits_per_bin,
 		.ci95_high_bps = (rate + half) * bits_per_bin,

@@ -45,5 +45,7 @@ void steady_start(struct steady *s);
 /* The flow's bytes so far, at an instant; a counter or clock that runs backwards is not taken. */
 void steady_add(struct steady *s, uint64_t at_ns, uint64_t bytes);
 
-/* segment_bytes: the payload of a full segment (the sender's or receiver's MSS), the grain of the timeline. */
-void steady_estimate(const struct steady *s, uint32_t segment_bytes, struct steady_rate *ret);
+/* Of what came before until_ns; what follows the transfer itself is not looked at. segment_bytes: the
+ * payload of a full segment, the grain of the timeline. */
+void steady_estimate(const struct steady *s, uint64_t until_ns, uint32_t segment_bytes,
+                     struct steady_rate *ret);

@@ -99,7 +99,7 @@ static void series_has_its_rate(void **test)
 	struct steady_rate rate;
 
 	play(c, 1, &s);
-	steady_estimate(&s, SEGMENT, &rate);
+	steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
 	assert_int_equal(rate.known, !c->unknown);
 	if (c->unknown)
 		return;
@@ -166,7 +166,7 @@ static void interval_covers(void **test)
 
 	for (uint64_t seed = 1; seed <= RUNS; seed++) {
 		play(&series, seed * 7919, &s);
-		steady_estimate(&s, SEGMENT, &rate);
+		steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
 		covered += rate.known && rate.ci95_low_bps <= 8e8 && rate.ci95_high_bps >= 8e8;
 	}
 	print_message("%s: %.1f %% of %d\n", c->name, 100.0 * covered / RUNS, RUNS);
@@ -183,7 +183,7 @@ static void interval_is_never_finer_than_a_segment(void **state)
 
 	(void)state;
 	play(&c, 1, &s);
-	steady_estimate(&s, SEGMENT, &rate);
+	steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
 	assert_true(rate.ci95_high_bps - rate.ci95_low_bps >=
 	            2 * 2 * 8.0 * SEGMENT * NS_PER_S / (double)(rate.until_ns - rate.from_ns) *
 	                    0.999);
@@ -212,9 +212,25 @@ static void gaps_are_filled(void **state)
 	steady_start(&s);
 	for (uint64_t second = 0; second <= 10; second++)
 		steady_add(&s, second * NS_PER_S, second * 1000000);
-	steady_estimate(&s, SEGMENT, &rate);
+	steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
 	assert_int_equal(s.bins, 1000);
 	assert_true(rate.known && rate.bps > 7.999e6 && rate.bps < 8.001e6);
+}
+
+/* What the closing of an upload takes is no part of its rate. */
+static void what_follows_is_not_looked_at(void **state)
+{
+	struct series c = { "", constant, 10000, 0, 0, 0, false };
+	struct steady s;
+	struct steady_rate rate;
+
+	(void)state;
+	play(&c, 1, &s);
+	for (uint64_t ms = 10010; ms <= 13000; ms += 10)
+		steady_add(&s, 77 + ms * NS_PER_MS, s.last_bytes);
+	steady_estimate(&s, 77 + 10 * NS_PER_S, SEGMENT, &rate);
+	assert_true(rate.known && rate.bps > 7.9999e8 && rate.bps < 8.0001e8);
+	assert_int_equal(rate.until_ns, 10 * NS_PER_S);
 }
 
 static void more_than_fits_is_left_out(void **state)
@@ -234,6 +250,7 @@ int main(void)
 		cmocka_unit_test(interval_is_never_finer_than_a_segment),
 		cmocka_unit_test(what_runs_backwards_is_not_taken),
 		cmocka_unit_test(gaps_are_filled),
+		cmocka_unit_test(what_follows_is_not_looked_at),
 		cmocka_unit_test(more_than_fits_is_left_out),
 	};
 	int failed = CASES_RUN(series_has_its_rate, known_series);

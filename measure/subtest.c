@@ -38,6 +38,8 @@ struct subtest {
 	struct loop_timer poll;
 	struct loop_timer end; /* ended() is told from a turn of its own */
 	uint64_t cookie;
+	uint32_t segment_bytes;
+	struct steady steady; /* begins with the transfer */
 	uint64_t cpu_from_ns;
 	uint64_t acked_at_ns; /* when bytes_acked last grew, and to what */
 	uint64_t acked_bytes;
@@ -104,6 +106,7 @@ static void on_deadline(void *owner)
 static void look_at_socket(struct subtest *s)
 {
 	struct sample_sink sink = summary_sink(&s->o.result->local);
+	bool receives = s->o.test == NDT7_DOWNLOAD;
 	struct tcpinfo_raw raw;
 	struct tcp_sample sample;
 
@@ -111,6 +114,10 @@ static void look_at_socket(struct subtest *s)
 		return; /* the socket is gone: what was seen stays */
 	tcpinfo_to_sample(&raw, loop_now_ns(s->o.loop), s->cookie, &sample);
 	sink.take(sink.self, &sample);
+	if (sample.present & TCP_SAMPLE_BYTES)
+		steady_add(&s->steady, sample.at_ns,
+		           receives ? sample.bytes_received : sample.bytes_acked);
+	s->segment_bytes = tcpinfo_segment_bytes(&raw, receives);
 	if (sample.present & TCP_SAMPLE_BYTES && sample.bytes_acked > s->acked_bytes) {
 		s->acked_bytes = sample.bytes_acked;
 		s->acked_at_ns = sample.at_ns;
@@ -301,6 +308,8 @@ static void on_finished(void *owner)
 
 	look_at_socket(s);
 	d->report = *flow_report(s->flow);
+	steady_estimate(&s->steady, d->report.started_ns + d->report.measured_ns, s->segment_bytes,
+	                &d->steady);
 	d->cpu_ns = clock_cpu_ns() - s->cpu_from_ns;
 	d->wire_bytes =
 		last->bytes_received +
@@ -336,6 +345,7 @@ static int begin_running(struct subtest *s, struct err *err)
 	};
 	int r;
 
+	steady_start(&s->steady);
 	look_at_socket(s);
 	s->acked_before = s->acked_bytes;
 	s->cpu_from_ns = clock_cpu_ns();

@@ -228,6 +228,14 @@ bool tcpinfo_read_bbr(int fd, int64_t elapsed_us, struct measurement_bbr_info *r
 	return true;
 }
 
+uint32_t tcpinfo_segment_bytes(const struct tcpinfo_raw *raw, bool received)
+{
+	struct tcp_info info = {};
+
+	memcpy(&info, raw->data, raw->bytes < sizeof(info) ? raw->bytes : sizeof(info));
+	return received ? info.tcpi_rcv_mss : info.tcpi_snd_mss;
+}
+
 uint64_t tcpinfo_cookie(int fd)
 {
 	uint64_t cookie = 0;

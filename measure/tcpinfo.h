@@ -33,4 +33,7 @@ void tcpinfo_to_measurement(const struct tcpinfo_raw *raw, int64_t elapsed_us,
 /* False where the socket does not run BBR. */
 bool tcpinfo_read_bbr(int fd, int64_t elapsed_us, struct measurement_bbr_info *ret);
 
+/* Payload of a full segment: of ours, or of what comes. 0 where the kernel does not say. */
+uint32_t tcpinfo_segment_bytes(const struct tcpinfo_raw *raw, bool received);
+
 uint64_t tcpinfo_cookie(int fd); /* SO_COOKIE; 0 where the kernel has none */
