@@ -4,7 +4,8 @@
 
 #define ECN_CE 3
 
-/* A control that has ended less than this many intervals ago is taken up where it was (RFC 8289 5.4). */
+/* A control that has ended less than this many intervals ago is taken up where it was (RFC 8289
+ * 5.4). */
 #define REUSE_INTERVALS 16
 
 /* Newton's method from above, which falls until it is there; to the last bit or the one before. In

@@ -1,10 +1,10 @@
-/* When a packet that has left the line is due at the far end: propagation, jitter, and now and then a
- * packet held back while others pass.
+/* When a packet that has left the line is due at the far end: propagation, jitter, and now and
+ * then a packet held back while others pass.
  *
- * The order is kept (jitter_reorders false) by letting nobody be due before one that left earlier, so a
- * fall of the delay takes effect as far as the packets under way allow. A packet held back (reorder_p)
- * breaks the order in either case. Each packet draws once for being held back and, with jitter, for
- * that, from streams of their own; copies have one for themselves.
+ * The order is kept (jitter_reorders false) by letting nobody be due before one that left earlier,
+ * so a fall of the delay takes effect as far as the packets under way allow. A packet held back
+ * (reorder_p) breaks the order in either case. Each packet draws once for being held back and,
+ * with jitter, for that, from streams of their own; copies have one for themselves.
  */
 #pragma once
 

@@ -32,7 +32,7 @@ struct direction {
 	direction_dropped dropped;
 	void *owner;
 	uint64_t start_ns;
-	size_t next_change; /* of s->changes, for delay and loss; the line has its own reading of them */
+	size_t next_change; /* of s->changes, for delay and loss; the line reads them itself */
 
 	struct policer policer;
 	struct queue queue; /* what waits */
@@ -68,7 +68,7 @@ static void drop(struct direction *d, struct packet *p, enum drop_reason reason,
 	packet_free(p);
 }
 
-/* --- after the line ---------------------------------------------------------------------------- */
+/* --- after the line --------------------------------------------------------------------------- */
 
 /* What the schedule says of delay and loss at now_ns. */
 static void apply_changes(struct direction *d, uint64_t now_ns)
@@ -136,7 +136,7 @@ static void decide_fate(struct direction *d, struct packet *p, uint64_t now_ns)
 		fly(d, p, due_ns, now_ns);
 }
 
-/* --- the line ---------------------------------------------------------------------------------- */
+/* --- the line --------------------------------------------------------------------------------- */
 
 static void plan(struct direction *d)
 {
@@ -203,7 +203,7 @@ void direction_advance(struct direction *d, uint64_t now_ns)
 	}
 }
 
-/* --- the entrance ------------------------------------------------------------------------------ */
+/* --- the entrance ----------------------------------------------------------------------------- */
 
 static bool meets_free_line(struct direction *d, const struct packet *p)
 {
@@ -265,7 +265,7 @@ void direction_push(struct direction *d, struct packet *p)
 	direction_advance(d, now_ns);
 }
 
-/* --- the way out ------------------------------------------------------------------------------- */
+/* --- the way out ------------------------------------------------------------------------------ */
 
 struct packet *direction_pop(struct direction *d, uint64_t now_ns)
 {
@@ -299,7 +299,7 @@ uint64_t direction_capacity_bytes(const struct direction *d, uint64_t from_ns, u
 	return line_capacity_bytes(&d->line, from_ns, to_ns);
 }
 
-/* --- birth and end ----------------------------------------------------------------------------- */
+/* --- birth and end ---------------------------------------------------------------------------- */
 
 /* Where a model's random numbers begin. */
 static uint64_t stream_seed(uint64_t seed, enum link_direction which, enum stream stream)

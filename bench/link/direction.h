@@ -1,24 +1,25 @@
-/* One direction of a link, as pure state in virtual time: packets in, packets out when they are due.
+/* One direction of a link, as pure state in virtual time: packets in, and out when they are due.
  *
  *   policer → queue (drop tail or CoDel) → line (rate, trace, aggregation) → loss → copies → delay
  *
- * The line works in its own time: a packet begins when the one before it has ended, however late the
- * caller is, so that lateness never adds up and the rate is exact. Fractions of a nanosecond are
- * carried. A packet lost on the line has used it, as a frame with a broken checksum has.
+ * The line works in its own time: a packet begins when the one before it has ended, however late
+ * the caller is, so that lateness never adds up and the rate is exact. Fractions of a nanosecond
+ * are carried. A packet lost on the line has used it, as a frame with a broken checksum has.
  *
- * What is on the line has left the queue: the limits are of what waits, and a packet that meets a free
- * line passes whatever they are. A limit in time is one in bytes of the line, by its present rate. With
- * aggregation, those that wait when the line is free, up to so many, take it together, leave it together,
- * and the gap follows. What happens at one instant: departures, then what waits takes the line, then
- * arrivals.
+ * What is on the line has left the queue: the limits are of what waits, and a packet that meets a
+ * free line passes whatever they are. A limit in time is one in bytes of the line, by its present
+ * rate. With aggregation, those that wait when the line is free, up to so many, take it together,
+ * leave it together, and the gap follows. What happens at one instant: departures, then what waits
+ * takes the line, then arrivals.
  *
- * Random numbers: splitmix64 (transport/base/draw.h), a stream of its own for each model, seeded by
- * the scenario's seed, the direction and the model; loss, copies and reordering draw once for each packet in
- * the order they leave the line, whether or not the model is in force, so that the same seed and packets
- * give the same fates. The instants of those that pass are the same with losses as without.
+ * Random numbers: splitmix64 (transport/base/draw.h), a stream of its own for each model, seeded
+ * by the scenario's seed, the direction and the model; loss, copies and reordering draw once for
+ * each packet in the order they leave the line, whether or not the model is in force, so that the
+ * same seed and packets give the same fates. The instants of those that pass are the same with
+ * losses as without.
  *
- * Accounts: at any moment  offered + copies = popped + dropped (all reasons) + held,  in packets and
- * in bytes, exactly.
+ * Accounts: at any moment  offered + copies = popped + dropped (all reasons) + held,  in packets
+ * and in bytes, exactly.
  */
 #pragma once
 
@@ -58,12 +59,13 @@ struct direction_counts {
 	uint64_t ce_marked;                /* packets */
 };
 
-/* A packet is gone; it is freed when this returns. Must not call the direction. A copy that could not be
- * made is told as its original, by DROP_CEILING. */
+/* A packet is gone; it is freed when this returns. Must not call the direction. A copy that could
+ * not be made is told as its original, by DROP_CEILING. */
 typedef void (*direction_dropped)(void *owner, const struct packet *p, enum drop_reason reason,
                                   uint64_t now_ns);
 
-/* `s` stays the caller's and must stay. start_ns is the instant the schedule and the trace count from.
+/* `s` stays the caller's and must stay. start_ns is the instant the schedule and the trace count
+ * from.
  *   -ENOMEM;  -EINVAL  a trace that ends at 0 or lets no bytes pass */
 int direction_open(const struct scenario_direction *s, enum link_direction which, uint64_t seed,
                    uint64_t start_ns, direction_dropped dropped, void *owner,
@@ -89,8 +91,8 @@ uint64_t direction_next_ns(const struct direction *d);
 
 const struct direction_counts *direction_counts(const struct direction *d);
 
-/* What the line could have carried from from_ns to to_ns (instants as start_ns is one), in bytes of IP
- * and overhead, by its rate or trace and its schedule; the gaps of aggregation are not taken off.
- * Sums over adjoining intervals are those of the whole, to a byte for each change of rate between.
- * UINT64_MAX: no limit. */
+/* What the line could have carried from from_ns to to_ns (instants as start_ns is one), in bytes
+ * of IP and overhead, by its rate or trace and its schedule; the gaps of aggregation are not taken
+ * off. Sums over adjoining intervals are those of the whole, to a byte for each change of rate
+ * between. UINT64_MAX: no limit. */
 uint64_t direction_capacity_bytes(const struct direction *d, uint64_t from_ns, uint64_t to_ns);

@@ -1,5 +1,5 @@
-/* Packets past the line, by the instant they are due: a heap, so that one which overtakes costs no more
- * than the logarithm of how many there are.
+/* Packets past the line, by the instant they are due: a heap, so that one which overtakes costs no
+ * more than the logarithm of how many there are.
  *
  * Of several due at once, the one that arrived first comes first, and a copy after what it copies.
  */

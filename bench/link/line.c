@@ -39,7 +39,7 @@ uint64_t line_bits(uint64_t rate_bps, uint64_t duration_ns)
 	return add(bits, rest_ns * (rate_bps % NS_PER_S) / NS_PER_S);
 }
 
-/* --- the schedule ------------------------------------------------------------------------------ */
+/* --- the schedule ----------------------------------------------------------------------------- */
 
 /* The last stretch that begins at or before at_ns; the first where none does. */
 static size_t stretch_at(const struct line *l, uint64_t at_ns)
@@ -134,7 +134,7 @@ uint64_t line_buffer_bps(const struct line *l, uint64_t at_ns)
 	return l->stretches[stretch_at(l, at_ns)].buffer_bps;
 }
 
-/* --- a trace ----------------------------------------------------------------------------------- */
+/* --- a trace ---------------------------------------------------------------------------------- */
 
 static uint64_t trace_period_ns(const struct line *l)
 {
@@ -171,8 +171,8 @@ static void trace_step(struct line *l)
 	l->round++;
 }
 
-/* To the first opportunity from at_ns on. An instant at which one round ends belongs to that round: the
- * next one's instants of offset 0 come after it. */
+/* To the first opportunity from at_ns on. An instant at which one round ends belongs to that
+ * round: the next one's instants of offset 0 come after it. */
 static void trace_seek(struct line *l, uint64_t at_ns)
 {
 	uint64_t since_ns = at_ns > l->start_ns ? at_ns - l->start_ns : 0;
@@ -221,7 +221,7 @@ static uint64_t opportunities_before(const struct line *l, uint64_t at_ns)
 	return rounds * l->s->trace_count + count_before(l, since_ns - rounds * trace_period_ns(l));
 }
 
-/* --- a rate ------------------------------------------------------------------------------------ */
+/* --- a rate ----------------------------------------------------------------------------------- */
 
 /* What the nanosecond before at_ns has left over goes towards `work`; answers the rest of it. */
 static uint64_t use_surplus(struct line *l, uint64_t at_ns, uint64_t work)
@@ -261,7 +261,7 @@ static uint64_t send_at_rate(struct line *l, uint64_t at_ns, uint64_t bytes)
 	return at_ns;
 }
 
-/* --- both -------------------------------------------------------------------------------------- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 uint64_t line_ready_ns(struct line *l, uint64_t at_ns)
 {

@@ -1,8 +1,9 @@
-/* Which packets a line loses: each for itself (Bernoulli), or in bursts (Gilbert 1960, Elliott 1963).
+/* Which packets a line loses: each for itself (Bernoulli), or in bursts (Gilbert 1960, Elliott
+ * 1963).
  *
- * The Gilbert-Elliott chain begins in its good state. A packet's fate is drawn from the state that it meets; then
- * the state moves. Both models draw for each packet from streams of their own, in force or not, so that
- * the fates by one do not depend on the other.
+ * The Gilbert-Elliott chain begins in its good state. A packet's fate is drawn from the state that
+ * it meets; then the state moves. Both models draw for each packet from streams of their own, in
+ * force or not, so that the fates by one do not depend on the other.
  */
 #pragma once
 

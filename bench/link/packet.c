@@ -77,7 +77,8 @@ static struct content parse_v4(const uint8_t *data, size_t n, struct packet_info
 }
 
 /* The length of the extension header `c` begins with; 0: it is none, or cut short. RFC 8200 4.3 to
- * 4.6, RFC 4302 2.2 (which counts in words of four bytes), RFC 6275 6.1, RFC 7401 5.1, RFC 5533 5.1. */
+ * 4.6, RFC 4302 2.2 (which counts in words of four bytes), RFC 6275 6.1, RFC 7401 5.1, RFC 5533
+ * 5.1. */
 static size_t extension_bytes(const struct content *c)
 {
 	size_t bytes;

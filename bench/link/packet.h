@@ -39,7 +39,8 @@ struct packet_info {
 /* Never fails: what cannot be read is PACKET_NOT_IP. */
 void packet_parse(const uint8_t *data, size_t n, struct packet_info *ret);
 
-/* Sets CE (RFC 3168) in a packet that is ECN-capable, with the v4 checksum mended (RFC 1624). false: it is not. */
+/* Sets CE (RFC 3168) in a packet that is ECN-capable, with the v4 checksum mended (RFC 1624).
+ * false: it is not. */
 bool packet_mark_ce(uint8_t *data, size_t n);
 
 /* One packet. Owned by exactly one place: the direction it was pushed to, or who popped it. */

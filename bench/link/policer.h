@@ -1,7 +1,7 @@
 /* A token bucket at the entrance: what it has no tokens for is refused, not delayed.
  *
- * It begins full and fills at `rate_bps`. Tokens are kept in bits × 10^9, of which a nanosecond brings
- * `rate_bps`: integers, and exact.
+ * It begins full and fills at `rate_bps`. Tokens are kept in bits × 10^9, of which a nanosecond
+ * brings `rate_bps`: integers, and exact.
  */
 #pragma once
 
@@ -19,5 +19,6 @@ struct policer {
 
 struct policer policer_of(uint64_t rate_bps, uint64_t bucket_bytes, uint64_t start_ns);
 
-/* Whether a packet of `bytes` passes at now_ns, which does not go back; takes its tokens if it does. */
+/* Whether a packet of `bytes` passes at now_ns, which does not go back; takes its tokens if it
+ * does. */
 bool policer_passes(struct policer *p, uint64_t bytes, uint64_t now_ns);

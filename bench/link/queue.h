@@ -1,7 +1,8 @@
-/* Packets in the order they came, with their count and bytes: a list through struct packet's `next`.
+/* Packets in the order they came, with their count and bytes: a list through struct packet's
+ * `next`.
  *
- * It owns what is in it. Its ceilings are its owner's; queue_has_room() says whether one more keeps to
- * them.
+ * It owns what is in it. Its ceilings are its owner's; queue_has_room() says whether one more
+ * keeps to them.
  */
 #pragma once
 
@@ -22,8 +23,7 @@ void queue_clear(struct queue *q);         /* frees what is in it */
 /* UINT64_MAX: no limit of this kind. */
 struct queue_limit {
 	uint64_t packets, bytes;
-	uint64_t
-		line_bytes; /* what its packets take of the line, overhead_bytes for each included */
+	uint64_t line_bytes; /* what they take of the line: overhead_bytes more for each */
 	uint32_t overhead_bytes;
 };
 
