@@ -81,9 +81,9 @@ struct scenario_direction {
 	struct scenario_change *changes; /* in order of time */
 	size_t change_count;
 
-	/* A trace of delivery opportunities in place of a rate (which is then UINT64_MAX, here and in the
-	 * changes): each lets `trace_bytes` pass. After its last instant, which is not 0, it begins
-	 * again. */
+	/* A trace of delivery opportunities in place of a rate (which is then UINT64_MAX; in the changes 0,
+	 * an outage, or UINT64_MAX, its end): each lets `trace_bytes` pass. After its last instant, which
+	 * is not 0, it begins again. */
 	char trace_name[SCENARIO_NAME_BYTES]; /* of its file beside the scenario's; "": none */
 	uint64_t *trace_ns;
 	size_t trace_count;

@@ -3,11 +3,15 @@
 
 #define V6_MTU_MIN 1280 /* RFC 8200 5 */
 
+/* To one between an outage and none at all. */
 static bool changes_rate(const struct scenario_direction *d)
 {
-	for (size_t i = 0; i < d->change_count; i++)
-		if (d->changes[i].has_rate)
+	for (size_t i = 0; i < d->change_count; i++) {
+		const struct scenario_change *c = &d->changes[i];
+
+		if (c->has_rate && c->rate_bps != 0 && c->rate_bps != UINT64_MAX)
 			return true;
+	}
 	return false;
 }
 
@@ -73,7 +77,7 @@ static const struct scenario_conflict conflicts[] = {
 	  "a trace says by itself when packets pass, so nothing aggregates them" },
 	{ { KEY_TRACE, KEY_AT },
 	  trace_and_changes_of_rate,
-	  "a trace has rates and outages of its own, so none can be changed" },
+	  "a trace has rates of its own; only outage, and rate unlimited to end it" },
 	{ { KEY_LOSS, KEY_AT },
 	  bursts_and_changes_of_loss,
 	  "gilbert-elliott is not one figure, so none can be changed" },

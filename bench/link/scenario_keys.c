@@ -16,6 +16,9 @@
 #define QUEUE_MAX_PACKETS   1000000000ULL
 #define AGGREGATE_MAX       65535
 
+/* No folder, nothing that a line of ours or a shell would take for something else. */
+#define TRACE_NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
 static const struct scenario_direction direction_default = {
 	.rate_bps = UINT64_MAX,
 	.queue_bytes = UINT64_MAX,
@@ -385,8 +388,8 @@ static int read_trace(struct words *w, struct scenario_direction *d)
 	name = words_next(w);
 	if (*name == '\0')
 		return words_refuse(w, "a file's name is missing");
-	if (strchr(name, '/') || *name == '.')
-		return words_refuse(w, "\"%.40s\" is not a file beside this one", name);
+	if (*name == '.' || name[strspn(name, TRACE_NAME_CHARACTERS)] != '\0')
+		return words_refuse(w, "\"%.40s\" is no name of a file beside this one", name);
 	if (!bytes_copy_text(d->trace_name, sizeof(d->trace_name), name))
 		return words_refuse(w, "\"%.40s…\" is too long a name", name);
 	if (*words_peek(w) != '\0')

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,8 @@ static struct taken_case {
 	{ "trace", "[down]\ntrace = lte-down.trace", "trace = lte-down.trace 1500B\n", NULL },
 	{ "trace of larger opportunities", "[down]\ntrace = lte-down.trace 1504 B",
 	  "trace = lte-down.trace 1504B\n", NULL },
+	{ "trace with an outage", "[down]\ntrace = a\nat = 1s outage\nat = 2s rate unlimited",
+	  "at = 1s outage\nat = 2s rate unlimited\ntrace = a 1500B\n", NULL },
 	{ "trace with a delay that changes", "[down]\ntrace = a\nat = 1s delay 3ms",
 	  "at = 1s delay 3ms\ntrace = a 1500B\n", NULL },
 };
@@ -312,11 +315,15 @@ static struct refused_case {
 	  "3: at: 5s is not later than the one before; such as 5s rate 10Mbit/s delay 50ms loss "
 	  "1%, or 9s outage" },
 	{ "a trace elsewhere", "[down]\ntrace = ../a.trace",
-	  "2: trace: \"../a.trace\" is not a file beside this one; such as lte-down.trace "
+	  "2: trace: \"../a.trace\" is no name of a file beside this one; such as lte-down.trace "
 	  "[1500B], or none" },
 	{ "a hidden trace", "[down]\ntrace = .a",
-	  "2: trace: \".a\" is not a file beside this one; such as lte-down.trace [1500B], or "
+	  "2: trace: \".a\" is no name of a file beside this one; such as lte-down.trace [1500B], "
+	  "or "
 	  "none" },
+	{ "a trace named like a comment", "[down]\ntrace =#a",
+	  "2: trace: \"#a\" is no name of a file beside this one; such as lte-down.trace "
+	  "[1500B], or none" },
 	{ "no name of a trace", "[down]\ntrace = ",
 	  "2: trace: a file's name is missing; such as lte-down.trace [1500B], or none" },
 	{ "a trace that is not there", "[down]\ntrace = gone.trace",
@@ -334,8 +341,8 @@ static struct refused_case {
 	  "4: trace: a trace stands in place of a rate" },
 	{ "trace and aggregation", "[down]\naggregate = 2packets gap 1ms\ntrace = a",
 	  "3: trace: a trace says by itself when packets pass, so nothing aggregates them" },
-	{ "trace and outage", "[down]\ntrace = a\nat = 1s outage",
-	  "3: at: a trace has rates and outages of its own, so none can be changed" },
+	{ "trace and another rate", "[down]\ntrace = a\nat = 1s rate 1Mbit/s",
+	  "3: at: a trace has rates of its own; only outage, and rate unlimited to end it" },
 	{ "changes of bursts", "[down]\nloss = gilbert-elliott enter 1% leave 9%\nat = 1s loss 1%",
 	  "3: at: gilbert-elliott is not one figure, so none can be changed" },
 	{ "queue smaller than a packet", "mtu = 9000\n[down]\nqueue = 8999B",
@@ -560,8 +567,10 @@ static void draw_changes(uint64_t *seed, struct scenario_direction *d)
 		c->at_ns = at_ns += draw_to(seed, SCENARIO_TIME_MAX_NS / 5);
 		c->has_delay = true;
 		c->delay_ns = draw_to(seed, SCENARIO_TIME_MAX_NS);
-		c->has_rate = !*d->trace_name && draw_bool(seed);
-		if (c->has_rate && draw_bool(seed))
+		c->has_rate = draw_bool(seed);
+		if (c->has_rate && *d->trace_name)
+			c->rate_bps = draw_bool(seed) ? UINT64_MAX : 0;
+		else if (c->has_rate && draw_bool(seed))
 			c->rate_bps = draw_to(seed, SCENARIO_RATE_MAX_BPS);
 		c->has_loss = d->loss != LOSS_GILBERT_ELLIOTT && draw_bool(seed);
 		if (c->has_loss)
@@ -784,6 +793,34 @@ static void files_that_cannot_be_read(void **state)
 	assert_int_equal(scenario_load(path, &s, &err), -E2BIG);
 }
 
+/* bench/links: each is read, and read again from its canonical form. */
+static void the_shipped_scenarios_round_trip(void **state)
+{
+	glob_t files;
+
+	(void)state;
+	assert_int_equal(glob(SCENARIOS "/*.link", 0, NULL, &files), 0);
+	assert_true(files.gl_pathc >= 12);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		struct scenario s, again;
+		struct err err = {};
+		char *text;
+
+		if (scenario_load(files.gl_pathv[i], &s, &err) < 0)
+			fail_msg("%s", err.text);
+		text = printed(&s);
+		assert_int_equal(parse(text, strlen(text), &again, &err), 0);
+		assert_int_equal(again.mtu, s.mtu);
+		assert_int_equal(again.family, s.family);
+		assert_same_direction(&again.direction[LINK_DOWN], &s.direction[LINK_DOWN]);
+		assert_same_direction(&again.direction[LINK_UP], &s.direction[LINK_UP]);
+		free(text);
+		scenario_clear(&s);
+		scenario_clear(&again);
+	}
+	globfree(&files);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -797,6 +834,7 @@ int main(void)
 		cmocka_unit_test(a_trace_lies_beside_its_scenario),
 		cmocka_unit_test(a_missing_trace_is_named),
 		cmocka_unit_test(files_that_cannot_be_read),
+		cmocka_unit_test(the_shipped_scenarios_round_trip),
 	};
 	int failed = CASES_RUN(is_taken, taken_cases);
 
