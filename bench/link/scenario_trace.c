@@ -9,9 +9,10 @@
 #include "transport/base/err.h"
 #include "transport/base/units.h"
 
-#define REFUSE(l, err, ...) REFUSE_WITH(-EINVAL, l, err, __VA_ARGS__)
-#define REFUSE_WITH(code, l, err, format, ...)                                                     \
-	ERR_SET((err), (code), ERR_SYS, (l)->number, "%.60s:%u: " format, name, (l)->number,       \
+/* "lte.trace:12: " and what is wrong there. */
+#define REFUSE(name, l, err, ...) REFUSE_WITH(-EINVAL, name, l, err, __VA_ARGS__)
+#define REFUSE_WITH(code, name, l, err, format, ...)                                               \
+	ERR_SET((err), (code), ERR_SYS, (l)->number, "%.60s:%u: " format, (name), (l)->number,     \
 	        __VA_ARGS__)
 
 struct instants {
@@ -48,15 +49,16 @@ static int take_instant(const char *name, const struct lines *l, const char *lin
 	int r = units_parse_u64(line, 0, SCENARIO_TIME_MAX_NS / NS_PER_MS, &ms, NULL);
 
 	if (r == -EINVAL)
-		return REFUSE(l, err, "\"%.40s\" is no instant; whole milliseconds, one a line",
-		              line);
+		return REFUSE(name, l, err,
+		              "\"%.40s\" is no instant; whole milliseconds, one a line", line);
 	if (r < 0)
-		return REFUSE(l, err, "%.40s ms is more than a day", line);
+		return REFUSE(name, l, err, "%.40s ms is more than a day", line);
 	if (ms < last_ms)
-		return REFUSE(l, err, "%s ms lies before the line above it, %llu ms", line,
+		return REFUSE(name, l, err, "%s ms lies before the line above it, %llu ms", line,
 		              (unsigned long long)last_ms);
 	if (all->count == SCENARIO_TRACE_MAX)
-		return REFUSE_WITH(-E2BIG, l, err, "more than %d instants", SCENARIO_TRACE_MAX);
+		return REFUSE_WITH(-E2BIG, name, l, err, "more than %d instants",
+		                   SCENARIO_TRACE_MAX);
 	if (append(all, ms * NS_PER_MS) < 0)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the trace %s", name);
 	return 0;
@@ -78,7 +80,7 @@ int scenario_parse_trace(const char *name, const char *text, size_t n, uint64_t 
 		if (r == 0)
 			break;
 		if (r < 0)
-			return REFUSE_WITH(r, &l, err, "%s", l.problem);
+			return REFUSE_WITH(r, name, &l, err, "%s", l.problem);
 		r = take_instant(name, &l, line, &all, err);
 		if (r < 0)
 			return r;
@@ -86,7 +88,7 @@ int scenario_parse_trace(const char *name, const char *text, size_t n, uint64_t 
 	/* It begins again after its last instant; at 0 that would never be later. */
 	if (all.count == 0 || all.at[all.count - 1] == 0) {
 		l.number += l.number == 0;
-		return REFUSE(&l, err, "%s", "a trace ends later than at 0 ms");
+		return REFUSE(name, &l, err, "%s", "a trace ends later than at 0 ms");
 	}
 	*ret = TAKE(all.at, NULL);
 	*ret_count = all.count;
