@@ -56,6 +56,22 @@ static void put_steady(struct json_writer *w, const struct steady_rate *r)
 	json_put_figure(w, "steady_from_s", known((double)r->from_ns / NS_PER_S), SECONDS_DECIMALS);
 }
 
+static void put_limits(struct json_writer *w, const struct limits *l)
+{
+	double percent[LIMITS];
+
+	if (!limits_percent(l, percent)) {
+		json_put_null(w, "limited_by");
+		json_put_null(w, "limits_percent");
+		return;
+	}
+	json_put_text(w, "limited_by", limit_name(limits_most(l)));
+	json_begin_object(w, "limits_percent");
+	for (enum limit i = 0; i < LIMITS; i++)
+		json_put_figure(w, limit_name(i), known(percent[i]), 1);
+	json_end_object(w);
+}
+
 /* A count of bytes of one side, and the rate it makes over that side's time. */
 static void put_side(struct json_writer *w, const char *name, bool has, int64_t bytes,
                      int64_t elapsed_us)
@@ -102,6 +118,7 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), MS_DECIMALS);
 	put_rtt(w, d);
 	json_put_figure(w, "retransmit_percent", direction_retransmit_percent(d), PERCENT_DECIMALS);
+	put_limits(w, &d->limits);
 	json_put_figure(w, "cpu_percent", direction_cpu_percent(d), 1);
 	json_put_count(w, "samples", d->local.samples);
 	put_word(w, "flow", d->flow);

@@ -45,6 +45,10 @@ static void measured_download(struct direction_result *d)
 		                          .bytes_retrans = 47000,
 		                          .bytes_acked = 234900000,
 		                          .elapsed_us = 10002000 } },
+		.limits = { .us = { [LIMIT_NETWORK] = 9710000,
+		                    [LIMIT_RECEIVER] = 60000,
+		                    [LIMIT_SENDER] = 120000,
+		                    [LIMIT_CPU] = 110000 } },
 		.steady = { .known = true,
 		            .from_ns = 1300 * NS_PER_MS,
 		            .until_ns = 10 * NS_PER_S,
@@ -197,6 +201,11 @@ static struct says_case says_cases[] = {
 	{ "json: the steady rate", &output_json, NULL,
 	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[190.2,191.8],\"steady_from_s\":1.3,"
 	  "\"min_rtt_ms\":11.8," },
+	{ "json: what limited it", &output_json, NULL,
+	  "\"limited_by\":\"network\",\"limits_percent\":{\"network\":97.1,\"receiver\":0.6,"
+	  "\"sender\":1.2,\"application\":0,\"cpu\":1.1}" },
+	{ "json: not known what limited it", &output_json, only_upload,
+	  "\"limited_by\":null,\"limits_percent\":null" },
 	{ "json: no steady rate", &output_json, only_upload,
 	  "\"steady_mbps\":null,\"steady_ci95_mbps\":null,\"steady_from_s\":null," },
 	{ "json: what the far side reported", &output_json, NULL,

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "measure/limits.h"
 #include "measure/measurement.h"
 #include "measure/ndt7.h"
 #include "measure/steady.h"
@@ -71,6 +72,7 @@ struct direction_result {
 	bool has_server; /* the last measurement of the server's; its members may be missing */
 	struct measurement server;
 	struct summary local;          /* of our own socket's TCP_INFO */
+	struct limits limits;          /* of the side that sends: the server's texts, our kernel */
 	struct steady_rate steady;     /* of our kernel's bytes_received or bytes_acked */
 	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
 	struct figure idle_rtt_ms;     /* our kernel's, right after the TCP handshake */

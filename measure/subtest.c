@@ -103,6 +103,12 @@ static void on_deadline(void *owner)
 
 /* --- the kernel's figures of our socket ---------------------------------------------------------- */
 
+/* On a CPU, or waiting for one. */
+static uint64_t cpu_wanted_us(void)
+{
+	return (clock_cpu_ns() + clock_cpu_delay_ns()) / NS_PER_US;
+}
+
 static void look_at_socket(struct subtest *s)
 {
 	struct sample_sink sink = summary_sink(&s->o.result->local);
@@ -122,6 +128,14 @@ static void look_at_socket(struct subtest *s)
 		s->acked_bytes = sample.bytes_acked;
 		s->acked_at_ns = sample.at_ns;
 	}
+	if (!receives && sample.present & TCP_SAMPLE_LIMITS)
+		limits_add(&s->o.result->limits,
+		           &(struct limits_look){ .at_us = sample.at_ns / NS_PER_US,
+		                                  .busy_us = sample.busy_us,
+		                                  .rwnd_limited_us = sample.rwnd_limited_us,
+		                                  .sndbuf_limited_us = sample.sndbuf_limited_us,
+		                                  .cpu_us = cpu_wanted_us(),
+		                                  .app_limited = sample.app_limited });
 	if (s->o.events->sampled)
 		s->o.events->sampled(s->o.owner, &sample);
 }
@@ -147,6 +161,23 @@ static bool supersedes(const struct measurement_tcp_info *known,
 	       next->bytes_received >= 0 && next->bytes_acked >= 0;
 }
 
+/* Of a download the server's kernel is the one that sends. */
+static void look_at_server(struct direction_result *d, const struct measurement_tcp_info *t)
+{
+	if (d->test != NDT7_DOWNLOAD || !measurement_has(t, MEASUREMENT_TCP_BusyTime) ||
+	    !measurement_has(t, MEASUREMENT_TCP_RWndLimited) ||
+	    !measurement_has(t, MEASUREMENT_TCP_SndBufLimited) || t->busy_time_us < 0 ||
+	    t->rwnd_limited_us < 0 || t->sndbuf_limited_us < 0)
+		return;
+	limits_add(&d->limits,
+	           &(struct limits_look){ .at_us = (uint64_t)t->elapsed_us,
+	                                  .busy_us = (uint64_t)t->busy_time_us,
+	                                  .rwnd_limited_us = (uint64_t)t->rwnd_limited_us,
+	                                  .sndbuf_limited_us = (uint64_t)t->sndbuf_limited_us,
+	                                  .cpu_us = cpu_wanted_us(),
+	                                  .app_limited = t->app_limited != 0 });
+}
+
 static void merge(struct direction_result *d, const struct measurement *m)
 {
 	struct measurement *all = &d->server;
@@ -169,6 +200,7 @@ static void merge(struct direction_result *d, const struct measurement *m)
 		return;
 	all->has_tcp_info = true;
 	all->tcp_info = m->tcp_info;
+	look_at_server(d, &m->tcp_info);
 	if (measurement_has(&m->tcp_info, MEASUREMENT_TCP_RTT) && m->tcp_info.rtt_us > 0 &&
 	    m->tcp_info.rtt_us <= UINT32_MAX)
 		summary_rtt_add(&d->server_rtt, (uint32_t)m->tcp_info.rtt_us);

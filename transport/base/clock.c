@@ -1,7 +1,10 @@
 #include "transport/base/clock.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+
+#include "transport/base/cleanup.h"
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -24,6 +27,19 @@ uint64_t clock_utc_ns(void)
 uint64_t clock_cpu_ns(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t clock_cpu_delay_ns(void)
+{
+	CLEANUP(fd_closep) int fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+	unsigned long long ran_ns, waited_ns;
+	char text[64];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return sscanf(text, "%llu %llu", &ran_ns, &waited_ns) == 2 ? waited_ns : 0;
 }
 
 char *clock_utc_text(uint64_t utc_ns, int decimals, char out[CLOCK_UTC_TEXT_BYTES])

@@ -18,6 +18,10 @@ uint64_t clock_utc_ns(void); /* CLOCK_REALTIME, since 1970 */
 /* CPU time of this process, user and system, of all its threads. */
 uint64_t clock_cpu_ns(void);
 
+/* Time that this process's first thread was ready to run and had no CPU (/proc/self/schedstat);
+ * 0 where the kernel does not say. */
+uint64_t clock_cpu_delay_ns(void);
+
 #define CLOCK_UTC_TEXT_BYTES sizeof("2026-01-01T00:00:00.000000000Z")
 
 /* RFC 3339 in UTC with `decimals` (0 to 9) digits of the second; always terminated. Answers out. */

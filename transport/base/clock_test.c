@@ -1,7 +1,11 @@
 #include "transport/base/clock.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/cases.h"
 
@@ -47,9 +51,39 @@ static void clocks_run(void **state)
 	assert_true(clock_cpu_ns() > cpu_ns);
 }
 
+/* Two that want the same CPU: one of them waits. */
+static void waiting_for_a_cpu_is_counted(void **state)
+{
+	uint64_t until_ns = clock_now_ns() + 10 * NS_PER_S, before_ns = clock_cpu_delay_ns();
+	cpu_set_t before, one;
+	pid_t rival;
+
+	(void)state;
+	if (access("/proc/self/schedstat", R_OK) < 0)
+		skip();
+	sched_getaffinity(0, sizeof(before), &before);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	rival = fork();
+	if (rival == 0)
+		for (;;)
+			if (getppid() == 1)
+				_exit(0);
+	while (clock_cpu_delay_ns() == before_ns && clock_now_ns() < until_ns)
+		;
+	kill(rival, SIGKILL);
+	waitpid(rival, NULL, 0);
+	sched_setaffinity(0, sizeof(before), &before);
+	assert_true(clock_cpu_delay_ns() > before_ns);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(clocks_run) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(clocks_run),
+		cmocka_unit_test(waiting_for_a_cpu_is_counted),
+	};
 	int failed = CASES_RUN(text_is_rfc3339, text_cases);
 
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
