@@ -8,7 +8,7 @@ packages_build="build-essential ca-certificates cmake ninja-build pkg-config
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through.
 packages_test="clang-14 clang-format-14 libclang-rt-14-dev libcmocka-dev
-	python3 python3-jsonschema python3-pytest
+	python3 python3-jsonschema python3-matplotlib python3-pytest
 	iperf3 iproute2 mandoc procps strace valgrind"
 
 packages_missing() {
