@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +144,28 @@ static void leave_a_dead_link(const char *name, pid_t *ret_inmate)
 	assert_int_equal(waitpid(owner, &status, 0), owner);
 }
 
+/* One that was killed may wait for its parent, but is in no namespace any more. */
+static bool runs(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return stat(path, &st) == 0;
+}
+
+/* Without it nothing can be ended; valgrind 3.19 does not know it. */
+static void need_pidfd(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd < 0) {
+		print_message("namespaces: skipped, no pidfd_open(2): %s\n", strerror(errno));
+		skip();
+	}
+	close(fd);
+}
+
 static void a_dead_link_is_swept_with_what_runs_in_it(void **state)
 {
 	const char *name = link_name();
@@ -149,13 +173,15 @@ static void a_dead_link_is_swept_with_what_runs_in_it(void **state)
 	pid_t inmate;
 
 	(void)state;
+	need_pidfd();
 	namespaces_close(open_or_skip(name));
 	leave_a_dead_link(name, &inmate);
 	assert_true(bound(name, "client") && bound(name, "server"));
 	assert_int_equal(namespaces_living(name, &err), 0);
+	assert_true(runs(inmate));
 	assert_true(namespaces_sweep(&err) >= 1);
 	assert_false(bound(name, "client") || bound(name, "server"));
-	assert_true(kill(inmate, 0) < 0 || waitpid(inmate, NULL, WNOHANG) != 0);
+	assert_false(runs(inmate));
 }
 
 int main(void)
