@@ -278,6 +278,11 @@ static void print_accounts(FILE *to, const struct truth_end *end, enum link_dire
 	fputc('}', to);
 }
 
+static const char *flag(bool value)
+{
+	return value ? "true" : "false";
+}
+
 /* What CLOCK_REALTIME says now of an instant of CLOCK_MONOTONIC. */
 static const char *utc_of(uint64_t monotonic_ns, char out[CLOCK_UTC_TEXT_BYTES])
 {
@@ -301,10 +306,10 @@ void truth_print_end(FILE *to, const struct truth_end *end, const struct truth_w
 	fputs("{\"record\":\"end\"", to);
 	print_verdict(to, end->void_reason);
 	fprintf(to,
-	        ",\"interrupted\":%s,\"start_utc\":\"%s\",\"start_monotonic_ns\":%" PRIu64
-	        ",\"duration_ns\":%" PRIu64,
-	        end->interrupted ? "true" : "false", utc_of(end->start_ns, utc), end->start_ns,
-	        end->duration_ns);
+	        ",\"interrupted\":%s,\"realtime\":%s,\"memory_locked\":%s,\"start_utc\":\"%s\","
+	        "\"start_monotonic_ns\":%" PRIu64 ",\"duration_ns\":%" PRIu64,
+	        flag(end->interrupted), flag(end->realtime), flag(end->memory_locked),
+	        utc_of(end->start_ns, utc), end->start_ns, end->duration_ns);
 	for (enum link_direction d = 0; d < LINK_DIRECTIONS; d++)
 		print_accounts(to, end, d);
 	fprintf(to,
