@@ -19,6 +19,7 @@ install(FILES ${PROJECT_BINARY_DIR}/radarpod-measure.pc
 install(DIRECTORY measure transport DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/radarpod
         FILES_MATCHING PATTERN "*.h"
         PATTERN "libcurl.h" EXCLUDE
+        PATTERN "libzstd.h" EXCLUDE
         PATTERN "loop_*.h" EXCLUDE)
 
 file(GLOB manual CONFIGURE_DEPENDS docs/man/*.1)

@@ -3,7 +3,7 @@
 #   packages_install "$packages_build"     installs what is missing, and nothing where nothing is
 
 packages_build="build-essential ca-certificates cmake ninja-build pkg-config
-	libcjson-dev libcurl4-openssl-dev liburing-dev libssl-dev libsystemd-dev openssl"
+	libcjson-dev libcurl4-openssl-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
 
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through.

@@ -1,0 +1,592 @@
+/* A sample is written as its differences to the last one of its flow:
+ *
+ *   flow         varint
+ *   at_ns        zigzag varint, to the last sample of any flow
+ *   event        byte; its high bit is app_limited
+ *   changed      varint, a bit for each field that differs
+ *   fields       a zigzag varint for each of those bits
+ *
+ * Sources are drained one after the other, so that samples come slightly out of order. By how much is
+ * noted, and a replay sorts within that time: in order, without sorting the whole.
+ */
+#include "measure/trace_recorder.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "transport/base/cleanup.h"
+#include "transport/base/err.h"
+
+/* A record is never longer: flow, time, event, changed, and each field at its longest. */
+#define RECORD_BYTES_MAX 320
+
+/* Of samples that wait for earlier ones in a replay; further ones go out as they come. */
+#define WAITING_MAX 16384
+
+#define EVENT_APP_LIMITED 0x80
+static_assert(TCP_SAMPLE_EVENTS < EVENT_APP_LIMITED, "the high bit is free");
+
+#define SLOTS_FIRST 8
+#define NO_SLOT     UINT32_MAX
+
+struct slot { /* a flow */
+	struct tcp_flow met;
+	struct tcp_sample last;
+	uint64_t lost;
+	bool told; /* in this replay */
+};
+
+struct chunk {
+	uint32_t bytes;
+	uint8_t data[TRACE_CHUNK_BYTES - sizeof(uint32_t)];
+};
+static_assert(sizeof(struct chunk) == TRACE_CHUNK_BYTES, "one write to the file");
+
+struct trace_recorder {
+	struct trace_recorder_options o;
+	struct trace_end counts;
+	bool full, replayed;
+	uint64_t at_ns;     /* of the sample before */
+	uint64_t newest_ns; /* of all samples */
+	uint64_t late_ns;   /* a sample came so much behind the newest one, at most */
+
+	struct slot *slots;
+	uint32_t slots_used, slots_room;
+	uint32_t *index; /* slot + 1 by cookie, open addressing; 0: free */
+
+	struct chunk **chunks; /* a ring: the oldest is at `oldest` */
+	size_t chunks_room, chunks_used, oldest;
+	uint64_t spilled; /* chunks that are in the file, all older */
+};
+
+CLEANUP_DEFINE(trace_recorder_closep, struct trace_recorder *, trace_recorder_close)
+
+/* --- fields ------------------------------------------------------------------------------------- */
+
+struct field {
+	uint8_t offset, width; /* in struct tcp_sample */
+};
+
+#define FIELD(member)                                                                              \
+	{                                                                                          \
+		offsetof(struct tcp_sample, member), sizeof(((struct tcp_sample *)NULL)->member)   \
+	}
+
+/* What changes most often stands first: its bits make a short varint. */
+static const struct field fields[] = {
+	FIELD(bytes_received),    FIELD(bytes_acked),       FIELD(srtt_us),
+	FIELD(rttvar_us),         FIELD(inflight_segments), FIELD(bytes_sent),
+	FIELD(delivery_rate_bps), FIELD(busy_us),           FIELD(snd_cwnd_segments),
+	FIELD(rcv_rtt_us),        FIELD(pacing_rate_bps),   FIELD(notsent_bytes),
+	FIELD(rcv_wnd_bytes),     FIELD(snd_wnd_bytes),     FIELD(min_rtt_us),
+	FIELD(sndbuf_limited_us), FIELD(rwnd_limited_us),   FIELD(bytes_retrans),
+	FIELD(lost_segments),     FIELD(sacked_segments),   FIELD(ssthresh_segments),
+	FIELD(ooo_segments),      FIELD(ca_state),          FIELD(state),
+	FIELD(present),
+};
+
+#define FIELDS (sizeof(fields) / sizeof(*fields))
+static_assert(FIELDS <= 32, "a set of them is a uint32_t");
+static_assert(sizeof(struct tcp_sample) <= UINT8_MAX, "offsets are bytes");
+static_assert(RECORD_BYTES_MAX >= 5 + 10 + 1 + 5 + 10 * FIELDS, "the longest record fits");
+
+static uint64_t load(const struct tcp_sample *s, const struct field *f)
+{
+	uint64_t value = 0;
+
+	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low bytes come first");
+	memcpy(&value, (const char *)s + f->offset, f->width);
+	return value;
+}
+
+static void store(struct tcp_sample *s, const struct field *f, uint64_t value)
+{
+	memcpy((char *)s + f->offset, &value, f->width);
+}
+
+static uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*at++ = (uint8_t)(value | 0x80);
+	*at++ = (uint8_t)value;
+	return at;
+}
+
+static const uint8_t *get_varint(const uint8_t *at, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	for (unsigned int shift = 0;; shift += 7) {
+		value |= (uint64_t)(*at & 0x7f) << shift;
+		if (!(*at++ & 0x80))
+			break;
+	}
+	*ret = value;
+	return at;
+}
+
+/* Small differences of either sign become small numbers. */
+static uint64_t zigzag(uint64_t difference)
+{
+	return difference << 1 ^ (0 - (difference >> 63));
+}
+
+static uint64_t unzigzag(uint64_t value)
+{
+	return value >> 1 ^ (0 - (value & 1));
+}
+
+static uint8_t *encode(uint8_t *at, uint32_t flow, uint64_t before_ns,
+                       const struct tcp_sample *last, const struct tcp_sample *s)
+{
+	uint32_t changed = 0;
+
+	for (size_t i = 0; i < FIELDS; i++)
+		changed |= (uint32_t)(load(s, &fields[i]) != load(last, &fields[i])) << i;
+	at = put_varint(at, flow);
+	at = put_varint(at, zigzag(s->at_ns - before_ns));
+	*at++ = (uint8_t)(s->event | (s->app_limited ? EVENT_APP_LIMITED : 0));
+	at = put_varint(at, changed);
+	for (size_t i = 0; i < FIELDS; i++)
+		if (changed >> i & 1)
+			at = put_varint(at, zigzag(load(s, &fields[i]) - load(last, &fields[i])));
+	return at;
+}
+
+/* What follows the flow's number; *s is the last sample of that flow, and becomes this one. */
+static const uint8_t *decode(const uint8_t *at, uint64_t before_ns, struct tcp_sample *s)
+{
+	uint64_t value, changed;
+
+	at = get_varint(at, &value);
+	s->at_ns = before_ns + unzigzag(value);
+	s->event = *at & ~EVENT_APP_LIMITED;
+	s->app_limited = *at++ & EVENT_APP_LIMITED;
+	at = get_varint(at, &changed);
+	for (size_t i = 0; i < FIELDS; i++) {
+		if (!(changed >> i & 1))
+			continue;
+		at = get_varint(at, &value);
+		store(s, &fields[i], load(s, &fields[i]) + unzigzag(value));
+	}
+	return at;
+}
+
+/* --- flows --------------------------------------------------------------------------------------- */
+
+/* Where the index has the cookie, or would have it. */
+static uint32_t *place_of(const struct trace_recorder *r, uint64_t cookie)
+{
+	uint32_t mask = 2 * r->slots_room - 1;
+	uint32_t i = (uint32_t)(cookie * 0x9e3779b97f4a7c15ULL >> 32) & mask;
+
+	while (r->index[i] && r->slots[r->index[i] - 1].met.cookie != cookie)
+		i = (i + 1) & mask;
+	return &r->index[i];
+}
+
+static bool grow_slots(struct trace_recorder *r)
+{
+	uint32_t room = r->slots_room ? 2 * r->slots_room : SLOTS_FIRST;
+	struct slot *slots = realloc(r->slots, room * sizeof(*slots));
+	uint32_t *index = slots ? calloc(2 * room, sizeof(*index)) : NULL;
+
+	if (slots)
+		r->slots = slots;
+	if (!index)
+		return false;
+	free(r->index);
+	r->index = index;
+	r->slots_room = room;
+	for (uint32_t i = 0; i < r->slots_used; i++)
+		*place_of(r, r->slots[i].met.cookie) = i + 1;
+	return true;
+}
+
+static uint32_t find_slot(const struct trace_recorder *r, uint64_t cookie)
+{
+	return r->slots_room ? *place_of(r, cookie) - 1 : NO_SLOT;
+}
+
+/* The flow's slot, a new one where it is not known. NO_SLOT: there are too many. */
+static uint32_t slot_of(struct trace_recorder *r, uint64_t cookie)
+{
+	uint32_t found = find_slot(r, cookie);
+
+	if (found != NO_SLOT)
+		return found;
+	if (r->slots_used == TRACE_FLOWS_MAX || (r->slots_used == r->slots_room && !grow_slots(r)))
+		return NO_SLOT;
+	*place_of(r, cookie) = r->slots_used + 1;
+	r->slots[r->slots_used] = (struct slot){ .met.cookie = cookie, .last.cookie = cookie };
+	r->counts.flows++;
+	return r->slots_used++;
+}
+
+/* --- chunks --------------------------------------------------------------------------------------- */
+
+static bool write_chunk(int fd, const struct chunk *c, uint64_t place)
+{
+	const char *at = (const char *)c;
+	size_t left = sizeof(*c);
+	off_t offset = (off_t)(place * sizeof(*c));
+
+	while (left > 0) {
+		ssize_t n = pwrite(fd, at, left, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		offset += n;
+		left -= (size_t)n;
+	}
+	return true;
+}
+
+/* Moves the oldest chunk to the file; its memory becomes the newest. NULL: there is no room. */
+static struct chunk *recycle(struct trace_recorder *r)
+{
+	struct chunk *c = r->chunks[r->oldest];
+
+	if (r->o.spill_fd < 0 || (r->spilled + 1) * sizeof(*c) > r->o.spill_bytes ||
+	    !write_chunk(r->o.spill_fd, c, r->spilled))
+		return NULL;
+	r->spilled++;
+	r->oldest = (r->oldest + 1) % r->chunks_room;
+	return c;
+}
+
+static struct chunk *newest(const struct trace_recorder *r)
+{
+	if (r->chunks_used == 0)
+		return NULL;
+	return r->chunks[(r->oldest + r->chunks_used - 1) % r->chunks_room];
+}
+
+/* A chunk with room for a record. NULL: there is none to be had. */
+static struct chunk *room_for_record(struct trace_recorder *r)
+{
+	struct chunk *c = newest(r);
+
+	if (c && sizeof(c->data) - c->bytes >= RECORD_BYTES_MAX)
+		return c;
+	if (r->chunks_used < r->chunks_room) {
+		c = malloc(sizeof(*c));
+		if (c)
+			r->chunks[r->chunks_used++] = c; /* nothing was recycled yet */
+	} else {
+		c = recycle(r);
+	}
+	if (c)
+		c->bytes = 0;
+	return c;
+}
+
+/* --- the sink --------------------------------------------------------------------------------------- */
+
+static void count_lost(struct trace_recorder *r, uint32_t slot, uint64_t samples)
+{
+	r->counts.lost += samples;
+	if (slot != NO_SLOT)
+		r->slots[slot].lost += samples;
+}
+
+static void note_time(struct trace_recorder *r, uint64_t at_ns)
+{
+	r->at_ns = at_ns;
+	if (at_ns > r->newest_ns)
+		r->newest_ns = at_ns;
+	else if (r->newest_ns - at_ns > r->late_ns)
+		r->late_ns = r->newest_ns - at_ns;
+}
+
+/* Once one did not fit, none does: a trace has no holes that nobody can see. */
+static void take(void *self, const struct tcp_sample *sample)
+{
+	struct trace_recorder *r = self;
+	uint32_t slot = slot_of(r, sample->cookie);
+	struct chunk *c = NULL;
+
+	assert(!r->replayed);
+	if (slot != NO_SLOT && !r->full) {
+		c = room_for_record(r);
+		r->full = !c;
+	}
+	if (!c) {
+		count_lost(r, slot, 1);
+		r->counts.lost_for_space++;
+		return;
+	}
+	c->bytes = (uint32_t)(encode(c->data + c->bytes, slot, r->at_ns, &r->slots[slot].last,
+	                             sample) -
+	                      c->data);
+	r->slots[slot].last = *sample;
+	note_time(r, sample->at_ns);
+	r->counts.samples++;
+	r->counts.events[sample->event]++;
+}
+
+static void meet(void *self, const struct tcp_flow *flow)
+{
+	struct trace_recorder *r = self;
+	uint32_t slot = slot_of(r, flow->cookie);
+
+	if (slot != NO_SLOT)
+		r->slots[slot].met = *flow;
+}
+
+static void lose(void *self, uint64_t cookie, uint64_t samples)
+{
+	struct trace_recorder *r = self;
+
+	count_lost(r, cookie ? find_slot(r, cookie) : NO_SLOT, samples);
+}
+
+struct sample_sink trace_recorder_sink(struct trace_recorder *r)
+{
+	return (struct sample_sink){ .take = take, .meet = meet, .lose = lose, .self = r };
+}
+
+const struct trace_end *trace_recorder_counts(const struct trace_recorder *r)
+{
+	return &r->counts;
+}
+
+uint64_t trace_recorder_lost(const struct trace_recorder *r, uint64_t cookie)
+{
+	uint32_t slot = find_slot(r, cookie);
+
+	return slot == NO_SLOT ? 0 : r->slots[slot].lost;
+}
+
+/* --- the replay: samples that wait for earlier ones ---------------------------------------------------- */
+
+struct waiting {
+	uint64_t turn; /* samples of one instant stay in the order in which they came */
+	uint32_t slot;
+	struct tcp_sample sample;
+};
+
+struct replay {
+	struct trace_recorder *r;
+	struct trace_emitter to;
+	struct waiting *heap; /* the earliest is at 0 */
+	size_t count, room;
+	uint64_t turn;
+	uint64_t newest_ns;
+};
+
+static bool is_before(const struct waiting *a, const struct waiting *b)
+{
+	if (a->sample.at_ns != b->sample.at_ns)
+		return a->sample.at_ns < b->sample.at_ns;
+	return a->turn < b->turn;
+}
+
+static void swap(struct waiting *a, struct waiting *b)
+{
+	struct waiting held = *a;
+
+	*a = *b;
+	*b = held;
+}
+
+static int push(struct replay *p, uint32_t slot, const struct tcp_sample *s, struct err *err)
+{
+	if (p->count == p->room) {
+		size_t room = p->room ? 2 * p->room : 64;
+		struct waiting *heap = realloc(p->heap, room * sizeof(*heap));
+
+		if (!heap)
+			return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "sort the samples");
+		p->heap = heap;
+		p->room = room;
+	}
+	p->heap[p->count] = (struct waiting){ p->turn++, slot, *s };
+	for (size_t i = p->count++; i > 0 && is_before(&p->heap[i], &p->heap[(i - 1) / 2]);
+	     i = (i - 1) / 2)
+		swap(&p->heap[i], &p->heap[(i - 1) / 2]);
+	return 0;
+}
+
+static struct waiting pop(struct replay *p)
+{
+	struct waiting first = p->heap[0];
+	size_t i = 0;
+
+	p->heap[0] = p->heap[--p->count];
+	for (;;) {
+		size_t least = i, left = 2 * i + 1;
+
+		for (size_t child = left; child < left + 2 && child < p->count; child++)
+			if (is_before(&p->heap[child], &p->heap[least]))
+				least = child;
+		if (least == i)
+			return first;
+		swap(&p->heap[i], &p->heap[least]);
+		i = least;
+	}
+}
+
+/* --- the replay ---------------------------------------------------------------------------------------- */
+
+static int tell_flow(struct replay *p, uint32_t slot, struct err *err)
+{
+	struct slot *s = &p->r->slots[slot];
+	struct trace_record record = { .kind = TRACE_FLOW, .flow = slot + 1, .met = s->met };
+
+	if (s->told)
+		return 0;
+	s->told = true;
+	return p->to.emit(p->to.self, &record, err);
+}
+
+static int tell_earliest(struct replay *p, struct err *err)
+{
+	struct waiting w = pop(p);
+	struct trace_record record = { .kind = TRACE_SAMPLE, .flow = w.slot + 1 };
+	int r = tell_flow(p, w.slot, err);
+
+	record.sample = w.sample;
+	return r < 0 ? r : p->to.emit(p->to.self, &record, err);
+}
+
+/* Nothing that comes can be earlier than late_ns before the newest. */
+static bool may_go(const struct replay *p, const struct waiting *w)
+{
+	return p->newest_ns - w->sample.at_ns >= p->r->late_ns || p->count > WAITING_MAX;
+}
+
+static int replay_chunk(struct replay *p, const struct chunk *c, struct err *err)
+{
+	struct trace_recorder *r = p->r;
+	const uint8_t *at = c->data;
+	uint64_t slot;
+	int bad = 0;
+
+	while (bad == 0 && at < c->data + c->bytes) {
+		at = get_varint(at, &slot);
+		at = decode(at, r->at_ns, &r->slots[slot].last);
+		r->at_ns = r->slots[slot].last.at_ns;
+		if (r->at_ns > p->newest_ns)
+			p->newest_ns = r->at_ns;
+		bad = push(p, (uint32_t)slot, &r->slots[slot].last, err);
+		while (bad == 0 && p->count > 0 && may_go(p, &p->heap[0]))
+			bad = tell_earliest(p, err);
+	}
+	return bad;
+}
+
+static int read_chunk(int fd, uint64_t place, struct chunk *ret, struct err *err)
+{
+	size_t done = 0;
+
+	while (done < sizeof(*ret)) {
+		ssize_t n = pread(fd, (char *)ret + done, sizeof(*ret) - done,
+		                  (off_t)(place * sizeof(*ret) + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return ERR_SET(err, n < 0 ? -errno : -EIO, ERR_SYS, 0,
+			               "read back the samples");
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int replay_file(struct replay *p, struct err *err)
+{
+	CLEANUP(freep) struct chunk *c = p->r->spilled ? malloc(sizeof(*c)) : NULL;
+	int bad = 0;
+
+	if (p->r->spilled && !c)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "read back the samples");
+	for (uint64_t i = 0; bad == 0 && i < p->r->spilled; i++) {
+		bad = read_chunk(p->r->o.spill_fd, i, c, err);
+		if (bad == 0)
+			bad = replay_chunk(p, c, err);
+	}
+	return bad;
+}
+
+/* As it was before the first sample. */
+static void rewind_flows(struct trace_recorder *r)
+{
+	r->replayed = true;
+	r->at_ns = 0;
+	for (uint32_t i = 0; i < r->slots_used; i++) {
+		r->slots[i].told = false;
+		r->slots[i].last = (struct tcp_sample){ .cookie = r->slots[i].met.cookie };
+	}
+}
+
+static int replay_samples(struct replay *p, struct err *err)
+{
+	struct trace_recorder *r = p->r;
+	int bad = replay_file(p, err);
+
+	for (size_t i = 0; bad == 0 && i < r->chunks_used; i++)
+		bad = replay_chunk(p, r->chunks[(r->oldest + i) % r->chunks_room], err);
+	while (bad == 0 && p->count > 0)
+		bad = tell_earliest(p, err);
+	for (uint32_t i = 0; bad == 0 && i < r->slots_used; i++)
+		bad = tell_flow(p, i, err); /* those without a sample */
+	return bad;
+}
+
+int trace_recorder_replay(struct trace_recorder *r, const struct trace_header *header,
+                          struct trace_emitter to, struct err *err)
+{
+	struct trace_record first = { .kind = TRACE_HEADER, .header = *header };
+	struct trace_record last = { .kind = TRACE_END, .end = r->counts };
+	struct replay p = { .r = r, .to = to };
+	int bad;
+
+	first.header.memory_bytes = r->o.memory_bytes;
+	first.header.spill_bytes = r->o.spill_fd < 0 ? 0 : r->o.spill_bytes;
+	rewind_flows(r);
+	bad = to.emit(to.self, &first, err);
+	if (bad == 0)
+		bad = replay_samples(&p, err);
+	free(p.heap);
+	return bad < 0 ? bad : to.emit(to.self, &last, err);
+}
+
+/* --- begin and end --------------------------------------------------------------------------------------- */
+
+int trace_recorder_open(const struct trace_recorder_options *options, struct trace_recorder **ret,
+                        struct err *err)
+{
+	CLEANUP(trace_recorder_closep) struct trace_recorder *r = calloc(1, sizeof(*r));
+
+	assert(options->memory_bytes >= 2 * TRACE_CHUNK_BYTES);
+	if (r) {
+		r->o = *options;
+		r->chunks_room = options->memory_bytes / TRACE_CHUNK_BYTES;
+		r->chunks = calloc(r->chunks_room, sizeof(*r->chunks));
+	}
+	if (!r || !r->chunks)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a trace");
+	*ret = TAKE(r, NULL);
+	return 0;
+}
+
+struct trace_recorder *trace_recorder_close(struct trace_recorder *r)
+{
+	if (!r)
+		return NULL;
+	for (size_t i = 0; r->chunks && i < r->chunks_used; i++)
+		free(r->chunks[i]);
+	free(r->chunks);
+	free(r->slots);
+	free(r->index);
+	free(r);
+	return NULL;
+}
