@@ -20,10 +20,10 @@ enum tcp_sample_event {
 
 /* Bits of tcp_sample.present. */
 enum tcp_sample_field {
-	TCP_SAMPLE_RTT = 1 << 0,           /* srtt_us, rttvar_us */
+	TCP_SAMPLE_RTT = 1 << 0,           /* srtt_us */
 	TCP_SAMPLE_MIN_RTT = 1 << 1,       /* min_rtt_us */
 	TCP_SAMPLE_RCV_RTT = 1 << 2,       /* rcv_rtt_us */
-	TCP_SAMPLE_CWND = 1 << 3,          /* snd_cwnd_segments, ssthresh_segments, ca_state */
+	TCP_SAMPLE_CWND = 1 << 3,          /* snd_cwnd_segments, ssthresh_segments */
 	TCP_SAMPLE_BYTES = 1 << 4,         /* bytes_acked, bytes_received */
 	TCP_SAMPLE_BYTES_SENT = 1 << 5,    /* bytes_sent, bytes_retrans */
 	TCP_SAMPLE_DELIVERY_RATE = 1 << 6, /* delivery_rate_bps, app_limited */
@@ -35,6 +35,9 @@ enum tcp_sample_field {
 	TCP_SAMPLE_OOO = 1 << 12,          /* ooo_segments */
 	TCP_SAMPLE_LIMITS = 1 << 13,       /* busy_us, rwnd_limited_us, sndbuf_limited_us */
 	TCP_SAMPLE_TCP_STATE = 1 << 14,    /* state */
+	TCP_SAMPLE_RTTVAR = 1 << 15,       /* rttvar_us */
+	TCP_SAMPLE_CA_STATE = 1 << 16,     /* ca_state */
+	TCP_SAMPLE_LATEST_RTT = 1 << 17,   /* latest_rtt_us */
 };
 
 struct tcp_sample {
@@ -52,8 +55,9 @@ struct tcp_sample {
 	uint32_t present; /* enum tcp_sample_field */
 	uint32_t srtt_us; /* tcpi_rtt; tcp_sock and sockops keep 8 times this */
 	uint32_t rttvar_us;
-	uint32_t min_rtt_us; /* windowed: net.ipv4.tcp_min_rtt_wlen */
-	uint32_t rcv_rtt_us; /* the receiver's estimate */
+	uint32_t min_rtt_us;    /* windowed: net.ipv4.tcp_min_rtt_wlen */
+	uint32_t latest_rtt_us; /* the sample that moved srtt last; TCP_INFO has none */
+	uint32_t rcv_rtt_us;    /* the receiver's estimate */
 	uint32_t snd_cwnd_segments;
 	uint32_t ssthresh_segments;
 	uint32_t inflight_segments; /* tcpi_unacked */

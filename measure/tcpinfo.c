@@ -109,12 +109,12 @@ struct sample_row {
 
 static const struct sample_row sample_rows[] = {
 	{ TCP_SAMPLE_RTT, KERNEL(tcpi_rtt), SAMPLE(srtt_us) },
-	{ TCP_SAMPLE_RTT, KERNEL(tcpi_rttvar), SAMPLE(rttvar_us) },
+	{ TCP_SAMPLE_RTTVAR, KERNEL(tcpi_rttvar), SAMPLE(rttvar_us) },
 	{ TCP_SAMPLE_MIN_RTT, KERNEL(tcpi_min_rtt), SAMPLE(min_rtt_us) },
 	{ TCP_SAMPLE_RCV_RTT, KERNEL(tcpi_rcv_rtt), SAMPLE(rcv_rtt_us) },
 	{ TCP_SAMPLE_CWND, KERNEL(tcpi_snd_cwnd), SAMPLE(snd_cwnd_segments) },
 	{ TCP_SAMPLE_CWND, KERNEL(tcpi_snd_ssthresh), SAMPLE(ssthresh_segments) },
-	{ TCP_SAMPLE_CWND, KERNEL(tcpi_ca_state), SAMPLE(ca_state) },
+	{ TCP_SAMPLE_CA_STATE, KERNEL(tcpi_ca_state), SAMPLE(ca_state) },
 	{ TCP_SAMPLE_BYTES, KERNEL(tcpi_bytes_acked), SAMPLE(bytes_acked) },
 	{ TCP_SAMPLE_BYTES, KERNEL(tcpi_bytes_received), SAMPLE(bytes_received) },
 	{ TCP_SAMPLE_BYTES_SENT, KERNEL(tcpi_bytes_sent), SAMPLE(bytes_sent) },

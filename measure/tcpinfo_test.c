@@ -134,6 +134,17 @@ static void measurement_keeps_every_width(void **state)
 	assert_int_equal(t.present, (1ULL << MEASUREMENT_TCP_FIELD_COUNT) - 1);
 }
 
+#define SINCE_2_6                                                                                  \
+	(TCP_SAMPLE_RTT | TCP_SAMPLE_RTTVAR | TCP_SAMPLE_RCV_RTT | TCP_SAMPLE_CWND |               \
+	 TCP_SAMPLE_CA_STATE | TCP_SAMPLE_SEGMENTS | TCP_SAMPLE_TCP_STATE)
+#define SINCE_3_15 (SINCE_2_6 | TCP_SAMPLE_PACING_RATE)
+#define SINCE_4_1  (SINCE_3_15 | TCP_SAMPLE_BYTES)
+#define SINCE_4_6  (SINCE_4_1 | TCP_SAMPLE_NOTSENT | TCP_SAMPLE_MIN_RTT)
+#define SINCE_4_10 (SINCE_4_6 | TCP_SAMPLE_DELIVERY_RATE | TCP_SAMPLE_LIMITS)
+#define SINCE_4_19 (SINCE_4_10 | TCP_SAMPLE_BYTES_SENT)
+#define SINCE_5_4  (SINCE_4_19 | TCP_SAMPLE_OOO | TCP_SAMPLE_SND_WND)
+#define SINCE_6_2  (SINCE_5_4 | TCP_SAMPLE_RCV_WND)
+
 static void sample_has_units_of_its_names(void **state)
 {
 	struct tcpinfo_raw raw = { .bytes = 248 };
@@ -165,7 +176,7 @@ static void sample_has_units_of_its_names(void **state)
 	store(&raw, 228, 4, 229);
 	store(&raw, 232, 4, 233);
 	tcpinfo_to_sample(&raw, 42, 4711, &s);
-	assert_int_equal(s.present, 2 * TCP_SAMPLE_TCP_STATE - 1);
+	assert_int_equal(s.present, SINCE_6_2);
 	assert_int_equal(s.at_ns, 42);
 	assert_int_equal(s.cookie, 4711);
 	assert_int_equal(s.event, TCP_SAMPLE_INFO);
@@ -225,17 +236,6 @@ struct kernel_case {
 	uint32_t bytes;
 	uint32_t present;
 };
-
-#define SINCE_2_6                                                                                  \
-	(TCP_SAMPLE_RTT | TCP_SAMPLE_RCV_RTT | TCP_SAMPLE_CWND | TCP_SAMPLE_SEGMENTS |             \
-	 TCP_SAMPLE_TCP_STATE)
-#define SINCE_3_15 (SINCE_2_6 | TCP_SAMPLE_PACING_RATE)
-#define SINCE_4_1  (SINCE_3_15 | TCP_SAMPLE_BYTES)
-#define SINCE_4_6  (SINCE_4_1 | TCP_SAMPLE_NOTSENT | TCP_SAMPLE_MIN_RTT)
-#define SINCE_4_10 (SINCE_4_6 | TCP_SAMPLE_DELIVERY_RATE | TCP_SAMPLE_LIMITS)
-#define SINCE_4_19 (SINCE_4_10 | TCP_SAMPLE_BYTES_SENT)
-#define SINCE_5_4  (SINCE_4_19 | TCP_SAMPLE_OOO | TCP_SAMPLE_SND_WND)
-#define SINCE_6_2  (SINCE_5_4 | TCP_SAMPLE_RCV_WND)
 
 static const struct kernel_case kernel_cases[] = {
 	{ "nothing", 0, 0 },

@@ -102,7 +102,8 @@ struct field {
 /* In the order in which they are written. */
 static const struct field fields[] = {
 	FIELD(srtt_us, RTT),
-	FIELD(rttvar_us, RTT),
+	FIELD(rttvar_us, RTTVAR),
+	FIELD(latest_rtt_us, LATEST_RTT),
 	FIELD(min_rtt_us, MIN_RTT),
 	FIELD(rcv_rtt_us, RCV_RTT),
 	FIELD(snd_cwnd_segments, CWND),
@@ -124,7 +125,7 @@ static const struct field fields[] = {
 	FIELD(rwnd_limited_us, LIMITS),
 	FIELD(sndbuf_limited_us, LIMITS),
 	FIELD(app_limited, DELIVERY_RATE, .is_flag = true),
-	FIELD(ca_state, CWND, .words = &ca_states),
+	FIELD(ca_state, CA_STATE, .words = &ca_states),
 	FIELD(state, TCP_STATE, .words = &states),
 };
 

@@ -86,7 +86,7 @@ static const struct field fields[] = {
 	FIELD(sndbuf_limited_us), FIELD(rwnd_limited_us),   FIELD(bytes_retrans),
 	FIELD(lost_segments),     FIELD(sacked_segments),   FIELD(ssthresh_segments),
 	FIELD(ooo_segments),      FIELD(ca_state),          FIELD(state),
-	FIELD(present),
+	FIELD(present),           FIELD(latest_rtt_us),
 };
 
 #define FIELDS (sizeof(fields) / sizeof(*fields))

@@ -10,7 +10,7 @@
 #include "tests/cases.h"
 #include "transport/base/draw.h"
 
-#define TRACE_SAMPLE_GROUPS (2 * TCP_SAMPLE_TCP_STATE - 1)
+#define TRACE_SAMPLE_GROUPS (2 * TCP_SAMPLE_LATEST_RTT - 1) /* the last one */
 
 static inline uint64_t trace_draw_count(uint64_t *state, bool wide)
 {
@@ -39,12 +39,13 @@ static inline struct tcp_sample trace_draw_sample(uint64_t *state, uint64_t cook
 	if (draw_u64(state) % 4 == 0)
 		s.present = TRACE_SAMPLE_GROUPS;
 	TRACE_DRAW(&s, state, RTT, srtt_us);
-	TRACE_DRAW(&s, state, RTT, rttvar_us);
+	TRACE_DRAW(&s, state, RTTVAR, rttvar_us);
+	TRACE_DRAW(&s, state, LATEST_RTT, latest_rtt_us);
 	TRACE_DRAW(&s, state, MIN_RTT, min_rtt_us);
 	TRACE_DRAW(&s, state, RCV_RTT, rcv_rtt_us);
 	TRACE_DRAW(&s, state, CWND, snd_cwnd_segments);
 	TRACE_DRAW(&s, state, CWND, ssthresh_segments);
-	TRACE_DRAW(&s, state, CWND, ca_state);
+	TRACE_DRAW(&s, state, CA_STATE, ca_state);
 	TRACE_DRAW(&s, state, BYTES, bytes_acked);
 	TRACE_DRAW(&s, state, BYTES, bytes_received);
 	TRACE_DRAW(&s, state, BYTES_SENT, bytes_sent);
