@@ -105,7 +105,7 @@ static void remove_sides(const char *name)
 static void remove_folder(const char *name)
 {
 	char path[NAMESPACES_PATH_BYTES];
-	static const char *const files[] = { "about", "control", "lock", "" };
+	static const char *const files[] = { "about", "new", "control", "lock", "" };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		namespaces_path(name, files[i], path, NULL);

@@ -31,7 +31,7 @@ enum link_side { LINK_CLIENT, LINK_SERVER, LINK_SIDES };
 
 bool namespaces_name_is_valid(const char *name);
 
-/* The path of a file in the link's folder: `lock`, and `about` and `control` of its owner's, which go
+/* The path of a file in the link's folder: `lock`, and `about`, `new` and `control` of its owner's, which go
  * with the folder.   -EINVAL  no such name */
 int namespaces_path(const char *name, const char *file, char ret[NAMESPACES_PATH_BYTES],
                     struct err *err);

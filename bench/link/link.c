@@ -1,0 +1,85 @@
+/* radar-pod-link: a table of commands. What is no command's name is a scenario, to be run. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/link/command.h"
+#include "transport/base/err.h"
+
+static const struct command {
+	const char *name; /* NULL: none, a scenario stands first */
+	int (*run)(const struct arguments *a);
+	struct arguments_syntax syntax;
+} commands[] = {
+	{ "up", cmd_up, { 2, OPTION_TRUTH | OPTION_SEED, false } },
+	{ "exec", cmd_exec, { 2, 0, true } },
+	{ "down", cmd_down, { 1, OPTION_QUIET, false } },
+	{ "list", cmd_list, { 0, OPTION_JSON, false } },
+	{ "clean", cmd_clean, { 0, OPTION_QUIET, false } },
+	{ NULL,
+	  cmd_run,
+	  { 1, OPTION_TRUTH | OPTION_SEED | OPTION_NAME | OPTION_SERVER | OPTION_QUIET, true } },
+};
+
+static const char help[] =
+	"link lays a link between two network namespaces and tells what really went over it.\n"
+	"\n"
+	"Usage: link SCENARIO [OPTION...] -- COMMAND...   for the time of one command\n"
+	"       link up NAME SCENARIO [OPTION...]         until it is taken down\n"
+	"       link exec NAME client|server -- COMMAND...\n"
+	"       link down NAME [--quiet]                  when the truth is whole\n"
+	"       link list [--json]\n"
+	"       link clean                                what dead links have left\n"
+	"\n"
+	"Options:\n"
+	"  --truth FILE      what went over it: JSONL, or CSV where FILE ends in .csv\n"
+	"  --seed N          of the random numbers, in place of the scenario's\n"
+	"\n"
+	"and of a link for one command:\n"
+	"  --server COMMAND  a shell's line, run on the server's side from before the command's\n"
+	"                    beginning to after its end\n"
+	"  --name NAME       for link exec, list and down (run- and the process's number)\n"
+	"  --quiet           no summary on standard error\n"
+	"\n"
+	"Commands have in their environment LINK_NAME, LINK_SERVER and LINK_CLIENT (addresses),\n"
+	"LINK_SERVER6 and LINK_CLIENT6 where the link has IPv6. In a COMMAND's words $LINK_SERVER\n"
+	"and the others are replaced; quote them, or your shell will, by nothing:\n"
+	"\n"
+	"  link bench/links/cable.link -- ping -c 5 '$LINK_SERVER'\n"
+	"\n"
+	"Whatever still runs in a link's namespaces is ended with it.\n"
+	"\n"
+	"Exit codes: those of COMMAND, 128 and the signal where it was killed, 126 and 127 where\n"
+	"it cannot be run or is missing; 1 the link failed or the run is void, 2 wrong usage,\n"
+	"4 the scenario is not valid, 5 not possible here: no root, no TUN, no namespaces.\n";
+
+static const struct command *find_command(const char *word)
+{
+	const struct command *c = commands;
+
+	while (c->name && strcmp(c->name, word) != 0)
+		c++;
+	return c;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
+	struct arguments a = {};
+	struct err err = {};
+	int named = c && c->name ? 1 : 0;
+
+	if (!c) {
+		fputs(help, stderr);
+		return EXIT_USAGE;
+	}
+	if (arguments_parse(&c->syntax, argc - 1 - named, argv + 1 + named, &a, &err) < 0) {
+		fprintf(stderr, "link%s%s: %s (link --help)\n", named ? " " : "",
+		        named ? c->name : "", err.text);
+		return EXIT_USAGE;
+	}
+	if (a.help) {
+		fputs(help, stdout);
+		return EXIT_DONE;
+	}
+	return c->run(&a);
+}

@@ -1,0 +1,131 @@
+#include "bench/link/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/link/about.h"
+#include "bench/link/emulator.h"
+#include "transport/base/err.h"
+
+/* --- beginning ------------------------------------------------------------------------------------ */
+
+static enum exit_code load_scenario(struct session *s, const char *path, const struct arguments *a)
+{
+	struct err err = {};
+
+	if (scenario_load(path, &s->scenario, &err) < 0) {
+		if (err.detail) /* a line: the text is a sentence of its own */
+			fprintf(stderr, "link: %s\n", err.text);
+		else
+			complain(&err);
+		return EXIT_BAD_FILE;
+	}
+	if (a->has_seed)
+		s->scenario.seed = a->seed;
+	return EXIT_DONE;
+}
+
+static enum exit_code fail(const struct err *err)
+{
+	complain(err);
+	return exit_code_of(err->code);
+}
+
+enum exit_code session_open(struct session *s, const char *name, const char *scenario_path,
+                            const struct arguments *a)
+{
+	enum exit_code code;
+	struct err err = {};
+
+	*s = (struct session){};
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	code = load_scenario(s, scenario_path, a);
+	if (code != EXIT_DONE)
+		return code;
+	if (namespaces_open(name, &s->scenario, &s->namespaces, &err) < 0)
+		return fail(&err);
+	if (a->truth &&
+	    truth_writer_open(a->truth, &s->scenario, scenario_path, &s->writer, &err) < 0) {
+		complain(&err);
+		return EXIT_NOT_DONE;
+	}
+	if (about_write(name, s->scenario.family, scenario_path, a->truth, &err) < 0)
+		return fail(&err);
+	return EXIT_DONE;
+}
+
+int session_start(struct session *s, struct err *err)
+{
+	const struct emulator_options o = {
+		.scenario = &s->scenario,
+		.client_fd = namespaces_tun(s->namespaces, LINK_CLIENT),
+		.server_fd = namespaces_tun(s->namespaces, LINK_SERVER),
+	};
+
+	return emulator_start(&o, &s->emulator, err);
+}
+
+/* --- the truth ------------------------------------------------------------------------------------ */
+
+static void writing_failed(struct session *s, const struct err *err)
+{
+	if (s->writing_failed)
+		return;
+	s->writing_failed = true;
+	complain(err);
+}
+
+bool session_drain(struct session *s)
+{
+	struct truth *t = s->emulator ? emulator_truth(s->emulator) : NULL;
+	struct truth_bin bin;
+	struct err err = {};
+
+	while (t && truth_take_bin(t, &bin))
+		if (s->writer && !s->writing_failed && truth_writer_bin(s->writer, &bin, &err) < 0)
+			writing_failed(s, &err);
+	return !s->writing_failed;
+}
+
+static void make_void(struct session *s, const struct err *err)
+{
+	if (!s->end.void_reason[0])
+		err_sentence(err, s->end.void_reason, sizeof(s->end.void_reason));
+}
+
+/* Why the run may be void, in the order of weight. */
+static void judge(struct session *s)
+{
+	struct err err = {};
+
+	if (emulator_stop(s->emulator, &s->end, &err) < 0)
+		make_void(s, &err);
+	if (namespaces_device_drops(s->namespaces, &s->end.device_drops, &err) < 0)
+		make_void(s, &err);
+	truth_judge(&s->end);
+}
+
+enum exit_code session_end(struct session *s, bool interrupted)
+{
+	struct err err = {};
+
+	s->end.interrupted = interrupted;
+	judge(s);
+	session_drain(s);
+	if (s->writer && !s->writing_failed &&
+	    truth_writer_end(s->writer, emulator_truth(s->emulator), &s->end, &err) < 0)
+		writing_failed(s, &err);
+	if (s->writing_failed && !s->end.void_reason[0])
+		strcpy(s->end.void_reason, "the truth could not be written");
+	s->over = true;
+	return s->end.void_reason[0] ? EXIT_NOT_DONE : EXIT_DONE;
+}
+
+void session_close(struct session *s)
+{
+	s->emulator = emulator_free(s->emulator);
+	s->writer = truth_writer_close(s->writer);
+	s->namespaces = namespaces_close(s->namespaces);
+	scenario_clear(&s->scenario);
+	s->scenario = (struct scenario){};
+}
