@@ -181,7 +181,7 @@ int locate_start(struct loop *l, const struct locate_request *request, locate_do
 		return r;
 	c->done = done;
 	c->owner = owner;
-	log_url(request->url, c->service, sizeof(c->service));
+	log_url(url, c->service, sizeof(c->service));
 	r = http_get(l,
 	             &(struct http_request){
 			     .url = url,

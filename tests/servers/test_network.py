@@ -64,6 +64,13 @@ def test_unknown_host():
     check_unreached(outcome, "name.invalid", "not known|no such|unknown|does not", 5)
 
 
+@pytest.mark.parametrize("words", [[], ["--country", "US"], ["--scheme", "ws", "--download"]], ids=" ".join)
+def test_the_default_locate_service_is_out_of_reach(words: list[str]):
+    """Nothing names a server: M-Lab's is asked, from a network that leads nowhere."""
+    outcome = pod.test(*words, prefix=alone("refused"))
+    check_unreached(outcome, "locate.measurementlab.net", "locate|resolve|name", 15)
+
+
 def test_no_name_server():
     outcome = pod.test("--server", "name.invalid", "--download", prefix=alone("refused"))
     check_unreached(outcome, "name.invalid", "name|resolv", 9)
