@@ -60,6 +60,14 @@ bool loop_coalesce_set(struct loop_coalesce *c, int fd, uint32_t bytes)
 	return set_low_water(c, fd, bytes < c->may_wait ? bytes : c->may_wait);
 }
 
+void loop_coalesce_falter(struct loop_coalesce *c, int fd, uint64_t now_ns)
+{
+	c->may_wait = 0;
+	c->since_ns = now_ns;
+	c->bytes = 0;
+	loop_coalesce_unset(c, fd);
+}
+
 void loop_coalesce_unset(struct loop_coalesce *c, int fd)
 {
 	if (c->low_water > 1)

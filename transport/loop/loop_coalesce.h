@@ -1,6 +1,6 @@
-/* How much of a discard may come together before the kernel wakes us (SO_RCVLOWAT).
+/* How much of a stream or a discard may come together before the kernel wakes us (SO_RCVLOWAT).
  *
- * Nobody looks at those bytes, so to be woken for each segment is wasted. But the count must not be
+ * To be woken for each segment of a fast one is wasted. But the count must not be
  * late, nor the connection behave otherwise for being watched: what may wait together is what comes
  * in COALESCE_NS at the rate just seen, at most an eighth of the receive buffer (more would make
  * the kernel enlarge it, tcp_set_rcvlowat()), and should the stream falter, no longer than
@@ -20,12 +20,16 @@ struct loop_coalesce {
 	uint32_t low_water; /* what the socket's is; 0: as it was born */
 };
 
-/* `n` more bytes of a discard came. */
+/* `n` more bytes came. */
 void loop_coalesce_learn(struct loop_coalesce *c, int fd, uint64_t n, uint64_t now_ns);
 
 /* Sets the socket's mark for a request of `bytes` of a discard; true where it is worth waiting for
  * before the next try. */
 bool loop_coalesce_set(struct loop_coalesce *c, int fd, uint32_t bytes);
 
-/* The next byte is of interest, or the stream has faltered: as it was born. */
+/* The next byte is of interest: as it was born. */
 void loop_coalesce_unset(struct loop_coalesce *c, int fd);
+
+/* The stream has faltered: as it was born, and the rate is learnt anew. What waited must not be
+ * taken for speed, or what comes behind it would wait once more. */
+void loop_coalesce_falter(struct loop_coalesce *c, int fd, uint64_t now_ns);

@@ -105,8 +105,7 @@ static void on_faltered(void *owner)
 {
 	struct loop_io *io = owner;
 
-	io->coalesce.may_wait = 0;
-	loop_coalesce_unset(&io->coalesce, io->fd);
+	loop_coalesce_falter(&io->coalesce, io->fd, loop_now_ns(io->loop));
 }
 
 static void await_more(struct loop_io *io)
