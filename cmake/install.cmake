@@ -22,6 +22,8 @@ install(DIRECTORY measure transport DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rada
         PATTERN "libzstd.h" EXCLUDE
         PATTERN "loop_*.h" EXCLUDE)
 
+install(FILES bpf/tcpstat.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/radarpod/bpf)
+
 file(GLOB manual CONFIGURE_DEPENDS docs/man/*.1)
 install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES agent/radar-pod.bash RENAME radar-pod

@@ -2,12 +2,13 @@
 #
 #   packages_install "$packages_build"     installs what is missing, and nothing where nothing is
 
-packages_build="build-essential ca-certificates cmake ninja-build pkg-config
-	libcjson-dev libcurl4-openssl-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
+# clang and llvm compile what runs in the kernel, whatever compiles the rest.
+packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-build pkg-config
+	libbpf-dev libcjson-dev libcurl4-openssl-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
 
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through.
-packages_test="clang-14 clang-format-14 libclang-rt-14-dev libcmocka-dev
+packages_test="clang-format-14 libclang-rt-14-dev libcmocka-dev
 	python3 python3-jsonschema python3-matplotlib python3-pytest
 	iperf3 iproute2 mandoc procps strace valgrind"
 

@@ -1,0 +1,252 @@
+#include "bpf/attach.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bpf/cgroup.h"
+#include "bpf/late_libbpf.h"
+#include "bpf/programs.h"
+#include "bpf/tcpstat.h"
+#include "transport/base/bytes.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+
+/* What the verifier, or else libbpf, said last. */
+static char complaint[160];
+
+/* The verifier's reason is the line before its statistics: "processed 1982 insns (limit …". */
+static void keep_reason(char *text)
+{
+	char *end = strstr(text, "\nprocessed "), *line;
+
+	if (end)
+		*end = '\0';
+	else if (*complaint)
+		return; /* the first that was said is where it began */
+	text[strlen(text) - (*text && text[strlen(text) - 1] == '\n')] = '\0';
+	line = strrchr(text, '\n');
+	snprintf(complaint, sizeof(complaint), "%.*s", (int)sizeof(complaint) - 1,
+	         line ? line + 1 : text);
+	bytes_make_printable(complaint);
+}
+
+static int listen_to_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char *text = NULL;
+
+	if (level > LIBBPF_WARN || vasprintf(&text, format, args) < 0)
+		return 0;
+	keep_reason(text);
+	free(text);
+	return 0;
+}
+
+struct loading {
+	struct libbpf lib;
+	const struct loader_wish *wish;
+	struct tcpstat_knobs knobs;
+	struct loader_grant *grant;
+	struct tier_refusal *refusal;
+};
+
+static int refuse(struct loading *l, int code, const char *what)
+{
+	tier_refuse(l->refusal, NULL, "could not %s: %s%s%s", what, strerror(-code),
+	            *complaint ? ": " : "", complaint);
+	return code;
+}
+
+/* The kernel counts what limited a sender in jiffies. The coarse clocks go by the same tick. */
+static uint32_t us_per_jiffy(void)
+{
+	struct timespec tick = { .tv_nsec = 4000000 };
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return (uint32_t)(((uint64_t)tick.tv_nsec + NS_PER_US / 2) / NS_PER_US);
+}
+
+static void set_knobs(struct loading *l, enum tier tier)
+{
+	l->knobs = (struct tcpstat_knobs){
+		.interval_ns = l->wish->interval_ns,
+		.us_per_jiffy = us_per_jiffy(),
+		.tags_whole_cgroup = l->wish->whole_cgroup,
+		.samples_by_sockops = tier == TIER_SOCKOPS,
+		.sockops_knows_task =
+			l->lib.libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS,
+		                                       BPF_FUNC_get_current_pid_tgid, NULL) == 1,
+	};
+}
+
+static int open_object(struct loading *l, const struct program_object *bytes,
+                       struct bpf_object **ret)
+{
+	struct bpf_object *object = l->lib.bpf_object__open_mem(bytes->data, bytes->bytes, NULL);
+	struct bpf_map *map = NULL;
+
+	if (!object)
+		return refuse(l, -errno, "open the BPF programs");
+	while ((map = l->lib.bpf_object__next_map(object, map))) {
+		const char *name = l->lib.bpf_map__name(map);
+		int r = 0;
+
+		if (strcmp(name, TCPSTAT_MAP_RECORDS) == 0)
+			r = l->lib.bpf_map__set_max_entries(map, l->wish->ring_bytes);
+		else if (strstr(name, ".rodata"))
+			r = l->lib.bpf_map__set_initial_value(map, &l->knobs, sizeof(l->knobs));
+		if (r < 0)
+			return refuse(l, r, "set the BPF programs up");
+	}
+	*ret = object;
+	return 0;
+}
+
+/* Tracepoints that came after the tier's first kernel: see bpf/kernel.h. */
+static void leave_out_what_is_missing(struct loading *l, struct bpf_object *object)
+{
+	struct btf *btf = l->lib.btf__load_vmlinux_btf();
+	struct bpf_program *program = NULL;
+	char type[80];
+
+	while (btf && (program = l->lib.bpf_object__next_program(object, program))) {
+		snprintf(type, sizeof(type), "btf_trace_%s", l->lib.bpf_program__name(program));
+		if (l->lib.btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) < 0)
+			l->lib.bpf_program__set_autoload(program, false);
+	}
+	l->lib.btf__free(btf);
+}
+
+static int map_descriptor(struct loading *l, struct bpf_object *object, const char *name)
+{
+	struct bpf_map *map = l->lib.bpf_object__find_map_by_name(object, name);
+
+	return map ? l->lib.bpf_map__fd(map) : -ENOENT;
+}
+
+static int take_maps(struct loading *l, struct bpf_object *object)
+{
+	struct loader_grant *g = l->grant;
+	int cpus = l->lib.libbpf_num_possible_cpus();
+
+	g->flows_fd = map_descriptor(l, object, TCPSTAT_MAP_FLOWS);
+	g->records_fd = map_descriptor(l, object, TCPSTAT_MAP_RECORDS);
+	g->counters_fd = map_descriptor(l, object, TCPSTAT_MAP_COUNTERS);
+	g->ring_bytes = l->wish->ring_bytes;
+	if (g->flows_fd < 0 || g->records_fd < 0 || g->counters_fd < 0 || cpus < 1)
+		return refuse(l, -ENOENT, "find the BPF maps");
+	g->cpus = (uint32_t)cpus;
+	return 0;
+}
+
+static int take_link(struct loading *l, struct bpf_link *link, const char *what)
+{
+	if (!link)
+		return refuse(l, -errno, what);
+	if (l->grant->links == LOADER_LINKS_MAX)
+		return refuse(l, -E2BIG, what);
+	l->grant->link_fds[l->grant->links++] = l->lib.bpf_link__fd(link);
+	return 0;
+}
+
+static int attach_tracepoints(struct loading *l)
+{
+	struct programs programs = programs_get();
+	struct bpf_program *program = NULL;
+	struct bpf_object *object;
+	int r = open_object(l, &programs.tcpstat, &object);
+
+	if (r < 0)
+		return r;
+	leave_out_what_is_missing(l, object);
+	r = l->lib.bpf_object__load(object);
+	if (r < 0)
+		return refuse(l, r, "load the tracing programs");
+	r = take_maps(l, object);
+	while (r == 0 && (program = l->lib.bpf_object__next_program(object, program))) {
+		if (l->lib.bpf_program__autoload(program))
+			r = take_link(l, l->lib.bpf_program__attach(program),
+			              "attach a tracing program");
+	}
+	return r;
+}
+
+/* Where the tracing programs have made the maps, this one works on theirs. */
+static int share_maps(struct loading *l, struct bpf_object *object)
+{
+	static const char *const names[] = { TCPSTAT_MAP_FLOWS, TCPSTAT_MAP_RECORDS,
+		                             TCPSTAT_MAP_COUNTERS };
+	const int fds[] = { l->grant->flows_fd, l->grant->records_fd, l->grant->counters_fd };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct bpf_map *map = l->lib.bpf_object__find_map_by_name(object, names[i]);
+		int r = map ? l->lib.bpf_map__reuse_fd(map, fds[i]) : -ENOENT;
+
+		if (r < 0)
+			return refuse(l, r, "share the BPF maps");
+	}
+	return 0;
+}
+
+static int attach_to_cgroup(struct loading *l, struct bpf_object *object)
+{
+	struct err err = {};
+	int cgroup_fd = l->wish->cgroup_fd >= 0 ? l->wish->cgroup_fd : cgroup_open_own(&err);
+	int r;
+
+	if (cgroup_fd < 0) {
+		snprintf(complaint, sizeof(complaint), "%.*s", (int)sizeof(complaint) - 1,
+		         err.text);
+		return refuse(l, cgroup_fd, "find the control group");
+	}
+	r = take_link(l,
+	              l->lib.bpf_program__attach_cgroup(
+			      l->lib.bpf_object__next_program(object, NULL), cgroup_fd),
+	              "attach a program to the control group");
+	if (r == -EPERM) /* it may be loaded, so what is refused is this place */
+		tier_refuse(l->refusal, "bpftool cgroup tree shows who does",
+		            "another program holds this control group's sockops for itself");
+	return r;
+}
+
+static int attach_sockops(struct loading *l, bool share)
+{
+	struct programs programs = programs_get();
+	struct bpf_object *object;
+	int r = open_object(l, &programs.sockops, &object);
+
+	if (r == 0 && share)
+		r = share_maps(l, object);
+	if (r < 0)
+		return r;
+	r = l->lib.bpf_object__load(object);
+	if (r < 0)
+		return refuse(l, r, "load the control group's program");
+	r = share ? 0 : take_maps(l, object);
+	return r < 0 ? r : attach_to_cgroup(l, object);
+}
+
+int attach(enum tier tier, const struct loader_wish *wish, struct loader_grant *grant,
+           struct tier_refusal *refusal)
+{
+	struct loading l = { .wish = wish, .grant = grant, .refusal = refusal };
+	struct err err = {};
+	int r = libbpf_load(LIBBPF_SONAME, &l.lib, &err);
+
+	if (r < 0) {
+		tier_refuse(refusal, "on Debian: apt install libbpf1", "could not %s", err.text);
+		return r;
+	}
+	*complaint = '\0';
+	l.lib.libbpf_set_print(listen_to_libbpf);
+	set_knobs(&l, tier);
+	grant->tier = tier;
+	grant->links = 0;
+	r = tier == TIER_EBPF ? attach_tracepoints(&l) : attach_sockops(&l, false);
+	if (r == 0 && tier == TIER_EBPF && wish->whole_cgroup)
+		r = attach_sockops(&l, true);
+	return r;
+}

@@ -1,0 +1,110 @@
+/* The part of the programs that does not care where a look at a connection came from: the maps, the
+ * aggregates, and what goes into the ring. */
+#pragma once
+
+#include "bpf/kernel.h"
+#include "bpf/tcpstat.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tcpstat_flow);
+} flows SEC(".maps");
+
+/* Its size is the loader's to set. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+} records SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tcpstat_counters);
+} counters SEC(".maps");
+
+const volatile struct tcpstat_knobs knobs;
+
+/* The figures that the aggregates need of each look. */
+struct tcpstat_state {
+	__u64 now_ns;
+	__u32 delivered;
+	__u32 srtt_scaled;
+	__u32 mdev_scaled;
+	__u8 state;
+	__u8 ca_state;
+	__u8 app_limited;
+};
+
+static __always_inline void count(struct tcpstat_flow *flow, bool taken)
+{
+	__u32 zero = 0;
+	struct tcpstat_counters *here = bpf_map_lookup_elem(&counters, &zero);
+
+	if (taken)
+		flow->emitted++;
+	else
+		flow->lost++;
+	if (!here)
+		return;
+	if (taken)
+		here->emitted++;
+	else
+		here->lost++;
+}
+
+static __always_inline void add_rtt(struct tcpstat_flow *flow, __u32 rtt_us)
+{
+	__u64 bucket = tcpstat_rtt_bucket(rtt_us);
+
+	flow->latest_rtt_us = rtt_us;
+	flow->rtt_sum_us += rtt_us;
+	if (flow->rtt_count == 0 || rtt_us < flow->rtt_min_us)
+		flow->rtt_min_us = rtt_us;
+	if (rtt_us > flow->rtt_max_us)
+		flow->rtt_max_us = rtt_us;
+	flow->rtt_count++;
+	barrier_var(bucket); /* or the compiler, which knows, leaves out what the verifier wants */
+	if (bucket < TCPSTAT_RTT_BUCKETS)
+		flow->rtt_histogram[bucket]++;
+}
+
+/* What this source will ever tell of the flow. */
+static __always_inline void first_look(struct tcpstat_flow *flow, __u64 now_ns, __u32 present)
+{
+	flow->began_ns = now_ns;
+	flow->looked_ns = now_ns;
+	flow->event.present = present;
+}
+
+/* Time since the last look belongs to what was true at that look. */
+static __always_inline void add_time(struct tcpstat_flow *flow, const struct tcpstat_state *now)
+{
+	__u64 passed_ns = now->now_ns - flow->looked_ns;
+
+	if (flow->app_limited)
+		flow->app_limited_ns += passed_ns;
+	if (flow->ca_state < TCPSTAT_CA_STATES)
+		flow->ca_state_ns[flow->ca_state] += passed_ns;
+}
+
+static __always_inline void remember(struct tcpstat_flow *flow, const struct tcpstat_state *now)
+{
+	flow->looked_ns = now->now_ns;
+	flow->srtt_scaled = now->srtt_scaled;
+	flow->mdev_scaled = now->mdev_scaled;
+	flow->delivered = now->delivered;
+	flow->state = now->state;
+	flow->ca_state = now->ca_state;
+	flow->app_limited = now->app_limited;
+}
+
+/* A sample is asked for at most once per interval; everything else is told when it happens. */
+static __always_inline bool is_due(struct tcpstat_flow *flow, __u64 now_ns)
+{
+	if (now_ns < flow->due_ns)
+		return false;
+	flow->due_ns = now_ns + knobs.interval_ns;
+	return true;
+}

@@ -1,0 +1,157 @@
+/* The side that starts the loader and takes what it hands out. */
+#include "bpf/loader.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bpf/loader_message.h"
+#include "transport/base/cleanup.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+
+extern char **environ;
+
+static void actions_end(posix_spawn_file_actions_t *actions)
+{
+	posix_spawn_file_actions_destroy(actions);
+}
+
+static int spawn_role(int socket_fd, pid_t *ret)
+{
+	CLEANUP(actions_end) posix_spawn_file_actions_t actions;
+	char *arguments[] = { (char *)"radar-pod", (char *)LOADER_ROLE, NULL };
+	int error = posix_spawn_file_actions_init(&actions);
+
+	if (!error)
+		error = posix_spawn_file_actions_adddup2(&actions, socket_fd, LOADER_FD);
+	if (!error)
+		error = posix_spawn(ret, "/proc/self/exe", &actions, NULL, arguments, environ);
+	return -error;
+}
+
+static bool ring_fits(uint32_t bytes)
+{
+	return bytes >= LOADER_RING_BYTES_MIN && bytes <= LOADER_RING_BYTES_MAX &&
+	       (bytes & (bytes - 1)) == 0;
+}
+
+/* By the time it has answered it is ending anyway. */
+static void end_child(struct loader_child *child)
+{
+	if (child->pid > 0) {
+		kill(child->pid, SIGKILL);
+		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (child->fd >= 0)
+		close(child->fd);
+	*child = (struct loader_child){ .fd = -1 };
+}
+
+int loader_begin(const struct loader_wish *wish, struct loader_child *ret, struct err *err)
+{
+	CLEANUP(end_child) struct loader_child child = { .fd = -1 };
+	struct loader_request request = { .wish = *wish, .has_cgroup = wish->cgroup_fd >= 0 };
+	CLEANUP(fd_closep) int theirs = -1;
+	int pair[2], r;
+
+	if (!ring_fits(wish->ring_bytes))
+		return ERR_SET(err, -EINVAL, ERR_BPF, 0, "make a ring of %u bytes",
+		               wish->ring_bytes);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the BPF loader");
+	child.fd = pair[0];
+	theirs = pair[1];
+	r = spawn_role(theirs, &child.pid);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_SYS, 0, "start the BPF loader");
+	r = loader_send(child.fd, &request, sizeof(request), &wish->cgroup_fd, request.has_cgroup);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_SYS, 0, "ask the BPF loader");
+	*ret = child;
+	child = (struct loader_child){ .fd = -1 };
+	return 0;
+}
+
+static int await_answer(int fd)
+{
+	uint64_t until_ns = clock_now_ns() + LOADER_DEADLINE_S * NS_PER_S;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (uint64_t now_ns = clock_now_ns(); now_ns < until_ns; now_ns = clock_now_ns()) {
+		int n = poll(&p, 1, (int)((until_ns - now_ns) / NS_PER_MS + 1));
+
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+	return -ETIMEDOUT;
+}
+
+/* Numbers of the child's become ours. */
+static void take_grant(const struct loader_grant *told, const int *fds, struct loader_grant *ret)
+{
+	*ret = *told;
+	ret->flows_fd = ret->records_fd = ret->counters_fd = -1;
+	if (told->tier == TIER_TCP_INFO)
+		return;
+	ret->flows_fd = fds[0];
+	ret->records_fd = fds[1];
+	ret->counters_fd = fds[2];
+	memcpy(ret->link_fds, fds + 3, ret->links * sizeof(int));
+}
+
+int loader_finish(struct loader_child *child, struct loader_grant *ret, struct err *err)
+{
+	CLEANUP(end_child) struct loader_child ours = *child;
+	struct loader_answer answer = {};
+	int fds[LOADER_DESCRIPTORS_MAX];
+	size_t count = 0, wanted;
+	int r = await_answer(ours.fd);
+
+	*child = (struct loader_child){ .fd = -1 };
+	if (r == 0)
+		r = loader_receive(ours.fd, &answer, sizeof(answer), fds, LOADER_DESCRIPTORS_MAX,
+		                   &count);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_BPF, 0, "hear from the BPF loader%s",
+		               r == -ECHILD ? ", which ended" : "");
+	wanted = answer.grant.tier == TIER_TCP_INFO ? 0 : 3 + answer.grant.links;
+	if (count != wanted) {
+		while (count > 0)
+			close(fds[--count]);
+		return ERR_SET(err, -EPROTO, ERR_BPF, 0, "take %zu descriptors of the BPF loader",
+		               wanted);
+	}
+	take_grant(&answer.grant, fds, ret);
+	return 0;
+}
+
+int loader_start(const struct loader_wish *wish, struct loader_grant *ret, struct err *err)
+{
+	struct loader_child child;
+	int r = loader_begin(wish, &child, err);
+
+	return r < 0 ? r : loader_finish(&child, ret, err);
+}
+
+void loader_release(struct loader_grant *grant)
+{
+	int *maps[] = { &grant->flows_fd, &grant->records_fd, &grant->counters_fd };
+
+	while (grant->links > 0)
+		close(grant->link_fds[--grant->links]);
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++) {
+		if (*maps[i] >= 0)
+			close(*maps[i]);
+		*maps[i] = -1;
+	}
+	grant->tier = TIER_TCP_INFO;
+}

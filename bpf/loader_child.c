@@ -1,0 +1,82 @@
+/* The loader's own process: one wish in, one grant out. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf/attach.h"
+#include "bpf/loader_message.h"
+#include "bpf/obstacle.h"
+#include "transport/base/err.h"
+
+/* All that loading and attaching needs. Where CAP_SYS_ADMIN stands for them it stays, too. */
+static void keep_only_what_loads(uint64_t capabilities)
+{
+	const uint64_t three = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON | 1ULL << CAP_NET_ADMIN;
+	uint64_t kept = capabilities & three;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	if (kept != three)
+		kept |= capabilities & 1ULL << CAP_SYS_ADMIN;
+	data[0].effective = data[0].permitted = (uint32_t)kept;
+	data[1].effective = data[1].permitted = (uint32_t)(kept >> 32);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	syscall(SYS_capset, &header, data);
+}
+
+/* Tier by tier, the best first; each that is not to be had leaves its reason. */
+static void choose(const struct loader_request *request, uint64_t capabilities,
+                   struct loader_grant *grant)
+{
+	const struct loader_wish *wish = &request->wish;
+
+	for (enum tier tier = TIER_EBPF; tier < TIER_TCP_INFO; tier++) {
+		struct tier_refusal *refusal = &grant->refusals[tier];
+
+		if (!(wish->tiers & TIER_BIT(tier)))
+			tier_refuse(refusal, NULL, "it was not asked for");
+		else if (!obstacle_find(tier, wish->whole_cgroup, capabilities, &obstacle_here,
+		                        refusal) &&
+		         attach(tier, wish, grant, refusal) == 0)
+			return;
+	}
+	grant->tier = TIER_TCP_INFO;
+}
+
+static int hand_out(const struct loader_grant *grant)
+{
+	struct loader_answer answer = { .grant = *grant };
+	int fds[LOADER_DESCRIPTORS_MAX] = { grant->flows_fd, grant->records_fd,
+		                            grant->counters_fd };
+
+	if (grant->tier == TIER_TCP_INFO)
+		return loader_send(LOADER_FD, &answer, sizeof(answer), NULL, 0);
+	memcpy(fds + 3, grant->link_fds, grant->links * sizeof(int));
+	return loader_send(LOADER_FD, &answer, sizeof(answer), fds, 3 + grant->links);
+}
+
+void loader_role(void)
+{
+	struct loader_grant grant = { .flows_fd = -1, .records_fd = -1, .counters_fd = -1 };
+	uint64_t capabilities = obstacle_capabilities();
+	struct loader_request request = {};
+	size_t count = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(LOADER_DEADLINE_S);
+	keep_only_what_loads(capabilities);
+	if (loader_receive(LOADER_FD, &request, sizeof(request), &request.wish.cgroup_fd, 1,
+	                   &count) < 0 ||
+	    count != request.has_cgroup)
+		_exit(EXIT_FAILURE);
+	choose(&request, capabilities, &grant);
+	_exit(hand_out(&grant) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}

@@ -1,0 +1,24 @@
+/* What stands in a tier's way, found by looking rather than by trying: only so can the reason be
+ * told exactly. The kernel answers EPERM to most of it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/tier.h"
+
+struct obstacle_where {       /* paths, for tests */
+	const char *btf;      /* /sys/kernel/btf/vmlinux */
+	const char *lockdown; /* /sys/kernel/security/lockdown */
+};
+
+extern const struct obstacle_where obstacle_here;
+
+/* The process's effective capabilities, as bits of linux/capability.h; all of them where they cannot
+ * be read. */
+uint64_t obstacle_capabilities(void);
+
+/* True, and *ret says which, if `tier` cannot be had with `capabilities`. `cgroup`: a program on a
+ * cgroup is wanted, which TIER_EBPF needs for other processes' sockets only. */
+bool obstacle_find(enum tier tier, bool cgroup, uint64_t capabilities,
+                   const struct obstacle_where *where, struct tier_refusal *ret);
