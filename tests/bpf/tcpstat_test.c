@@ -1,0 +1,495 @@
+/* The programs, the loader and the reader together, on living sockets over loopback. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "measure/tcpinfo.h"
+#include "tests/bpf/rig.h"
+#include "tests/cases.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+
+#define EVERY_ACK                                                                                  \
+	{                                                                                          \
+		.interval_ns = 0, .ring_bytes = 4U << 20, .tiers = TIER_BIT(TIER_EBPF),            \
+		.cgroup_fd = -1                                                                    \
+	}
+
+static const struct loader_wish every_ack = EVERY_ACK;
+
+#define FIELD(name)                                                                                \
+	{                                                                                          \
+#name, offsetof(struct tcp_sample, name),                                          \
+			sizeof(((struct tcp_sample *)NULL)->name)                                  \
+	}
+
+static const struct {
+	const char *name;
+	size_t at, bytes;
+} fields[] = {
+	FIELD(bytes_acked),       FIELD(bytes_received),    FIELD(bytes_sent),
+	FIELD(bytes_retrans),     FIELD(delivery_rate_bps), FIELD(pacing_rate_bps),
+	FIELD(busy_us),           FIELD(rwnd_limited_us),   FIELD(sndbuf_limited_us),
+	FIELD(srtt_us),           FIELD(rttvar_us),         FIELD(min_rtt_us),
+	FIELD(rcv_rtt_us),        FIELD(snd_cwnd_segments), FIELD(ssthresh_segments),
+	FIELD(inflight_segments), FIELD(lost_segments),     FIELD(sacked_segments),
+	FIELD(snd_wnd_bytes),     FIELD(rcv_wnd_bytes),     FIELD(notsent_bytes),
+	FIELD(ooo_segments),      FIELD(ca_state),          FIELD(app_limited),
+};
+
+static uint64_t value_of(const struct tcp_sample *s, size_t field)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, (const char *)s + fields[field].at, fields[field].bytes);
+	return value;
+}
+
+static void assert_same_figures(const struct tcp_sample *ours, const struct tcp_sample *kernels)
+{
+	int different = 0;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		if (value_of(ours, i) == value_of(kernels, i))
+			continue;
+		print_error("%s: %llu, TCP_INFO has %llu\n", fields[i].name,
+		            (unsigned long long)value_of(ours, i),
+		            (unsigned long long)value_of(kernels, i));
+		different++;
+	}
+	assert_int_equal(different, 0);
+}
+
+/* --- figures --------------------------------------------------------------------------------------- */
+
+struct agree_case {
+	const char *name;
+	int family;
+	bool tag_late;
+	size_t sent_bytes, received_bytes;
+};
+
+static const struct agree_case agree_cases[] = {
+	{ "the last record is TCP_INFO's: a sender", AF_INET, false, 20000000, 0 },
+	{ "the last record is TCP_INFO's: a receiver", AF_INET, false, 0, 20000000 },
+	{ "the last record is TCP_INFO's: both ways", AF_INET, false, 300000, 500000 },
+	{ "the last record is TCP_INFO's: nothing sent", AF_INET, false, 0, 0 },
+	{ "the last record is TCP_INFO's: IPv6", AF_INET6, false, 1000000, 1000 },
+	{ "the last record is TCP_INFO's: tagged when established", AF_INET, true, 1000000, 5000 },
+};
+
+static void last_record_is_tcp_info(void **state)
+{
+	const struct agree_case *c = *state;
+	struct tcpinfo_raw raw;
+	struct tcp_sample info;
+	struct rig r;
+	int fd[2];
+
+	rig_open(&r, &every_ack);
+	rig_pair(c->tag_late ? NULL : &r, c->family, fd);
+	if (c->tag_late)
+		assert_int_equal(sockstat_tag(r.s, fd[0], NULL), 0);
+	rig_pass(&r, fd[0], fd[1], c->sent_bytes);
+	rig_pass(&r, fd[1], fd[0], c->received_bytes);
+	rig_settle(&r, fd[0]);
+	assert_int_equal(tcpinfo_read(fd[0], &raw, NULL), 0);
+	tcpinfo_to_sample(&raw, 0, tcpinfo_cookie(fd[0]), &info);
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	assert_same_figures(&r.sample[r.samples - 1], &info);
+	assert_int_equal(r.sample[r.samples - 1].cookie, info.cookie);
+	assert_int_equal(r.sample[r.samples - 1].present & ~(unsigned)TCP_SAMPLE_LATEST_RTT,
+	                 info.present);
+	assert_int_equal(r.sample[r.samples - 1].state, 7); /* TCP_CLOSE */
+	assert_string_equal(r.flow.ending, "reset sent");
+	assert_int_equal(r.lost, 0);
+	close(fd[1]);
+	rig_close(&r);
+}
+
+static void assert_aggregates_agree(const struct rig *r)
+{
+	const struct tcpstat_flow *f = &r->end;
+	uint64_t seen = 0, in_histogram = 0, least_us = UINT32_MAX, most_us = 0;
+
+	for (int k = 0; k < TCPSTAT_KINDS; k++)
+		seen += f->seen[k];
+	for (size_t b = 0; b < TCPSTAT_RTT_BUCKETS; b++)
+		in_histogram += f->rtt_histogram[b];
+	for (size_t i = 0; i < r->samples; i++) {
+		if (!(r->sample[i].present & TCP_SAMPLE_LATEST_RTT))
+			continue;
+		if (r->sample[i].latest_rtt_us < least_us)
+			least_us = r->sample[i].latest_rtt_us;
+		if (r->sample[i].latest_rtt_us > most_us)
+			most_us = r->sample[i].latest_rtt_us;
+	}
+	assert_int_equal(f->emitted, seen);
+	assert_int_equal(in_histogram, f->rtt_count);
+	assert_int_equal(f->rtt_min_us, least_us);
+	assert_int_equal(f->rtt_max_us, most_us);
+	assert_true(f->rtt_sum_us >= f->rtt_min_us * f->rtt_count);
+	assert_true(f->rtt_sum_us <= f->rtt_max_us * f->rtt_count);
+	assert_true(f->rtt_count <= f->seen[TCPSTAT_ACK] + 1);
+	assert_true(f->rtt_min_us <= f->event.srtt_us && f->event.srtt_us <= f->rtt_max_us);
+}
+
+/* A process of the far end's, so that both run at once. */
+static pid_t start_sender(int fd, uint64_t for_ns)
+{
+	static char buffer[256 * 1024];
+	uint64_t until_ns = clock_now_ns() + for_ns;
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	while (clock_now_ns() < until_ns && send(fd, buffer, sizeof(buffer), MSG_NOSIGNAL) > 0)
+		;
+	_exit(0);
+}
+
+/* As much as comes, while it comes; the payload is dropped in the kernel. */
+static uint64_t receive_all(struct rig *r, int fd)
+{
+	uint64_t bytes = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, NULL, 1 << 20, MSG_TRUNC)) > 0) {
+		bytes += (uint64_t)n;
+		rig_drain(r);
+	}
+	return bytes;
+}
+
+static void every_ack_at_full_speed(void **state)
+{
+	struct tcpstat_counters counters;
+	struct rig r;
+	int fd[2];
+	uint64_t bytes;
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET, fd);
+	start_sender(fd[1], NS_PER_S);
+	close(fd[1]);
+	bytes = receive_all(&r, fd[0]);
+	close(fd[0]);
+	rig_await_end(&r);
+	print_message("%zu records, %.1f Gbit/s\n", r.samples, (double)bytes * 8e-9);
+	assert_int_equal(r.end.lost, 0);
+	assert_int_equal(rig_count(&r, TCP_SAMPLE_ACK), r.end.seen[TCPSTAT_ACK]);
+	assert_int_equal(r.end.event.bytes_received, bytes + 1); /* and the FIN */
+	assert_int_equal(sockstat_counters(r.s, &counters, NULL), 0);
+	assert_int_equal(counters.lost, 0);
+	assert_int_equal(counters.emitted, r.end.emitted);
+	assert_true(r.end.seen[TCPSTAT_ACK] > 1000);
+	rig_close(&r);
+}
+
+static void aggregates_of_a_sender(void **state)
+{
+	struct tcpstat_flow before_close;
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET, fd);
+	rig_pass(&r, fd[0], fd[1], 50000000);
+	rig_settle(&r, fd[0]);
+	assert_int_equal(sockstat_flow(r.s, fd[0], &before_close, NULL), 0);
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	assert_aggregates_agree(&r);
+	assert_int_equal(before_close.seen[TCPSTAT_ACK], r.end.seen[TCPSTAT_ACK]);
+	assert_true(r.end.rtt_count >= before_close.rtt_count);
+	assert_true(r.end.rtt_count > 10);
+	close(fd[1]);
+	rig_close(&r);
+}
+
+/* --- which sockets, how much ------------------------------------------------------------------------- */
+
+static void untagged_gives_nothing(void **state)
+{
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(NULL, AF_INET, fd);
+	rig_pass(&r, fd[0], fd[1], 10000000);
+	close(fd[0]);
+	close(fd[1]);
+	rig_drain(&r);
+	assert_int_equal(r.samples, 0);
+	assert_int_equal(r.flows, 0);
+	rig_close(&r);
+}
+
+static void interval_thins_acks(void **state)
+{
+	const uint64_t interval_ns = 20 * NS_PER_MS;
+	struct loader_wish wish = EVERY_ACK;
+	uint64_t last_ns = 0;
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	wish.interval_ns = interval_ns;
+	rig_open(&r, &wish);
+	rig_pair(&r, AF_INET, fd);
+	start_sender(fd[1], NS_PER_S / 2);
+	close(fd[1]);
+	receive_all(&r, fd[0]);
+	close(fd[0]);
+	rig_await_end(&r);
+	for (size_t i = 0; i < r.samples; i++) {
+		if (r.sample[i].event != TCP_SAMPLE_ACK)
+			continue;
+		assert_true(last_ns == 0 || r.sample[i].at_ns - last_ns >= interval_ns);
+		last_ns = r.sample[i].at_ns;
+	}
+	assert_in_range(rig_count(&r, TCP_SAMPLE_ACK), 2,
+	                (r.end.event.at_ns - r.end.began_ns) / interval_ns + 1);
+	assert_true(r.end.seen[TCPSTAT_ACK] > 10 * rig_count(&r, TCP_SAMPLE_ACK));
+	assert_int_equal(r.end.lost, 0); /* what was not due is not lost */
+	rig_close(&r);
+}
+
+static void small_ring_counts_its_losses(void **state)
+{
+	struct loader_wish wish = EVERY_ACK;
+	struct tcpstat_counters counters;
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	wish.ring_bytes = LOADER_RING_BYTES_MIN;
+	rig_open(&r, &wish);
+	rig_pair(&r, AF_INET, fd);
+	rig_pass(NULL, fd[0], fd[1], 100000000);
+	rig_pass(NULL, fd[1], fd[0], 100000000);
+	rig_drain(&r);
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	assert_int_equal(sockstat_counters(r.s, &counters, NULL), 0);
+	assert_true(r.end.lost > 0);
+	assert_int_equal(counters.lost, r.end.lost);
+	assert_int_equal(counters.emitted, r.end.emitted);
+	assert_int_equal(r.lost, r.end.lost); /* told to the sink */
+	assert_int_equal(rig_count(&r, TCP_SAMPLE_ACK) + r.lost, r.end.seen[TCPSTAT_ACK]);
+	close(fd[1]);
+	rig_close(&r);
+}
+
+static void a_lost_end_is_told(void **state)
+{
+	struct loader_wish wish = EVERY_ACK;
+	struct tcpstat_counters counters;
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	wish.ring_bytes = LOADER_RING_BYTES_MIN;
+	rig_open(&r, &wish);
+	rig_pair(&r, AF_INET, fd);
+	rig_pass(NULL, fd[0], fd[1], 100000000);
+	rig_pass(NULL, fd[1], fd[0], 100000000);
+	rig_abort(fd[0]);
+	assert_int_equal(sockstat_finish(r.s, &r.sink, NULL), 0);
+	assert_int_equal(r.ends, 0);
+	assert_int_equal(sockstat_counters(r.s, &counters, NULL), 0);
+	assert_true(counters.lost > 1);
+	assert_int_equal(r.lost, counters.lost);
+	close(fd[1]);
+	rig_close(&r);
+}
+
+/* --- events ----------------------------------------------------------------------------------------- */
+
+static void handshake_is_seen(void **state)
+{
+	char comm[16] = "";
+	struct rig r;
+	int fd[2];
+	FILE *f = fopen("/proc/self/comm", "re");
+
+	(void)state;
+	assert_non_null(f);
+	assert_non_null(fgets(comm, sizeof(comm), f));
+	fclose(f);
+	comm[strcspn(comm, "\n")] = '\0';
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET6, fd);
+	rig_drain(&r);
+	assert_true(r.samples >= 2);
+	assert_int_equal(r.sample[0].event, TCP_SAMPLE_STATE);
+	assert_int_equal(r.sample[0].state, 2); /* SYN_SENT */
+	assert_int_equal(r.sample[1].state, 1); /* ESTABLISHED */
+	assert_true(r.sample[1].present & TCP_SAMPLE_LATEST_RTT);
+	assert_int_equal(r.flows, 1);
+	assert_int_equal(r.flow.pid, getpid());
+	assert_int_equal(r.flow.role, TCP_FLOW_CLIENT);
+	assert_string_equal(r.flow.comm, comm);
+	assert_true(r.flow.congestion[0] != '\0');
+	assert_true(r.flow.local_port != 0 && r.flow.remote_port != 0);
+	assert_int_equal(r.flow.remote_ip[15], 1);
+	close(fd[0]);
+	close(fd[1]);
+	rig_await_end(&r);
+	assert_string_equal(r.flow.ending, "closed");
+	rig_close(&r);
+}
+
+static void a_peers_reset_is_seen(void **state)
+{
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET, fd);
+	rig_abort(fd[1]);
+	rig_drain(&r);
+	close(fd[0]);
+	rig_await_end(&r);
+	assert_int_equal(r.end.seen[TCPSTAT_RESET_RECEIVED], 1);
+	assert_string_equal(r.flow.ending, "reset received");
+	rig_close(&r);
+}
+
+/* A namespace of this process's own, whose loopback drops what comes faster than 20 Mbit/s. */
+static int enter_lossy_namespace(void)
+{
+	int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (before < 0 || unshare(CLONE_NEWNET) < 0 ||
+	    system("ip link set lo up && ip link set lo mtu 1500 && "
+	           "tc qdisc add dev lo root tbf rate 20mbit burst 10kb limit 20kb") != 0) {
+		print_message("skip: no network namespace with a tbf here\n");
+		skip();
+	}
+	return before;
+}
+
+static void losses_are_seen(void **state)
+{
+	uint64_t in_states_ns = 0;
+	struct rig r;
+	int fd[2], home;
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	home = enter_lossy_namespace();
+	rig_pair(&r, AF_INET, fd);
+	assert_int_equal(setsockopt(fd[0], IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+	rig_pass(&r, fd[0], fd[1], 2000000);
+	rig_settle(&r, fd[0]);
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	close(fd[1]);
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	close(home);
+	assert_true(r.end.event.bytes_retrans > 0);
+	assert_true(r.end.seen[TCPSTAT_RETRANSMIT] > 0);
+	assert_int_equal(rig_count(&r, TCP_SAMPLE_RETRANSMIT), r.end.seen[TCPSTAT_RETRANSMIT]);
+	assert_true(r.end.seen[TCPSTAT_CONGESTION] > 0);
+	assert_int_equal(rig_count(&r, TCP_SAMPLE_CONGESTION), r.end.seen[TCPSTAT_CONGESTION]);
+	assert_true(r.end.ca_state_ns[3] > 0); /* TCP_CA_Recovery */
+	for (int i = 0; i < TCPSTAT_CA_STATES; i++)
+		in_states_ns += r.end.ca_state_ns[i];
+	assert_in_range(in_states_ns, 1, r.end.looked_ns - r.end.began_ns);
+	assert_aggregates_agree(&r);
+	rig_close(&r);
+}
+
+/* --- more than one, and the other tier ---------------------------------------------------------------- */
+
+static void two_at_once(void **state)
+{
+	struct rig a, b;
+	int fd[2];
+
+	(void)state;
+	rig_open(&a, &every_ack);
+	rig_open(&b, &every_ack);
+	rig_pair(&a, AF_INET, fd);
+	assert_int_equal(sockstat_tag(b.s, fd[0], NULL), 0);
+	rig_pass(&a, fd[0], fd[1], 10000000);
+	rig_abort(fd[0]);
+	rig_await_end(&a);
+	rig_await_end(&b);
+	assert_int_equal(a.end.seen[TCPSTAT_ACK], b.end.seen[TCPSTAT_ACK]);
+	assert_int_equal(a.end.event.bytes_acked, b.end.event.bytes_acked);
+	close(fd[1]);
+	rig_close(&b);
+	rig_close(&a);
+}
+
+static void sockops_tier(void **state)
+{
+	struct loader_wish wish = EVERY_ACK;
+	struct tcpinfo_raw raw;
+	struct tcp_sample info;
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	wish.tiers = TIER_BIT(TIER_SOCKOPS);
+	rig_open(&r, &wish);
+	assert_int_equal(r.grant.tier, TIER_SOCKOPS);
+	assert_string_equal(r.grant.refusals[TIER_EBPF].reason, "it was not asked for");
+	rig_pair(&r, AF_INET, fd);
+	rig_pass(&r, fd[0], fd[1], 20000000);
+	rig_settle(&r, fd[0]);
+	assert_int_equal(tcpinfo_read(fd[0], &raw, NULL), 0);
+	tcpinfo_to_sample(&raw, 0, tcpinfo_cookie(fd[0]), &info);
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	assert_true(r.end.seen[TCPSTAT_ACK] > 0);
+	assert_int_equal(rig_count(&r, TCP_SAMPLE_ACK), r.end.seen[TCPSTAT_ACK]);
+	assert_int_equal(r.end.event.bytes_acked, info.bytes_acked);
+	assert_int_equal(r.end.event.srtt_us, info.srtt_us);
+	assert_int_equal(r.end.event.min_rtt_us, info.min_rtt_us);
+	assert_int_equal(r.end.event.snd_cwnd_segments, info.snd_cwnd_segments);
+	assert_int_equal(r.sample[r.samples - 1].present & TCP_SAMPLE_RTTVAR, 0);
+	assert_int_equal(r.flow.remote_ip[12], 127);
+	close(fd[1]);
+	rig_close(&r);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(every_ack_at_full_speed),
+	cmocka_unit_test(aggregates_of_a_sender),
+	cmocka_unit_test(untagged_gives_nothing),
+	cmocka_unit_test(interval_thins_acks),
+	cmocka_unit_test(small_ring_counts_its_losses),
+	cmocka_unit_test(a_lost_end_is_told),
+	cmocka_unit_test(handshake_is_seen),
+	cmocka_unit_test(a_peers_reset_is_seen),
+	cmocka_unit_test(losses_are_seen),
+	cmocka_unit_test(two_at_once),
+	cmocka_unit_test(sockops_tier),
+};
+
+int main(int argc, char **argv)
+{
+	int failed;
+
+	if (argc == 2 && strcmp(argv[1], LOADER_ROLE) == 0)
+		loader_role();
+	failed = CASES_RUN(last_record_is_tcp_info, agree_cases);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
+}
