@@ -8,14 +8,18 @@
 #include "agent/command.h"
 #include "agent/standard_output.h"
 #include "agent/version.h"
+#include "bpf/loader.h"
 
 static enum exit_code cmd_help(int argc, char **argv);
+static enum exit_code cmd_bpf_loader(int argc, char **argv);
 
 static const struct command commands[] = {
 	{ "test", "measure this connection: download, upload, latency", cmd_test },
 	{ "serve", "an ndt7 server for the lab, to measure against", cmd_serve },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "help", "this text, or that of a command", cmd_help },
+	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* a role of ours, started by ourselves */
+
 	/* of releases to come */
 	{ "agent" },
 	{ "endpoints" },
@@ -91,6 +95,13 @@ static enum exit_code cmd_help(int argc, char **argv)
 		return run_command(argv[1], 2, help);
 	print_help(stdout);
 	return EXIT_DONE;
+}
+
+static enum exit_code cmd_bpf_loader(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	loader_role();
 }
 
 /* The first agent's executable is replaced in place: started under its name, this is the daemon. */
