@@ -161,5 +161,6 @@ int main(int argc, char **argv)
 	keep_large_blocks_apart();
 	standard_output_begin();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* then it is EFBIG, which has a message */
 	return standard_output_end(dispatch(argc, argv));
 }

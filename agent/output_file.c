@@ -1,6 +1,7 @@
 /* What is written is held in memory until commit: a test that is killed, or whose result is refused,
  * has touched nothing. A new file has no name until it is complete (O_TMPFILE); only where a file is
- * replaced, or the file system has no nameless files, a temporary name exists for an instant. */
+ * replaced, or there are no nameless files to be named, a temporary name exists for an instant.
+ * A file that cannot be replaced, such as one mounted by itself, is written over. */
 #include "agent/output_file.h"
 
 #include <errno.h>
@@ -44,13 +45,26 @@ struct unborn {
 	bool named; /* as f->temporary */
 };
 
+#define PROC_NAME_BYTES 48
+
+/* What linkat(2) takes for a file without a name, unless one has CAP_DAC_READ_SEARCH. */
+static const char *proc_name(int fd, char out[PROC_NAME_BYTES])
+{
+	snprintf(out, PROC_NAME_BYTES, "/proc/self/fd/%d", fd);
+	return out;
+}
+
 static int unborn_create(const struct output_file *f, struct unborn *ret)
 {
+	char itself[PROC_NAME_BYTES];
+
 	ret->named = false;
 	ret->fd = open(f->directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, f->mode);
-	if (ret->fd >= 0)
+	if (ret->fd >= 0 && access(proc_name(ret->fd, itself), F_OK) == 0)
 		return 0;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+	if (ret->fd >= 0)
+		close(ret->fd); /* without /proc it would stay without a name */
+	else if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return -errno;
 	ret->fd = open(f->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, f->mode);
 	ret->named = ret->fd >= 0;
@@ -69,10 +83,11 @@ static void unborn_end(const struct output_file *f, struct unborn *u)
 
 static int unborn_link(const struct unborn *u, const char *name)
 {
-	char itself[48];
+	char itself[PROC_NAME_BYTES];
 
-	snprintf(itself, sizeof(itself), "/proc/self/fd/%d", u->fd);
-	return linkat(AT_FDCWD, itself, AT_FDCWD, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+	return linkat(AT_FDCWD, proc_name(u->fd, itself), AT_FDCWD, name, AT_SYMLINK_FOLLOW) < 0
+	               ? -errno
+	               : 0;
 }
 
 /* Gives it f->path. linkat(2) replaces nothing, rename(2) does. */
@@ -102,7 +117,7 @@ static int sync_directory(const struct output_file *f)
 	return fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
 }
 
-static int write_whole(const struct output_file *f)
+static int replace(const struct output_file *f)
 {
 	struct unborn u;
 	int r = unborn_create(f, &u);
@@ -118,6 +133,33 @@ static int write_whole(const struct output_file *f)
 		r = unborn_publish(f, &u);
 	unborn_end(f, &u);
 	return r < 0 ? r : sync_directory(f);
+}
+
+/* --- a file that has to stay the one it is -------------------------------------------------------- */
+
+/* It is mounted by itself (EBUSY), somebody else's in a sticky directory (EPERM), or its directory is
+ * not to be written to. */
+static bool cannot_be_replaced(int r)
+{
+	return r == -EBUSY || r == -EPERM || r == -EACCES || r == -EROFS;
+}
+
+/* The old text is cut off last: until then there is something of either. */
+static int write_over(const struct output_file *f)
+{
+	CLEANUP(fd_closep) int fd = open(f->path, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : write_full(fd, f->text, f->text_bytes);
+
+	if (r < 0)
+		return r;
+	return ftruncate(fd, (off_t)f->text_bytes) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_file(const struct output_file *f)
+{
+	int r = replace(f);
+
+	return f->replaces && cannot_be_replaced(r) ? write_over(f) : r;
 }
 
 /* --- opening -------------------------------------------------------------------------------------- */
@@ -138,20 +180,19 @@ static int probe(const struct output_file *f)
 
 static int name_parts(struct output_file *f, const char *path)
 {
-	CLEANUP(freep) char *for_directory = NULL, *for_name = NULL;
+	CLEANUP(freep) char *for_directory = NULL;
 	uint64_t random;
 
 	f->path = realpath(path, NULL); /* of what is there; a link stays a link */
 	if (!f->path)
 		f->path = strdup(path);
 	for_directory = f->path ? strdup(f->path) : NULL;
-	for_name = f->path ? strdup(f->path) : NULL;
-	if (!for_directory || !for_name)
+	if (!for_directory)
 		return -ENOMEM;
 	f->directory = strdup(dirname(for_directory));
 	bytes_random(&random, sizeof(random));
-	if (!f->directory || asprintf(&f->temporary, "%s/.%s.%016llx", f->directory,
-	                              basename(for_name), (unsigned long long)random) < 0)
+	if (!f->directory || asprintf(&f->temporary, "%s/.radar-pod.%016llx", f->directory,
+	                              (unsigned long long)random) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -165,6 +206,16 @@ static int open_device(struct output_file *f)
 	return fcntl(f->device_fd, F_SETFL, 0) < 0 ? -errno : 0;
 }
 
+static int open_new(const struct output_file *f)
+{
+	size_t n = strlen(f->path);
+
+	if (n == 0)
+		return -ENOENT;
+	/* As open(2) with O_CREAT says; linkat(2) would say it after the test. */
+	return f->path[n - 1] == '/' ? -EISDIR : probe(f);
+}
+
 static int open_path(struct output_file *f, const char *path)
 {
 	struct stat st;
@@ -174,7 +225,7 @@ static int open_path(struct output_file *f, const char *path)
 		return r;
 	f->mode = 0666; /* less the umask */
 	if (stat(f->path, &st) < 0)
-		return errno == ENOENT ? probe(f) : -errno;
+		return errno == ENOENT ? open_new(f) : -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (!S_ISREG(st.st_mode))
@@ -183,7 +234,8 @@ static int open_path(struct output_file *f, const char *path)
 		return -errno;
 	f->replaces = true;
 	f->mode = st.st_mode & 0777;
-	return probe(f);
+	r = probe(f);
+	return cannot_be_replaced(r) ? 0 : r;
 }
 
 /* standard_output_begin() puts something unwritable where it was closed. */
@@ -216,6 +268,15 @@ int output_file_open(const char *path, bool whole, struct output_file **ret, str
 
 /* --- the end ---------------------------------------------------------------------------------------- */
 
+/* A result that has no file is not lost. */
+static int give_to_stdout(const struct output_file *f, int r, struct err *err)
+{
+	if (stdout_is_closed())
+		return ERR_SET(err, r, ERR_SYS, 0, "write %s", f->path);
+	fwrite(f->text, 1, f->text_bytes, stdout);
+	return ERR_SET(err, r, ERR_SYS, 0, "write %s (the result is on standard output)", f->path);
+}
+
 int output_file_commit(struct output_file *f, struct err *err)
 {
 	int r;
@@ -227,10 +288,12 @@ int output_file_commit(struct output_file *f, struct err *err)
 			fwrite(f->text, 1, f->text_bytes, stdout);
 		return 0;
 	}
+	if (f->text_bytes == 0)
+		return 0; /* nothing was said: what is there is better */
 	interrupt_hold(true);
-	r = f->device_fd >= 0 ? write_full(f->device_fd, f->text, f->text_bytes) : write_whole(f);
+	r = f->device_fd >= 0 ? write_full(f->device_fd, f->text, f->text_bytes) : write_file(f);
 	interrupt_hold(false);
-	return r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "write %s", f->path) : 0;
+	return r < 0 ? give_to_stdout(f, r, err) : 0;
 }
 
 struct output_file *output_file_close(struct output_file *f)

@@ -1,4 +1,6 @@
-/* Where a result goes: standard output, or a file that is written whole or not at all.
+/* Where a result goes: standard output, or a file that is written whole or not at all. Only a file
+ * that may be written and not be replaced (mounted by itself, somebody else's in a sticky directory)
+ * is written over.
  *
  *   output_file_open(path, whole, &out, &err);     before the test: what cannot be written fails now
  *   fprintf(out->to, …);
@@ -32,8 +34,9 @@ struct output_file {
  *   -EBADF  standard output is closed */
 int output_file_open(const char *path, bool whole, struct output_file **ret, struct err *err);
 
-/* Contents and name are on the disk when this answers 0. What became of standard output is
- * asked, and said, at the program's end. */
+/* Contents and name are on the disk when this answers 0; what could not be written is on standard
+ * output, and *err says so. Where nothing was written to `to`, a file stays as it is. What became of
+ * standard output is asked, and said, at the program's end. */
 int output_file_commit(struct output_file *f, struct err *err);
 
 /* Accepts NULL; always returns NULL. */

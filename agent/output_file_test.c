@@ -4,8 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,7 +141,7 @@ static void a_device_is_written_not_replaced(void **state)
 	assert_int_equal(stat("/dev/null", &st), 0);
 	assert_true(S_ISCHR(st.st_mode));
 	assert_int_equal(write_to("/dev/full", true, &err), -ENOSPC);
-	assert_string_equal(err.text, "write /dev/full");
+	assert_string_equal(err.text, "write /dev/full (the result is on standard output)");
 }
 
 static void a_pipe_without_a_reader_is_no_wait(void **state)
@@ -149,6 +151,105 @@ static void a_pipe_without_a_reader_is_no_wait(void **state)
 	(void)state;
 	assert_int_equal(mkfifo("pipe", 0600), 0);
 	assert_int_equal(write_to("pipe", true, &err), -ENXIO);
+}
+
+static void what_says_nothing_leaves_the_old(void **state)
+{
+	struct output_file *f = NULL;
+	struct err err;
+
+	(void)state;
+	put("result", "old");
+	assert_int_equal(output_file_open("result", false, &f, &err), 0);
+	assert_int_equal(output_file_commit(f, &err), 0);
+	output_file_close(f);
+	assert_holds("result", "old");
+}
+
+/* A directory that goes while the test runs. */
+static void what_has_no_file_is_on_standard_output(void **state)
+{
+	int saved_fd = dup(STDOUT_FILENO);
+	struct output_file *f = NULL;
+	struct err err;
+	int r;
+
+	(void)state;
+	assert_int_equal(mkdir("gone", 0700), 0);
+	assert_int_equal(output_file_open("gone/result", false, &f, &err), 0);
+	fputs("new", f->to);
+	assert_int_equal(rmdir("gone"), 0);
+	fflush(stdout);
+	assert_non_null(freopen("real", "w", stdout));
+	r = output_file_commit(f, &err);
+	fflush(stdout);
+	dup2(saved_fd, STDOUT_FILENO);
+	close(saved_fd);
+	output_file_close(f);
+	assert_int_equal(r, -ENOENT);
+	assert_non_null(strstr(err.text, "standard output"));
+	assert_holds("real", "new");
+}
+
+/* Mounts of the test's own, or no test. */
+static void enter_namespace(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		skip();
+}
+
+static void a_file_that_is_a_mount_is_written_over(void **state)
+{
+	struct err err;
+	int r;
+
+	(void)state;
+	enter_namespace();
+	put("result", "under the mount");
+	put("real", "an old result, and a longer one");
+	if (mount("real", "result", NULL, MS_BIND, NULL) < 0)
+		skip();
+	r = write_to("result", true, &err);
+	umount("result");
+	assert_int_equal(r, 0);
+	assert_holds("real", "new");
+	assert_holds("result", "under the mount");
+	assert_int_equal(entries(), 2);
+}
+
+static void somebody_elses_file_in_a_sticky_directory_is_written_over(void **state)
+{
+	struct err err;
+	int r;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	put("result", "old");
+	chmod("result", 0666);
+	chmod(".", 01777);
+	assert_int_equal(setresuid(65534, 65534, 0), 0);
+	r = write_to("result", true, &err);
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_int_equal(r, 0);
+	assert_holds("result", "new");
+	assert_int_equal(entries(), 1);
+}
+
+static void without_proc_a_file_gets_its_name(void **state)
+{
+	struct err err;
+	int r;
+
+	(void)state;
+	enter_namespace();
+	if (mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+		skip();
+	r = write_to("result", true, &err);
+	umount("/proc");
+	assert_int_equal(r, 0);
+	assert_holds("result", "new");
+	assert_int_equal(entries(), 1);
 }
 
 struct refused_case {
@@ -161,6 +262,8 @@ static struct refused_case refused_cases[] = {
 	{ "a directory", "/tmp", -EISDIR },
 	{ "a missing directory", "/nonexistent/result", -ENOENT },
 	{ "a file in the way", "/dev/null/result", -ENOTDIR },
+	{ "a directory that is to be made", "/tmp/radar-pod-is-not-there/", -EISDIR },
+	{ "no name at all", "", -ENOENT },
 	{ "a file system without files", "/proc/result", -ENOENT },
 };
 
@@ -183,6 +286,11 @@ int main(void)
 		IN_DIRECTORY(a_link_is_followed),
 		IN_DIRECTORY(a_device_is_written_not_replaced),
 		IN_DIRECTORY(a_pipe_without_a_reader_is_no_wait),
+		IN_DIRECTORY(what_says_nothing_leaves_the_old),
+		IN_DIRECTORY(what_has_no_file_is_on_standard_output),
+		IN_DIRECTORY(a_file_that_is_a_mount_is_written_over),
+		IN_DIRECTORY(somebody_elses_file_in_a_sticky_directory_is_written_over),
+		IN_DIRECTORY(without_proc_a_file_gets_its_name),
 	};
 	int failed = CASES_RUN(refused_before_the_test, refused_cases);
 

@@ -597,11 +597,12 @@ def test_output_writes_a_file_and_nothing_else(server, tmp_path):
     assert json.loads((tmp_path / "r.json").read_text())["download"]
 
 
-def test_output_is_kept_when_a_test_fails_raw(tmp_path):
+@pytest.mark.parametrize("format", ["human", "raw"])
+def test_output_is_kept_when_a_test_fails(tmp_path, format):
     (tmp_path / "r").write_text("old")
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        r = run("test", "--server", f"ws://127.0.0.1:{nobody.getsockname()[1]}", "--format", "raw",
+        r = run("test", "--server", f"ws://127.0.0.1:{nobody.getsockname()[1]}", "--format", format,
                 "--output", str(tmp_path / "r"))
     assert r.returncode == NOT_DONE
     assert (tmp_path / "r").read_text() == "old"
@@ -658,10 +659,19 @@ def test_output_to_a_disk_that_fills_meanwhile_leaves_nothing(server, tmp_path):
             f.write(bytes(1 << 20))
             f.flush()
         p.send_signal(signal.SIGINT)
-        _, said = p.communicate(timeout=10)
+        result, said = p.communicate(timeout=10)
         assert p.returncode == NOT_DONE
-        assert "No space left" in said
+        assert "No space left" in said and "the result is on standard output" in said
+        assert json.loads(result)["download"]
         assert [f.name for f in tmp_path.iterdir()] == ["fill"]
+
+
+def test_output_to_a_file_that_may_not_grow_fails_before_the_test(server, tmp_path):
+    r = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", PROGRAM, "test", "--server",
+                        server["ws"], "--output", str(tmp_path / "r")],
+                       capture_output=True, text=True, timeout=60)
+    assert r.returncode == NOT_DONE
+    assert "File too large" in r.stderr and not list(tmp_path.iterdir())
 
 
 def test_output_to_a_read_only_disk_fails_before_the_test(server, tmp_path):
