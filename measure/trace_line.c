@@ -834,7 +834,7 @@ static int fill(const char *text, size_t n, struct trace_record *ret, uint64_t *
 
 static int parse_object(const char *text, size_t n, struct trace_record *ret, struct err *err)
 {
-	enum trace_kind kind;
+	enum trace_kind kind = TRACE_SAMPLE;
 	uint64_t seen = 0;
 	int r = find_kind(text, n, &kind, err);
 
