@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -17,7 +18,7 @@ from matplotlib.ticker import MaxNLocator  # noqa: E402
 
 from linktruth import NS_PER_S, Bin, Flow, Truth  # noqa: E402
 
-POINTS_MAX = 400  # a plot of 7 inches shows no more
+POINTS_MAX = 300  # a plot of 8 inches shows no more
 WIDTH_INCHES, HEIGHT_INCHES = 8.0, 6.6
 
 # Okabe and Ito's colours: told apart by people who see fewer of them, and in grey.
@@ -30,7 +31,8 @@ STYLE = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.edgecolor": "#888888",
     "axes.axisbelow": True, "axes.titlesize": 9, "axes.titlelocation": "left",
-    "legend.frameon": False, "legend.fontsize": 8, "lines.linewidth": 1.2, "svg.hashsalt": "linkplot",
+    "legend.frameon": False, "legend.fontsize": 8, "lines.linewidth": 1.2,
+    "svg.hashsalt": "linkplot", "svg.fonttype": "none",
 }
 
 Group = list[Bin]  # adjoining bins that make one point
@@ -72,12 +74,14 @@ def draw_rate(axes: Any, at_s: list[float], groups: list[Group], flow: Flow | No
 
 
 def draw_queue(axes: Any, at_s: list[float], groups: list[Group]) -> None:
-    longest = [max(b.queued_max_bytes for b in g) / 1000 for g in groups]
-    at_end = [g[-1].queued.bytes / 1000 for g in groups]
+    longest_bytes = [max(b.queued_max_bytes for b in g) for g in groups]
+    unit, scale = ("MB", 1e6) if max(longest_bytes) >= 2e6 else ("kB", 1e3)
+    longest = [n / scale for n in longest_bytes]
+    at_end = [g[-1].queued.bytes / scale for g in groups]
     axes.fill_between(at_s, longest, step="post", color=GREEN, alpha=0.22, linewidth=0,
                       label="longest")
     axes.step(at_s, at_end, where="post", color=GREEN, label="at the bin's end")
-    axes.set_ylabel("kB")
+    axes.set_ylabel(unit)
     axes.set_title("Queue")
 
 
@@ -114,6 +118,8 @@ def draw_drops(axes: Any, at_s: list[float], groups: list[Group], width_s: float
     axes.set_ylim(0, max(base) * 1.1 or 1)
     axes.set_ylabel("packets")
     axes.set_title("Drops" if any(base) else "Drops: none")
+    if not any(base):
+        axes.set_yticks([])
 
 
 def legend(axes: Any) -> None:
@@ -125,8 +131,7 @@ def legend(axes: Any) -> None:
 
 def headline(truth: Truth, direction: str, title: str | None) -> str:
     towards = {"down": "towards the client", "up": "towards the server"}[direction]
-    told = title or f"{truth.header['scenario']['name']}, {towards}"
-    return f"{told}   VOID: {truth.void}" if truth.void else told
+    return title or f"{truth.header['scenario']['name']}, {towards}"
 
 
 def plot(truth: Truth, path: Path, direction: str | None, window: tuple[float | None, float | None],
@@ -155,6 +160,9 @@ def plot(truth: Truth, path: Path, direction: str | None, window: tuple[float | 
         figure.align_ylabels(panels)
         figure.suptitle(headline(truth, direction, title), x=0.01, ha="left", fontsize=11,
                         fontweight="bold")
+        if truth.void:
+            figure.text(0.99, 0.985, "VOID: " + "\n".join(wrap(truth.void, 60)), ha="right",
+                        va="top", color=RED, fontsize=8)
         figure.tight_layout(h_pad=0.6)
         figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
         plt.close(figure)

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 FORMAT = "radar-pod/link-truth/1"
 DIRECTIONS = ("down", "up")
 NS_PER_S = 1_000_000_000
+SEGMENTS_OF_BULK = 16  # a flow of so many has sent a full one
 
 Record = dict[str, Any]
 
@@ -333,14 +334,24 @@ class Truth:
         if flow is None or not flow.largest_payload_bytes:
             return None
         line: Record = self.header["scenario"][direction]
+        payload_bytes, ip_bytes = self.full_segment(flow)
         limits = []
         if capacity_bps is not None:
-            packet_bytes = flow.largest_ip_bytes + line["overhead_bytes"]
-            limits.append(flow.largest_payload_bytes / packet_bytes
+            packet_bytes = ip_bytes + line["overhead_bytes"]
+            limits.append(payload_bytes / packet_bytes
                           * with_gaps(capacity_bps, packet_bytes, line))
         if line["policer_bps"]:
-            limits.append(line["policer_bps"] * flow.largest_payload_bytes / flow.largest_ip_bytes)
+            limits.append(line["policer_bps"] * payload_bytes / ip_bytes)
         return min(limits, default=None)
+
+    def full_segment(self, flow: Flow) -> tuple[int, int]:
+        """Payload and IP bytes: of the largest that it sent; of a flow too short to have sent a
+        full one, of the link's mtu with the same headers."""
+        headers = flow.largest_ip_bytes - flow.largest_payload_bytes
+        mtu: int = self.header["scenario"]["mtu"]
+        if flow.delivered_payload_bytes < SEGMENTS_OF_BULK * flow.largest_payload_bytes:
+            return mtu - headers, mtu
+        return flow.largest_payload_bytes, flow.largest_ip_bytes
 
     @property
     def base_rtt_s(self) -> float | None:
@@ -509,6 +520,7 @@ def take_header(truth: Truth, f: Fields) -> None:
     scenario = f.record.get("scenario")
     if not isinstance(scenario, dict):
         raise ValueError("scenario is missing")
+    Fields(scenario).count("mtu")
     for direction in DIRECTIONS:
         line = scenario.get(direction)
         if not isinstance(line, dict):

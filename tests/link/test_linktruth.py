@@ -3,8 +3,10 @@ by seed, and prints what was in it by counts of its own."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -188,6 +190,16 @@ def test_capacity_with_a_policer_and_gaps(run: tuple[Truth, Counts, Path]) -> No
         80 * flow.largest_payload_bytes / (bits / line["rate_bps"] + 0.005), rel=1e-5)
 
 
+def test_a_short_flow_has_the_mtu_for_its_segment(run: tuple[Truth, Counts, Path]) -> None:
+    truth, _, _ = run
+    flow = truth.busiest("down")
+    assert flow is not None
+    short = dataclasses.replace(flow, delivered_payload_bytes=500, largest_payload_bytes=500,
+                                largest_ip_bytes=552)
+    assert truth.full_segment(short) == (1448, 1500)
+    assert truth.full_segment(flow) == (flow.largest_payload_bytes, flow.largest_ip_bytes)
+
+
 def test_delays(run: tuple[Truth, Counts, Path]) -> None:
     truth, _, _ = run
     down = truth.delays["down"]
@@ -228,6 +240,21 @@ def test_a_tuple_is_read(text: str, want: tuple[str, int, str, int] | None) -> N
             linktruth.parse_tuple(text)
     else:
         assert linktruth.parse_tuple(text) == want
+
+
+def names_in(record: Any) -> set[str]:
+    if isinstance(record, dict):
+        return set(record).union(*map(names_in, record.values()))
+    return set()
+
+
+def test_every_field_is_documented(lines: list[str]) -> None:
+    page = (ROOT / "docs" / "links.md").read_text()
+    told = set(re.findall(r"[`(]([a-z0-9_]+)", page)) | {"packets", "bytes"}
+    causes = {"queue", "aqm", "loss", "policer", "black_hole", "ceiling", "device"}
+    names = set().union(*(names_in(json.loads(line)) for line in lines))
+    untold = {n for n in names - told - causes if not n.startswith("drop_")}
+    assert not untold and causes <= told
 
 
 # --- files that are not whole, or no truth --------------------------------------------------------
