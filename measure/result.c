@@ -54,8 +54,11 @@ bool direction_falls_short(const struct direction_result *d)
 struct figure direction_min_rtt_ms(const struct direction_result *d)
 {
 	const struct measurement_tcp_info *t = &d->server.tcp_info;
+	uint64_t most_us =
+		(d->report.ended_ns - d->report.started_ns + RESULT_SERVER_AHEAD_NS) / NS_PER_US;
 
-	if (d->has_server && measurement_has(t, MEASUREMENT_TCP_MinRTT) && t->min_rtt_us > 0)
+	if (d->has_server && measurement_has(t, MEASUREMENT_TCP_MinRTT) && t->min_rtt_us > 0 &&
+	    (uint64_t)t->min_rtt_us <= most_us) /* it saw none longer than the test */
 		return known((double)t->min_rtt_us / 1e3);
 	if (d->test == NDT7_UPLOAD && d->local.min_rtt_us > 0)
 		return known(d->local.min_rtt_us / 1e3);

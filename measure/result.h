@@ -19,6 +19,10 @@
 #define RESULT_WARNINGS_MAX 16
 #define RESULT_ATTEMPTS_MAX 40
 
+/* A server's time began with the request, ours with its answer: it may be ahead of us by a slow round
+ * trip. A figure that needs more is none. */
+#define RESULT_SERVER_AHEAD_NS (2 * 1000000000ULL)
+
 /* Whose count of bytes the goodput is. In the order of trust for an upload (contract section 8). */
 enum goodput_source {
 	GOODPUT_NONE,
@@ -80,6 +84,7 @@ struct direction_result {
 	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
 	char flow[128];                /* the server's UUID, else our socket's cookie */
 	uint64_t unreadable_texts;     /* texts of the server's that were no measurement */
+	uint64_t unbelieved_texts;     /* that told of more than was sent, or of a time to come */
 	char violation[200];           /* what the server did against RFC 6455, "" */
 };
 

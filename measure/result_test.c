@@ -111,6 +111,9 @@ static void min_rtt_is_the_servers(void **state)
 	d.server.tcp_info.present = 1ULL << MEASUREMENT_TCP_MinRTT;
 	d.server.tcp_info.min_rtt_us = 12345; /* N40 */
 	assert_true(fabs(direction_min_rtt_ms(&d).value - 12.345) < 1e-9);
+	d.report.ended_ns = d.report.started_ns + 10 * NS_PER_S;
+	d.server.tcp_info.min_rtt_us = UINT32_MAX; /* longer than the test */
+	assert_false(direction_min_rtt_ms(&d).known);
 }
 
 static void goodput_needs_a_source_and_a_time(void **state)

@@ -580,6 +580,12 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 	if (d->unreadable_texts > 0)
 		result_warn(t, "%s: %llu messages of the server were no measurement and not used",
 		            name, (unsigned long long)d->unreadable_texts);
+	if (d->unbelieved_texts > 0)
+		result_warn(
+			t,
+			"%s: %llu messages of the server told of more than was sent, or of a time "
+			"to come: not used",
+			name, (unsigned long long)d->unbelieved_texts);
 	if (d->report.unexpected_bytes > 0)
 		result_warn(t, "%s: the server sent %llu bytes of data that should not have come",
 		            name, (unsigned long long)d->report.unexpected_bytes);

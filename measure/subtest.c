@@ -23,6 +23,9 @@
 /* A test that ended without a Close so near to its nominal end is whole. */
 #define WHOLE_NS (NDT7_DURATION_NS - 500 * NS_PER_MS)
 
+/* What a middle box may add to the bytes of ours, a header or two in the request. */
+#define ADDED_BYTES_MAX (16ULL << 10)
+
 enum phase { PHASE_DIALING, PHASE_SECURING, PHASE_UPGRADING, PHASE_RUNNING, PHASE_OVER };
 
 struct subtest {
@@ -109,6 +112,15 @@ static uint64_t cpu_wanted_us(void)
 	return (clock_cpu_ns() + clock_cpu_delay_ns()) / NS_PER_US;
 }
 
+/* False: the socket is gone. */
+static bool read_socket(struct subtest *s, struct tcpinfo_raw *raw, struct tcp_sample *sample)
+{
+	if (tcpinfo_read(stream_fd(s->stream), raw, NULL) < 0)
+		return false;
+	tcpinfo_to_sample(raw, loop_now_ns(s->o.loop), s->cookie, sample);
+	return true;
+}
+
 static void look_at_socket(struct subtest *s)
 {
 	struct sample_sink sink = summary_sink(&s->o.result->local);
@@ -116,9 +128,8 @@ static void look_at_socket(struct subtest *s)
 	struct tcpinfo_raw raw;
 	struct tcp_sample sample;
 
-	if (tcpinfo_read(stream_fd(s->stream), &raw, NULL) < 0)
-		return; /* the socket is gone: what was seen stays */
-	tcpinfo_to_sample(&raw, loop_now_ns(s->o.loop), s->cookie, &sample);
+	if (!read_socket(s, &raw, &sample))
+		return; /* what was seen stays */
 	sink.take(sink.self, &sample);
 	if (sample.present & TCP_SAMPLE_BYTES)
 		steady_add(&s->steady, sample.at_ns,
@@ -150,6 +161,52 @@ static void on_poll(void *owner)
 
 /* --- the far side's figures ------------------------------------------------------------------------ */
 
+/* The most that a server can truly say now. */
+struct plausible {
+	uint64_t bytes;
+	uint64_t us;
+};
+
+/* What was not sent cannot have arrived. Where our kernel does not count (then it has not even counted
+ * the request), it is what was handed to it, with the message under way and what wraps the payload:
+ * frame headers, TLS. */
+static uint64_t arrived_bytes_most(struct subtest *s)
+{
+	uint64_t bytes = flow_report(s->flow)->num_bytes + NDT7_MESSAGE_BYTES_MAX;
+	struct tcpinfo_raw raw;
+	struct tcp_sample sample;
+
+	if (read_socket(s, &raw, &sample) && sample.present & TCP_SAMPLE_BYTES_SENT &&
+	    sample.bytes_sent > sample.bytes_retrans)
+		return sample.bytes_sent - sample.bytes_retrans + ADDED_BYTES_MAX;
+	return bytes + bytes / 16 + ADDED_BYTES_MAX;
+}
+
+static struct plausible plausible_now(struct subtest *s)
+{
+	uint64_t since_ns = loop_now_ns(s->o.loop) - flow_report(s->flow)->started_ns;
+
+	return (struct plausible){
+		.bytes = s->o.test == NDT7_UPLOAD ? arrived_bytes_most(s) : UINT64_MAX,
+		.us = (since_ns + RESULT_SERVER_AHEAD_NS) / NS_PER_US,
+	};
+}
+
+/* Negative figures are none: who takes a figure looks for that. */
+static bool is_plausible(const struct plausible *most, int64_t bytes, int64_t elapsed_us)
+{
+	return (bytes < 0 || (uint64_t)bytes <= most->bytes) &&
+	       (elapsed_us < 0 || (uint64_t)elapsed_us <= most->us);
+}
+
+static bool is_believed(const struct plausible *most, const struct measurement *m)
+{
+	return (!m->has_tcp_info ||
+	        is_plausible(most, m->tcp_info.bytes_received, m->tcp_info.elapsed_us)) &&
+	       (!m->has_app_info ||
+	        is_plausible(most, m->app_info.num_bytes, m->app_info.elapsed_us));
+}
+
 /* The last message is the summary, but a broken server's counters may run backwards: then what was
  * known before is kept. */
 static bool supersedes(const struct measurement_tcp_info *known,
@@ -178,7 +235,8 @@ static void look_at_server(struct direction_result *d, const struct measurement_
 	                                  .app_limited = t->app_limited != 0 });
 }
 
-static void merge(struct direction_result *d, const struct measurement *m)
+static void merge(struct direction_result *d, const struct measurement *m,
+                  const struct plausible *most)
 {
 	struct measurement *all = &d->server;
 
@@ -202,20 +260,26 @@ static void merge(struct direction_result *d, const struct measurement *m)
 	all->tcp_info = m->tcp_info;
 	look_at_server(d, &m->tcp_info);
 	if (measurement_has(&m->tcp_info, MEASUREMENT_TCP_RTT) && m->tcp_info.rtt_us > 0 &&
-	    m->tcp_info.rtt_us <= UINT32_MAX)
+	    (uint64_t)m->tcp_info.rtt_us <= most->us)
 		summary_rtt_add(&d->server_rtt, (uint32_t)m->tcp_info.rtt_us);
 }
 
 static void on_text(void *owner, const char *text, size_t n)
 {
 	struct subtest *s = owner;
+	struct plausible most;
 	struct measurement m;
 
 	if (measurement_parse(text, n, &m, NULL) < 0) {
 		s->o.result->unreadable_texts++;
 		return;
 	}
-	merge(s->o.result, &m);
+	most = plausible_now(s);
+	if (!is_believed(&most, &m)) {
+		s->o.result->unbelieved_texts++;
+		return;
+	}
+	merge(s->o.result, &m, &most);
 	bytes_copy_text(m.origin, sizeof(m.origin), "server");
 	bytes_copy_text(m.test, sizeof(m.test), ndt7_test_name(s->o.test));
 	s->o.events->measured(s->o.owner, &m);
@@ -243,10 +307,9 @@ static void take(struct direction_result *d, enum goodput_source source, uint64_
 	d->elapsed_ns = elapsed_ns;
 }
 
-/* Beyond an hour a server's clock is broken, and its microseconds would not fit as nanoseconds. */
 static bool is_rate(int64_t bytes, int64_t elapsed_us)
 {
-	return bytes > 0 && elapsed_us > 0 && elapsed_us <= (int64_t)(3600 * NS_PER_S / NS_PER_US);
+	return bytes > 0 && elapsed_us > 0;
 }
 
 /* What was written overstates what arrived, on slow links many times: contract section 8 gives the
@@ -259,6 +322,8 @@ static void take_upload(struct subtest *s)
 	const struct ndt7_report *r = &d->report;
 	int queued_bytes = 0;
 
+	if (r->num_bytes == 0)
+		return; /* whatever was counted, it is no test data */
 	if (d->server.has_tcp_info && is_rate(t->bytes_received, t->elapsed_us)) {
 		take(d, GOODPUT_SERVER_TCP_INFO, (uint64_t)t->bytes_received,
 		     (uint64_t)t->elapsed_us * NS_PER_US);
@@ -268,7 +333,7 @@ static void take_upload(struct subtest *s)
 	} else if (s->acked_bytes > s->acked_before && s->acked_at_ns > r->started_ns) {
 		take(d, GOODPUT_CLIENT_ACKED, s->acked_bytes - s->acked_before,
 		     s->acked_at_ns - r->started_ns);
-	} else if (r->num_bytes > 0 && ioctl(stream_fd(s->stream), SIOCOUTQ, &queued_bytes) == 0 &&
+	} else if (ioctl(stream_fd(s->stream), SIOCOUTQ, &queued_bytes) == 0 &&
 	           (uint64_t)queued_bytes < r->num_bytes) {
 		take(d, GOODPUT_CLIENT_WRITTEN, r->num_bytes - (uint64_t)queued_bytes,
 		     r->measured_ns);

@@ -45,7 +45,7 @@ static struct subtest_case {
 	enum ndt7_ending ending;
 	enum goodput_source source;
 	uint64_t bytes, elapsed_ms; /* where the source is the server: as it said */
-	uint64_t unreadable;
+	uint64_t unreadable, unbelieved;
 } subtest_cases[] = {
 	{ "N28 download, Close at 2 s",
 	  NDT7_DOWNLOAD,
@@ -145,6 +145,43 @@ static struct subtest_case {
 	  GOODPUT_SERVER_TCP_INFO,
 	  9000000,
 	  9000 },
+	{ "N43 upload, more than was sent",
+	  NDT7_UPLOAD,
+	  { { 1000, TCP(1, 4611686018427387904) }, END_AT(2000) },
+	  0,
+	  DIRECTION_COMPLETE,
+	  NDT7_ENDING_CLOSE,
+	  GOODPUT_CLIENT_WRITTEN,
+	  .unbelieved = 1 },
+	{ "N43 upload, by AppInfo more than was sent",
+	  NDT7_UPLOAD,
+	  { { 1000, TCP(1000000, 1000000) }, { 1900, APP(1, 9223372036854775807) }, END_AT(2000) },
+	  0,
+	  DIRECTION_COMPLETE,
+	  NDT7_ENDING_CLOSE,
+	  GOODPUT_SERVER_TCP_INFO,
+	  1000000,
+	  1000,
+	  .unbelieved = 1 },
+	{ "N43 upload, first a time to come",
+	  NDT7_UPLOAD,
+	  { { 100, TCP(10000000, 1000) }, { 1900, TCP(1900000, 2000000) }, END_AT(2000) },
+	  0,
+	  DIRECTION_COMPLETE,
+	  NDT7_ENDING_CLOSE,
+	  GOODPUT_SERVER_TCP_INFO,
+	  2000000,
+	  1900,
+	  .unbelieved = 1 },
+	{ "N43 upload, a clock 1.9 s ahead",
+	  NDT7_UPLOAD,
+	  { { 1900, TCP(3800000, 2000000) }, END_AT(2000) },
+	  0,
+	  DIRECTION_COMPLETE,
+	  NDT7_ENDING_CLOSE,
+	  GOODPUT_SERVER_TCP_INFO,
+	  2000000,
+	  3800 },
 	{ "upload, a server that falls silent at 4 s",
 	  NDT7_UPLOAD,
 	  { { 4000, TCP(4000000, 4000000) }, END_AT(10100) },
@@ -257,6 +294,7 @@ static void direction_is_judged(void **state)
 	assert_int_equal(d->state, c->state);
 	assert_int_equal(d->err.code != 0, c->state == DIRECTION_FAILED);
 	assert_int_equal(d->unreadable_texts, c->unreadable);
+	assert_int_equal(d->unbelieved_texts, c->unbelieved);
 	assert_int_equal(direction_goodput_mbps(d).known, c->source != GOODPUT_NONE);
 	if (c->bytes) {
 		assert_int_equal(d->bytes, c->bytes);

@@ -27,7 +27,7 @@ def download(c: Connection) -> None:
 
 def upload(c: Connection) -> None:
     """Reads for 0.2 s, says what came, and ends."""
-    upload_begin(c, 0.2)
+    upload_begin(c, 0.2, 2_500_000)
     c.text(tcp_info(ElapsedTime=200_000, BytesReceived=2_500_000, MinRTT=1000))  # 100 Mbit/s
     upload_end(c)
 
@@ -35,10 +35,13 @@ def upload(c: Connection) -> None:
 both = by_test(download, upload)
 
 
-def upload_begin(c: Connection, seconds: float) -> None:
+def upload_begin(c: Connection, seconds: float, at_least_bytes: int = 0) -> None:
+    """Reads so long and so much: who claims more than came is not believed."""
     c.upgrade()
     c.rate_bytes_s = UPLOAD_RATE_BYTES_S
     c.watch(seconds)
+    while c.bytes_read < at_least_bytes:
+        c.watch(0.05)
 
 
 def upload_end(c: Connection) -> None:

@@ -245,7 +245,7 @@ def test_N41_retransmission(sent: int, retransmitted: int, percent: float | None
 
 @pytest.mark.parametrize("count", [(1 << 32) + 1, (1 << 53) + 1, (1 << 63) - 1])
 def test_N42_counters_are_exact(count: int):
-    outcome = with_tcp_info({"ElapsedTime": 10_000_000, "BytesAcked": count})
+    outcome = with_tcp_info({"ElapsedTime": 1_000_000, "BytesAcked": count})
     assert outcome.download["server"]["bytes"] == count
 
 

@@ -42,7 +42,7 @@ def download(c: Connection) -> None:
 
 
 def upload(c: Connection) -> None:
-    fakes.upload_begin(c, 0.3)
+    fakes.upload_begin(c, 0.3, INFO["TCPInfo"]["BytesReceived"])
     c.text(INFO)
     fakes.upload_end(c)
 

@@ -17,14 +17,14 @@ from scripted import Connection
 
 pytestmark = pytest.mark.at_once
 
-LAST = {"ElapsedTime": 1_234_567, "BytesReceived": 98_765_432, "MinRTT": 4321, "RTT": 5000}
+LAST = {"ElapsedTime": 1_234_567, "BytesReceived": 987_654, "MinRTT": 4321, "RTT": 5000}
 
 
 def upload(*does: Callable[[Connection], Any], seconds: float = 0.2, status: int = 0) -> tuple[Connection, pod.Outcome]:
     """One upload that is read for some time, in which the server then does this and ends it."""
 
     def script(c: Connection) -> None:
-        fakes.upload_begin(c, seconds)
+        fakes.upload_begin(c, seconds, LAST["BytesReceived"])
         for do in does:
             do(c)
         fakes.upload_end(c)
@@ -73,18 +73,18 @@ def test_N35_content():
 
 def test_N36_the_servers_count():
     _, outcome = upload(
-        say({"TCPInfo": {"ElapsedTime": 100_000, "BytesReceived": 1_000_000}}), lambda c: c.watch(0.1),
+        say({"TCPInfo": {"ElapsedTime": 100_000, "BytesReceived": 100_000}}), lambda c: c.watch(0.1),
         say({"TCPInfo": LAST}),
     )  # fmt: skip
-    assert outcome.upload["goodput_mbps"] == pytest.approx(8 * 98_765_432 / 1_234_567, rel=1e-3)
+    assert outcome.upload["goodput_mbps"] == pytest.approx(8 * 987_654 / 1_234_567, rel=1e-3)
     assert outcome.upload["goodput_source"] == "server tcp_info"
-    assert outcome.upload["bytes"] == 98_765_432
+    assert outcome.upload["bytes"] == 987_654
     assert outcome.upload["min_rtt_ms"] == 4.321
 
 
 def test_N36_the_servers_app_info():
-    _, outcome = upload(say({"AppInfo": {"ElapsedTime": 1_000_000, "NumBytes": 12_500_000}}))
-    assert outcome.upload["goodput_mbps"] == pytest.approx(100)
+    _, outcome = upload(say({"AppInfo": {"ElapsedTime": 1_000_000, "NumBytes": 1_250_000}}))
+    assert outcome.upload["goodput_mbps"] == pytest.approx(10)
     assert outcome.upload["goodput_source"] == "server app_info"
     assert outcome.warned("goodput is from server app_info")
 
@@ -116,6 +116,43 @@ def test_odd_texts_leave_our_own_count(text: Any):
     _, outcome = upload(say(text))
     assert outcome.upload["goodput_source"].startswith("client"), outcome
     outcome.check_figures()
+
+
+WILD_TEXTS: dict[str, Any] = {
+    "more than was sent": {"ElapsedTime": 1, "BytesReceived": 1 << 62, "MinRTT": 1},
+    "a little more than was sent": {"ElapsedTime": 200_000, "BytesReceived": 200_000_000},
+    "a time to come": {"ElapsedTime": 10_000_000, "BytesReceived": 1000},
+}
+
+
+@pytest.mark.parametrize("text", WILD_TEXTS.values(), ids=WILD_TEXTS)
+def test_N43_claims_that_cannot_be(text: Any):
+    """Neither alone nor before a good one, which it must not keep from being used."""
+    _, outcome = upload(say({"TCPInfo": text}))
+    assert outcome.upload["goodput_source"] == "client tcp_info", outcome
+    assert outcome.warned("1 messages of the server told of more than was sent, or of a time to come")
+    _, outcome = upload(say({"TCPInfo": text}), say({"TCPInfo": LAST}))
+    assert outcome.upload["bytes"] == LAST["BytesReceived"]
+
+
+def test_N43_a_min_rtt_longer_than_the_test():
+    _, outcome = upload(say({"TCPInfo": LAST | {"MinRTT": (1 << 32) - 1, "RTT": (1 << 32) - 1}}))
+    assert outcome.upload["min_rtt_ms"] < 1000
+
+
+def test_an_upload_without_test_data():
+    """Our own Close is acknowledged too, and is no test data."""
+
+    def script(c: Connection) -> None:
+        c.upgrade()
+        c.wait(wire.CLOSE, within=2)
+        c.close_and_end()
+
+    server, outcome = pod.against(script, "--upload", "--max-bytes", "1")
+    assert outcome.status == 1, outcome
+    assert not server.only.of(wire.BINARY)
+    assert outcome.result["upload"] is None
+    assert "no test data passed" in str(outcome.result["errors"])
 
 
 def test_odd_texts_leave_the_last_good_one():
