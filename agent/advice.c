@@ -1,12 +1,17 @@
 #include "agent/advice.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <openssl/sslerr.h>
 #include <openssl/x509_vfy.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "transport/base/err.h"
 
 #define ANY (-1)
+
+#define ALTERED "something on the way may have altered what was sent: try again"
 
 /* From the particular to the general: the first row that fits is the answer. */
 static const struct advice {
@@ -29,8 +34,17 @@ static const struct advice {
 	  "ask for the server by the name its certificate is for" },
 	{ ERR_TLS, X509_V_ERR_IP_ADDRESS_MISMATCH, -EACCES,
 	  "ask for the server by the name its certificate is for" },
+	{ ERR_TLS, SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, -EPROTO, ALTERED },
+	{ ERR_TLS, SSL_R_SSLV3_ALERT_BAD_RECORD_MAC, -EPROTO, ALTERED },
+	{ ERR_TLS, SSL_R_TLSV1_ALERT_DECRYPTION_FAILED, -EPROTO, ALTERED },
 	{ ERR_TLS, ANY, -EACCES, "the server's owner has to mend its certificate" },
 	{ ERR_TLS, ANY, 0, "does the server speak TLS on this port? --scheme ws does without" },
+	{ ERR_DNS, EAI_ADDRFAMILY, 0,
+	  "that is an address of the other family: -4 and -6 choose one, without them both are "
+	  "tried" },
+	{ ERR_DNS, EAI_NODATA, 0,
+	  "the name has no address of the family: -4 and -6 choose one, without them both are "
+	  "tried" },
 	{ ERR_DNS, ANY, 0, "check the name, and the name servers of this machine" },
 	{ ERR_HTTP, 101, 0, "something between here and the server may answer in its place" },
 	{ ERR_HTTP, 401, 0, "a token lives for a minute: locate a server anew" },
@@ -52,6 +66,8 @@ const char *advice_on(const struct err *e, bool of_locate)
 {
 	if (of_locate && e->domain == ERR_HTTP)
 		return "--server names a server, --locate-url another locate service";
+	if (e->domain == ERR_SYS && e->code == -EINVAL && strstr(e->text, "[fe80:"))
+		return "a link-local address is one device's: --interface names the device";
 	for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
 		const struct advice *a = &advices[i];
 

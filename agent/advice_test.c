@@ -1,6 +1,8 @@
 #include "agent/advice.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <openssl/sslerr.h>
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
@@ -34,6 +36,18 @@ static struct advice_case advice_cases[] = {
 	{ "404 of a locate service", ERR(-EREMOTEIO, ERR_HTTP, 404), true, "--locate-url" },
 	{ "a locate service that is not there", ERR(-ECONNREFUSED, ERR_SYS, 0), true, "port" },
 	{ "a name", ERR(-EHOSTUNREACH, ERR_DNS, 0), false, "name servers" },
+	{ "an address of the other family", ERR(-ENOENT, ERR_DNS, EAI_ADDRFAMILY), false, "-4" },
+	{ "a name without an address of the family", ERR(-ENOENT, ERR_DNS, EAI_NODATA), false,
+	  "-6" },
+	{ "a record that was altered",
+	  ERR(-EPROTO, ERR_TLS, SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC), false, "altered" },
+	{ "a record that was altered, says the server",
+	  ERR(-EPROTO, ERR_TLS, SSL_R_SSLV3_ALERT_BAD_RECORD_MAC), false, "altered" },
+	{ "a link-local address",
+	  { .code = -EINVAL, .text = "connect to [fe80::1]:443" },
+	  false,
+	  "--interface" },
+	{ "something else that is not valid", ERR(-EINVAL, ERR_SYS, 0), false, NULL },
 	{ "interrupted", ERR(-ECANCELED, ERR_SYS, 0), false, NULL },
 	{ "nothing", ERR(0, ERR_SYS, 0), false, NULL },
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/command.h"
+#include "agent/given_file.h"
 #include "agent/interrupt.h"
 #include "agent/options.h"
 #include "measure/serve.h"
@@ -85,6 +86,17 @@ static int check_wish(const struct serve_wish *w, struct err *err)
 	return 0;
 }
 
+static enum exit_code check_files(const struct serve_wish *w)
+{
+	enum exit_code code = EXIT_DONE;
+
+	if (w->cert)
+		code = given_file_check("the certificate", w->cert);
+	if (w->key && code == EXIT_DONE)
+		code = given_file_check("the private key", w->key);
+	return code;
+}
+
 static int port_of(uint64_t given, bool none_given)
 {
 	if (given != NOT_GIVEN)
@@ -112,11 +124,20 @@ static struct serve_options serve_options(const struct serve_wish *w)
 static void on_serve_event(void *owner, const struct serve_event *e)
 {
 	(void)owner;
-	if (e->ended && e->ending)
+	if (!e->ended || !e->ending)
+		log_info("%s %s %d", e->client, e->test, e->status);
+	else if (e->mbps > 0)
 		log_info("%s %s ended: %.1f Mbit/s over %.1f s (%s)", e->client, e->test, e->mbps,
 		         e->seconds, e->ending);
-	else
-		log_info("%s %s %d", e->client, e->test, e->status);
+	else /* broken off before the kernel was asked */
+		log_info("%s %s ended: no data in %.1f s (%s)", e->client, e->test, e->seconds,
+		         e->ending);
+}
+
+static void say_fallback(const struct loop *l)
+{
+	if (*loop_fallback_reason(l))
+		log_info("the event loop is %s: %s", loop_body_name(l), loop_fallback_reason(l));
 }
 
 static void print_listening(const char *scheme, const char *address, uint16_t port)
@@ -176,6 +197,7 @@ static int serve_until_stopped(struct server *s, const struct serve_wish *w, str
 		r = watch_stop(s, err);
 	if (r < 0)
 		return r;
+	say_fallback(s->loop);
 	print_listening("ws", w->listen, serve_ws_port(s->serve));
 	print_listening("wss", w->listen, serve_wss_port(s->serve));
 	if (fflush(stdout) == EOF)
@@ -209,6 +231,9 @@ enum exit_code cmd_serve(int argc, char **argv)
 		return code;
 	if (check_wish(&wish, &err) < 0)
 		return options_complain(&syntax, &err);
+	code = check_files(&wish);
+	if (code != EXIT_DONE)
+		return code;
 	r = serve_until_stopped(&server, &wish, &err);
 	loop_remove(server.stop_io);
 	serve_close(server.serve);

@@ -1,7 +1,6 @@
 /* radar-pod test: one measurement, and its result in the format asked for. */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "agent/advice.h"
 #include "agent/command.h"
+#include "agent/given_file.h"
 #include "agent/interrupt.h"
 #include "agent/options.h"
 #include "agent/output.h"
@@ -179,18 +179,6 @@ static int check_wish(const struct test_wish *w, struct err *err)
 
 /* --- what this machine must have -------------------------------------------------------------------- */
 
-static enum exit_code check_ca_file(const char *path)
-{
-	CLEANUP(fd_closep) int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	char byte;
-
-	if (!path || (fd >= 0 && read(fd, &byte, 1) == 1))
-		return EXIT_DONE;
-	log_error("could not read the CA file %s: %s", path,
-	          fd < 0 ? strerror(errno) : "it is empty");
-	return EXIT_BAD_FILE;
-}
-
 static enum exit_code check_interface(const char *name)
 {
 	struct sysinfo_interfaces all;
@@ -225,8 +213,10 @@ static enum exit_code check_io(int io)
 
 static enum exit_code check_machine(const struct test_wish *w)
 {
-	enum exit_code code = check_ca_file(w->ca_file);
+	enum exit_code code = EXIT_DONE;
 
+	if (w->ca_file)
+		code = given_file_check("the CA file", w->ca_file);
 	if (code == EXIT_DONE)
 		code = check_interface(w->interface);
 	return code == EXIT_DONE ? check_io(w->io) : code;

@@ -209,6 +209,7 @@ static void put_connection(const struct summary_out *s, const struct test_result
 static void put_method(const struct summary_out *s, const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
+	bool why = *r->io_reason;
 	char words[256];
 	struct text t = text_on(words, sizeof(words));
 
@@ -221,8 +222,8 @@ static void put_method(const struct summary_out *s, const struct test_result *r)
 	}
 	put_line(s, "Method",
 	         "ndt7; the kernel's TCP_INFO every 10 ms, latency during a direction is its 90th "
-	         "percentile; %s%s",
-	         r->io, words);
+	         "percentile; %s%s%s%s%s",
+	         r->io, why ? " (" : "", why ? r->io_reason : "", why ? ")" : "", words);
 }
 
 static void put_notes(const struct summary_out *s, const struct test_result *r)

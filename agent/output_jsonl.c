@@ -61,6 +61,8 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 {
 	static const struct figure unknown = { .known = false };
 	bool failed = d->state == DIRECTION_FAILED;
+	/* Of an upload the server cannot know it, and contract 14.1 has it unknown. */
+	bool resent_known = !failed && d->test == NDT7_DOWNLOAD;
 
 	if (d->state == DIRECTION_NOT_ASKED) {
 		json_put_null(w, name);
@@ -70,7 +72,8 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	json_put_text(w, "UUID", d->server.connection_info.uuid);
 	put_value(w, "Throughput", failed ? unknown : direction_goodput_mbps(d), "Mbit/s");
 	put_value(w, "Latency", failed ? unknown : direction_min_rtt_ms(d), "ms");
-	put_value(w, "Retransmission", failed ? unknown : direction_retransmit_percent(d), "%");
+	put_value(w, "Retransmission", resent_known ? direction_retransmit_percent(d) : unknown,
+	          "%");
 	json_end_object(w);
 }
 

@@ -175,6 +175,15 @@ static void hostile(struct test_result *r)
 	strcpy(r->download.server.connection_info.client, "\x1b]0;you\a:1");
 }
 
+static void upload_resent(struct test_result *r)
+{
+	r->upload.local.last = (struct tcp_sample){
+		.present = TCP_SAMPLE_BYTES_SENT,
+		.bytes_sent = 1000,
+		.bytes_retrans = 10,
+	};
+}
+
 static void fell_back(struct test_result *r)
 {
 	r->io = "epoll";
@@ -244,6 +253,8 @@ static struct says_case says_cases[] = {
 	  "\"Upload\":{\"UUID\":\"uuid-u\",\"Throughput\":{\"Value\":21.072,\"Unit\":\"Mbit/s\"},"
 	  "\"Latency\":{\"Value\":12,\"Unit\":\"ms\"},"
 	  "\"Retransmission\":{\"Value\":0,\"Unit\":\"\"}}}\n" },
+	{ "N86 jsonl: what an upload sent again is never known", &output_jsonl, upload_resent,
+	  "\"Retransmission\":{\"Value\":0,\"Unit\":\"\"}}}\n" },
 	{ "N87 jsonl: a failed direction has empty units", &output_jsonl, upload_failed,
 	  "\"Upload\":{\"UUID\":\"\",\"Throughput\":{\"Value\":0,\"Unit\":\"\"}" },
 	{ "N86 jsonl: one not asked for is null", &output_jsonl, only_upload, "\"Download\":null" },
@@ -255,6 +266,7 @@ static struct says_case says_cases[] = {
 	{ "raw: the next best round trip, never null", &output_raw, no_server_texts,
 	  "\"MinRTT\":{\"Value\":12}" },
 
+	{ "H7 human: why epoll", &output_human, fell_back, "epoll (barred)" },
 	{ "human: rate, whose it is, how much", &output_human, NULL,
 	  "  Download    187.4 Mbit/s   as received here, 234.3 MB in 10.0 s\n"
 	  "  Upload       21.1 Mbit/s   as received by the server, 26.3 MB in 10.0 s\n" },

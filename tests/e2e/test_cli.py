@@ -127,7 +127,9 @@ USAGE_ERRORS = [
     ("a command to come", ["record"], CANNOT_HERE, "record is not in this release"),
     ("a CA file that is not there", ["test", "--ca-file", "/nonexistent.pem"], BAD_FILE,
      "/nonexistent.pem"),
-    ("a CA file that is empty", ["test", "--ca-file", "/dev/null"], BAD_FILE, "/dev/null"),
+    ("a CA file that is a device", ["test", "--ca-file", "/dev/null"], BAD_FILE,
+     "/dev/null: it is no regular file"),
+    ("a CA file that is a directory", ["test", "--ca-file", "/"], BAD_FILE, "it is a directory"),
     ("no such device", ["test", "--server", "h", "--interface", "nope7"], NOT_DONE, "nope7"),
 ]
 
@@ -747,6 +749,21 @@ def test_h7_io_uring_barred_falls_back_and_says_so(server):
     assert agent["io"] == "epoll" and "io_uring" in agent["io_reason"]
 
 
+def test_h7_people_are_told_too(server):
+    r = short(server, preexec_fn=bar_io_uring)
+    assert r.returncode == DONE
+    assert re.search(r"epoll \(could not [^)]*io_uring", " ".join(r.stdout.split()))
+
+
+def test_h7_serve_says_it_once():
+    p = subprocess.Popen([PROGRAM, "serve"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True, preexec_fn=bar_io_uring)
+    p.stdout.readline()
+    p.terminate()
+    _, said = p.communicate(timeout=10)
+    assert said.count("io_uring") == 1 and "the event loop is epoll" in said
+
+
 def test_h7_doctor_says_who_bars_io_uring():
     r = run("doctor", "--json", preexec_fn=bar_io_uring)
     assert r.returncode == DONE
@@ -767,6 +784,43 @@ def test_serve_says_that_there_is_no_such_congestion_control():
     r = run("serve", "--cc", "carrier-pigeon")
     assert r.returncode == CANNOT_HERE
     assert "carrier-pigeon" in r.stderr
+
+
+def test_serve_says_that_nothing_was_measured():
+    p = subprocess.Popen([PROGRAM, "serve", "--ws", "0"], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    port = int(p.stdout.readline().rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET /ndt/v7/upload HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+                       b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                       b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                       b"Sec-WebSocket-Protocol: net.measurementlab.ndt.v7\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 101")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)) # a reset
+    said = ""
+    while "ended" not in said:
+        line = p.stderr.readline()
+        assert line, said
+        said += line
+    p.kill()
+    p.communicate(timeout=10)
+    assert "upload ended: no data in" in said and "0.0 Mbit/s" not in said
+
+
+def test_a_pipe_for_a_file_is_no_wait(tmp_path):
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    for words in (["test", "--server", "h", "--ca-file", pipe],
+                  ["serve", "--cert", pipe, "--key", pipe]):
+        r = run(*words, timeout=5)
+        assert r.returncode == BAD_FILE
+        assert f"{pipe}: it is no regular file" in r.stderr
+
+
+def test_a_file_that_is_empty(tmp_path):
+    (tmp_path / "pem").touch()
+    r = run("test", "--server", "h", "--ca-file", str(tmp_path / "pem"))
+    assert r.returncode == BAD_FILE and "it is empty" in r.stderr
 
 
 def test_serve_says_that_a_certificate_is_none(tmp_path):
