@@ -54,10 +54,21 @@ static __always_inline void count(struct tcpstat_flow *flow, bool taken)
 		here->lost++;
 }
 
+/* The bucket goes through memory: without CAP_PERFMON the verifier adds to a pointer only what it knows
+ * equally much of on each path, and of what was read it knows nothing. */
+static __always_inline void count_bucket(struct tcpstat_flow *flow, __u32 rtt_us)
+{
+	volatile __u32 *through = &flow->latest_bucket;
+	__u32 bucket;
+
+	*through = tcpstat_rtt_bucket(rtt_us);
+	bucket = *through;
+	if (bucket < TCPSTAT_RTT_BUCKETS)
+		flow->rtt_histogram[bucket]++;
+}
+
 static __always_inline void add_rtt(struct tcpstat_flow *flow, __u32 rtt_us)
 {
-	__u64 bucket = tcpstat_rtt_bucket(rtt_us);
-
 	flow->latest_rtt_us = rtt_us;
 	flow->rtt_sum_us += rtt_us;
 	if (flow->rtt_count == 0 || rtt_us < flow->rtt_min_us)
@@ -65,9 +76,7 @@ static __always_inline void add_rtt(struct tcpstat_flow *flow, __u32 rtt_us)
 	if (rtt_us > flow->rtt_max_us)
 		flow->rtt_max_us = rtt_us;
 	flow->rtt_count++;
-	barrier_var(bucket); /* or the compiler, which knows, leaves out what the verifier wants */
-	if (bucket < TCPSTAT_RTT_BUCKETS)
-		flow->rtt_histogram[bucket]++;
+	count_bucket(flow, rtt_us);
 }
 
 /* What this source will ever tell of the flow. */

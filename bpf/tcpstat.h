@@ -152,10 +152,11 @@ struct tcpstat_flow {
 	__u32 mdev_scaled;
 	__u32 delivered;
 	__u32 latest_rtt_us;
+	__u32 latest_bucket;
 	__u8 state;
 	__u8 ca_state;
 	__u8 app_limited;
-	__u8 reserved[5];
+	__u8 reserved;
 
 	__u32 rtt_histogram[TCPSTAT_RTT_BUCKETS];
 };
