@@ -1,0 +1,190 @@
+/* Records as bytes; the programs that make them are in tests/bpf. */
+#include "measure/sockstat.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "tests/cases.h"
+#include "transport/base/err.h"
+
+struct log {
+	struct tcp_sample sample;
+	struct tcp_flow flow;
+	uint64_t lost;
+	int samples, flows, ends;
+};
+
+static void keep_sample(void *self, const struct tcp_sample *sample)
+{
+	struct log *l = self;
+
+	l->sample = *sample;
+	l->samples++;
+}
+
+static void keep_flow(void *self, const struct tcp_flow *flow)
+{
+	struct log *l = self;
+
+	l->flow = *flow;
+	l->flows++;
+}
+
+static void keep_lost(void *self, uint64_t cookie, uint64_t samples)
+{
+	struct log *l = self;
+
+	assert_int_equal(cookie, 4711);
+	l->lost += samples;
+}
+
+static void keep_end(void *self, const struct tcpstat_flow *flow)
+{
+	struct log *l = self;
+
+	assert_int_equal(flow->event.cookie, 4711);
+	l->ends++;
+}
+
+static bool give(struct log *l, const void *data, size_t bytes)
+{
+	struct sockstat_sink sink = { { keep_sample, keep_flow, keep_lost, l }, keep_end };
+
+	*l = (struct log){};
+	return sockstat_record(data, bytes, &sink);
+}
+
+struct size_case {
+	const char *name;
+	enum tcpstat_kind kind;
+	size_t bytes;
+	bool taken;
+};
+
+static const struct size_case size_cases[] = {
+	{ "nothing", TCPSTAT_ACK, 0, false },
+	{ "an event cut short", TCPSTAT_ACK, sizeof(struct tcpstat_event) - 1, false },
+	{ "an event", TCPSTAT_ACK, sizeof(struct tcpstat_event), true },
+	{ "an event and more", TCPSTAT_ACK, sizeof(struct tcpstat_event) + 8, false },
+	{ "a beginning without its identity", TCPSTAT_BEGIN, sizeof(struct tcpstat_event), false },
+	{ "a beginning", TCPSTAT_BEGIN, sizeof(struct tcpstat_begin), true },
+	{ "an end without its aggregates", TCPSTAT_END, sizeof(struct tcpstat_begin), false },
+	{ "an end", TCPSTAT_END, sizeof(struct tcpstat_flow), true },
+	{ "an event of an end's size", TCPSTAT_STATE, sizeof(struct tcpstat_flow), false },
+	{ "a kind to come", TCPSTAT_KINDS, sizeof(struct tcpstat_event), false },
+};
+
+static void size_is_the_kinds(void **state)
+{
+	const struct size_case *c = *state;
+	struct tcpstat_flow record = { .event = { .kind = (uint8_t)c->kind, .cookie = 4711 } };
+	struct log l;
+
+	assert_int_equal(give(&l, &record, c->bytes), c->taken);
+	assert_int_equal(l.samples + l.flows > 0, c->taken);
+}
+
+struct present_case {
+	const char *name;
+	uint32_t theirs, ours;
+};
+
+static const struct present_case present_cases[] = {
+	{ "nothing but the state", 0, TCP_SAMPLE_TCP_STATE },
+	{ "all", TCPSTAT_HAS_EVERYTHING, 2 * TCP_SAMPLE_LATEST_RTT - 1 },
+	{ "a bit to come", 1U << 31, TCP_SAMPLE_TCP_STATE },
+	{ "a rate needs both", TCPSTAT_HAS_DELIVERY_RATE, TCP_SAMPLE_TCP_STATE },
+	{ "cwnd without the state", TCPSTAT_HAS_CWND, TCP_SAMPLE_CWND | TCP_SAMPLE_TCP_STATE },
+	{ "srtt without rttvar", TCPSTAT_HAS_SRTT, TCP_SAMPLE_RTT | TCP_SAMPLE_TCP_STATE },
+};
+
+static void absent_stays_absent(void **state)
+{
+	const struct present_case *c = *state;
+	struct tcpstat_event e = { .present = c->theirs };
+	struct log l;
+
+	assert_true(give(&l, &e, sizeof(e)));
+	assert_int_equal(l.sample.present, c->ours);
+}
+
+static void an_end_tells_all(void **state)
+{
+	struct tcpstat_flow f = {
+		.event = { .kind = TCPSTAT_END, .cookie = 4711, .bytes_acked = 1ULL << 40 },
+		.who = { .local = { 192, 0, 2, 17 },
+		         .remote = { 198, 51, 100, 4 },
+		         .comm = "a\x1b[31mname of 16",
+		         .congestion = "cubic",
+		         .pid = 42,
+		         .family = AF_INET,
+		         .local_port = 51234,
+		         .remote_port = 443,
+		         .role = TCPSTAT_ACCEPTED },
+		.began_ns = 77,
+		.lost = 3,
+		.seen = { [TCPSTAT_RESET_SENT] = 1 },
+	};
+	struct log l;
+
+	(void)state;
+	memset(f.who.comm + 10, 'x', 6); /* no NUL */
+	assert_true(give(&l, &f, sizeof(f)));
+	assert_int_equal(l.samples, 1);
+	assert_int_equal(l.sample.event, TCP_SAMPLE_STATE);
+	assert_true(l.sample.bytes_acked == 1ULL << 40);
+	assert_int_equal(l.flow.at_ns, 77);
+	assert_int_equal(l.flow.local_ip[10], 0xff);
+	assert_int_equal(l.flow.local_ip[15], 17);
+	assert_int_equal(l.flow.remote_ip[12], 198);
+	assert_int_equal(l.flow.remote_port, 443);
+	assert_int_equal(l.flow.pid, 42);
+	assert_int_equal(l.flow.role, TCP_FLOW_SERVER);
+	assert_string_equal(l.flow.comm, "a?[31mnamexxxxx");
+	assert_string_equal(l.flow.congestion, "cubic");
+	assert_string_equal(l.flow.ending, "reset sent");
+	assert_int_equal(l.lost, 3);
+	assert_int_equal(l.ends, 1);
+}
+
+static void nobody_need_listen(void **state)
+{
+	struct tcpstat_flow f = { .event = { .kind = TCPSTAT_END, .cookie = 4711 }, .lost = 1 };
+	struct log l = {};
+	struct sockstat_sink sink = { .samples = { .take = keep_sample, .self = &l } };
+
+	(void)state;
+	assert_true(sockstat_record(&f, sizeof(f), &sink));
+	assert_int_equal(l.samples, 1);
+}
+
+static void what_is_no_map_is_an_error(void **state)
+{
+	struct sockstat_maps maps = {
+		.flows_fd = -1, .records_fd = -1, .counters_fd = -1, .ring_bytes = 4096, .cpus = 1
+	};
+	struct sockstat *s = NULL;
+	struct err err = {};
+
+	(void)state;
+	assert_int_equal(sockstat_open(&maps, &s, &err), -EBADF);
+	maps.cpus = SOCKSTAT_CPUS_MAX + 1;
+	assert_int_equal(sockstat_open(&maps, &s, &err), -EINVAL);
+	assert_null(s);
+	assert_null(sockstat_close(NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_end_tells_all),
+		cmocka_unit_test(nobody_need_listen),
+		cmocka_unit_test(what_is_no_map_is_an_error),
+	};
+	int failed = CASES_RUN(size_is_the_kinds, size_cases);
+
+	failed += CASES_RUN(absent_stays_absent, present_cases);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
+}
