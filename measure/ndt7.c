@@ -89,6 +89,7 @@ static void end_count(struct ndt7 *t, enum ndt7_ending ending, uint64_t now_ns)
 	if (t->report.ending != NDT7_ENDING_NONE)
 		return;
 	t->report.ending = ending;
+	t->report.count_ended_ns = now_ns;
 	if (is_sender(t) || ends_with_the_stream(ending))
 		t->report.measured_ns = now_ns - t->report.started_ns;
 	sample(t, now_ns);
@@ -189,7 +190,11 @@ static void on_ping(struct ndt7 *t, const struct ndt7_input *in, uint64_t now_ns
 
 	t->heard_ns = now_ns;
 	t->report.pings++;
-	if (t->phase == PHASE_CLOSING || in->payload_bytes > NDT7_PING_BYTES_MAX) {
+	if (t->phase == PHASE_CLOSING) {
+		t->report.pings_late++;
+		return;
+	}
+	if (in->payload_bytes > NDT7_PING_BYTES_MAX) {
 		t->report.pongs_dropped++;
 		return;
 	}

@@ -172,7 +172,8 @@ struct ndt7_report {
 	 * dilute the rate by 7 s. Who sends counts until its bulk ended, blocked or not, and a
 	 * message that was under way then is counted, with its time, when it is taken. */
 	uint64_t measured_ns;
-	uint64_t ended_ns; /* when `finished` was said; 0 before */
+	uint64_t count_ended_ns; /* when the count ended; 0 before */
+	uint64_t ended_ns;       /* when `finished` was said; 0 before */
 
 	/* AppInfo.NumBytes: binary payload, and texts in a client's download. In a client's upload
 	 * with what socket buffers still hold, so that on a slow path it is not what arrived. */
@@ -181,7 +182,8 @@ struct ndt7_report {
 	uint64_t messages;         /* whole binary messages */
 	uint64_t texts;            /* that came */
 	uint64_t texts_sent;       /* asked for: server */
-	uint64_t pings;            /* that came: answered, dropped, or waiting still */
+	uint64_t pings;            /* that came: answered, dropped, late, or waiting still */
+	uint64_t pings_late;       /* behind the end of the test: our Close is all the answer */
 	uint64_t pings_sent;       /* asked for: server */
 	uint64_t pongs_sent;       /* asked for */
 	uint64_t pongs_dropped;    /* pings that will not be answered */

@@ -7,7 +7,8 @@
 #include "transport/base/clock.h"
 #include "transport/base/units.h"
 
-#define UNTOLD_NS_MAX (1500 * NS_PER_MS) /* see direction_falls_short() */
+#define UNTOLD_NS_MAX  (1500 * NS_PER_MS) /* see direction_falls_short() */
+#define CPU_RAN_NS_MIN (100 * NS_PER_MS)
 
 static const struct figure unknown = { .known = false };
 
@@ -44,11 +45,12 @@ struct figure direction_goodput_mbps(const struct direction_result *d)
 
 bool direction_falls_short(const struct direction_result *d)
 {
-	uint64_t end_ns = d->report.measured_ns; /* bulk that was under way may outlast the 10 s */
+	uint64_t end_ns = d->report.count_ended_ns - d->report.started_ns, untold_ns;
 
-	if (end_ns > NDT7_DURATION_NS)
+	if (end_ns > NDT7_DURATION_NS) /* a figure of ten seconds is whole, whatever came then */
 		end_ns = NDT7_DURATION_NS;
-	return d->source != GOODPUT_NONE && d->elapsed_ns + UNTOLD_NS_MAX < end_ns;
+	untold_ns = end_ns / 2 < UNTOLD_NS_MAX ? end_ns / 2 : UNTOLD_NS_MAX;
+	return d->source != GOODPUT_NONE && d->elapsed_ns + untold_ns < end_ns;
 }
 
 struct figure direction_min_rtt_ms(const struct direction_result *d)
@@ -91,7 +93,7 @@ struct figure direction_cpu_percent(const struct direction_result *d)
 {
 	uint64_t ran_ns = d->report.ended_ns - d->report.started_ns;
 
-	if (!measured(d) || ran_ns == 0)
+	if (!measured(d) || ran_ns < CPU_RAN_NS_MIN)
 		return unknown;
 	return known(100 * (double)d->cpu_ns / (double)ran_ns);
 }

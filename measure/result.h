@@ -80,11 +80,13 @@ struct direction_result {
 	struct steady_rate steady;     /* of our kernel's bytes_received or bytes_acked */
 	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
 	struct figure idle_rtt_ms;     /* our kernel's, right after the TCP handshake */
+	uint64_t unseen_ns;            /* the longest time between two looks at our socket */
 	uint64_t cpu_ns;               /* of this process during the subtest */
 	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
 	char flow[128];                /* the server's UUID, else our socket's cookie */
 	uint64_t unreadable_texts;     /* texts of the server's that were no measurement */
 	uint64_t unbelieved_texts;     /* that told of more than was sent, or of a time to come */
+	struct err broke;              /* of NDT7_ENDING_ERROR */
 	char violation[200];           /* what the server did against RFC 6455, "" */
 };
 
@@ -92,11 +94,13 @@ struct direction_result {
 struct figure direction_goodput_mbps(const struct direction_result *d);
 struct figure direction_min_rtt_ms(const struct direction_result *d);
 struct figure direction_retransmit_percent(const struct direction_result *d);
+
+/* Of one CPU; not known of a test under 100 ms, in which what is before and after it weighs too much. */
 struct figure direction_cpu_percent(const struct direction_result *d);
 
-/* The figure is of the beginning alone: of the last 1.5 s of an upload, or of more, nobody has told what
- * arrived. A server tells every 625 ms at the latest, so that this was not its last word, but the last
- * we heard; or our kernel counts, and nothing more was acknowledged. */
+/* The figure is of the beginning alone: of the last 1.5 s, or of the last half of a test under 3 s, nobody
+ * has told what arrived. A server tells every 625 ms at the latest, so that this was not its last word, but
+ * the last we heard; or our kernel counts, and nothing more was acknowledged; or nothing came. */
 bool direction_falls_short(const struct direction_result *d);
 
 /* RTT under load of the side that sent (the server's samples of a download, ours of an upload);

@@ -39,7 +39,7 @@ static void exits_with(void **state)
 struct short_case {
 	const char *name;
 	enum goodput_source source;
-	uint64_t elapsed_ms, measured_ms;
+	uint64_t elapsed_ms, ended_ms;
 	bool want;
 };
 
@@ -49,6 +49,12 @@ static struct short_case short_cases[] = {
 	{ "1.5 s before the end", GOODPUT_SERVER_TCP_INFO, 8500, 10000, false },
 	{ "silent for the last 1.501 s", GOODPUT_SERVER_TCP_INFO, 8499, 10000, true },
 	{ "silent in a short test", GOODPUT_SERVER_APP_INFO, 400, 2000, true },
+	{ "one text in a short test", GOODPUT_SERVER_TCP_INFO, 80, 500, true },
+	{ "a text late in a short test", GOODPUT_SERVER_TCP_INFO, 300, 500, false },
+	{ "N31 a download that fell silent", GOODPUT_CLIENT_RECEIVED, 1, 7001, true },
+	{ "a download cut soon", GOODPUT_CLIENT_RECEIVED, 1, 500, true },
+	{ "a download to its end", GOODPUT_CLIENT_RECEIVED, 500, 500, false },
+	{ "a download that nobody ended", GOODPUT_CLIENT_RECEIVED, 10000, 13000, false },
 	{ "bulk that outlasted the 10 s", GOODPUT_SERVER_TCP_INFO, 10000, 12300, false },
 	{ "the server's clock runs fast", GOODPUT_SERVER_TCP_INFO, 12000, 10000, false },
 	{ "N33 nothing more acknowledged", GOODPUT_CLIENT_ACKED, 500, 10000, true },
@@ -64,7 +70,8 @@ static void figure_falls_short(void **state)
 	d.test = NDT7_UPLOAD;
 	d.source = c->source;
 	d.elapsed_ns = c->elapsed_ms * NS_PER_MS;
-	d.report.measured_ns = c->measured_ms * NS_PER_MS;
+	d.report.started_ns = NS_PER_S;
+	d.report.count_ended_ns = NS_PER_S + c->ended_ms * NS_PER_MS;
 	assert_int_equal(direction_falls_short(&d), c->want);
 }
 

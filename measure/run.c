@@ -24,6 +24,9 @@
 /* How long a subtest that is stopped may take to end; it promises one second. */
 #define STOP_NS (2 * NS_PER_S)
 
+/* A look at our socket is due every 10 ms: so late, this machine had no time for us. */
+#define PAUSE_NS_MIN (500 * NS_PER_MS)
+
 #define PROGRESS_SLOTS 10 /* the current rate is over the last second */
 
 /* What the ndt7 text allows of a query. */
@@ -523,6 +526,7 @@ static void warn_of_ending(struct test_result *t, const struct direction_result 
 {
 	const char *name = ndt7_test_name(d->test);
 	double seconds = (double)(d->report.ended_ns - d->report.started_ns) / 1e9;
+	char sentence[256];
 
 	switch (d->report.ending) {
 	case NDT7_ENDING_CLOSE:
@@ -536,7 +540,7 @@ static void warn_of_ending(struct test_result *t, const struct direction_result 
 		break;
 	case NDT7_ENDING_ERROR:
 		result_warn(t, "%s: the connection broke after %.1f s: %s", name, seconds,
-		            strerror(-d->report.error));
+		            err_sentence(&d->broke, sentence, sizeof(sentence)));
 		break;
 	case NDT7_ENDING_STALL:
 		result_warn(t, "%s: nothing came for 7 s, ended after %.1f s", name, seconds);
@@ -557,6 +561,28 @@ static void warn_of_ending(struct test_result *t, const struct direction_result 
 	}
 }
 
+static const char *why_short(const struct direction_result *d)
+{
+	if (d->source == GOODPUT_CLIENT_RECEIVED)
+		return "nothing came after that";
+	if (d->source == GOODPUT_CLIENT_ACKED)
+		return "nothing more was acknowledged";
+	return "the server told no more";
+}
+
+static void warn_of_time(struct test_result *t, const struct direction_result *d)
+{
+	const char *name = ndt7_test_name(d->test);
+	double seconds = (double)d->elapsed_ns / 1e9;
+
+	if (direction_falls_short(d))
+		result_warn(t, "%s: goodput is of its first %.*f s: %s", name,
+		            seconds < 0.1 ? 6 : 1, seconds, why_short(d));
+	if (d->unseen_ns > PAUSE_NS_MIN)
+		result_warn(t, "%s: this machine kept us from running for %.1f s of it", name,
+		            (double)d->unseen_ns / 1e9);
+}
+
 static void warn_of_figures(struct test_result *t, const struct direction_result *d)
 {
 	const char *name = ndt7_test_name(d->test);
@@ -570,13 +596,10 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 		            "%s: limited by this machine's cpu %.0f %% of the time: a lower bound",
 		            name, limits[LIMIT_CPU]);
 	if (d->test == NDT7_UPLOAD && d->source != GOODPUT_SERVER_TCP_INFO)
-		result_warn(t, "upload: the server reported no bytes received; goodput is from %s",
+		result_warn(t,
+		            "upload: the server reported no last count of bytes received; goodput "
+		            "is from %s",
 		            goodput_source_name(d->source));
-	if (direction_falls_short(d))
-		result_warn(t, "%s: goodput is of its first %.1f s: %s", name,
-		            (double)d->elapsed_ns / 1e9,
-		            d->source == GOODPUT_CLIENT_ACKED ? "nothing more was acknowledged"
-		                                              : "the server told no more");
 	if (d->unreadable_texts > 0)
 		result_warn(t, "%s: %llu messages of the server were no measurement and not used",
 		            name, (unsigned long long)d->unreadable_texts);
@@ -608,6 +631,7 @@ static void warn(struct test_result *t)
 			continue;
 		insecure |= directions[i]->insecure;
 		warn_of_ending(t, directions[i]);
+		warn_of_time(t, directions[i]);
 		warn_of_figures(t, directions[i]);
 	}
 	if (insecure)

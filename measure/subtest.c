@@ -44,7 +44,8 @@ struct subtest {
 	uint32_t segment_bytes;
 	struct steady steady; /* begins with the transfer */
 	uint64_t cpu_from_ns;
-	uint64_t acked_at_ns; /* when bytes_acked last grew, and to what */
+	uint64_t looked_at_ns; /* our socket, last; 0: never */
+	uint64_t acked_at_ns;  /* when bytes_acked last grew, and to what */
 	uint64_t acked_bytes;
 	uint64_t acked_before; /* bytes acknowledged before t = 0: the upgrade request, TLS */
 	char peer[URL_HOST_MAX + 10]; /* host:port, as it is told */
@@ -130,6 +131,9 @@ static void look_at_socket(struct subtest *s)
 
 	if (!read_socket(s, &raw, &sample))
 		return; /* what was seen stays */
+	if (s->looked_at_ns && sample.at_ns - s->looked_at_ns > s->o.result->unseen_ns)
+		s->o.result->unseen_ns = sample.at_ns - s->looked_at_ns;
+	s->looked_at_ns = sample.at_ns;
 	sink.take(sink.self, &sample);
 	if (sample.present & TCP_SAMPLE_BYTES)
 		steady_add(&s->steady, sample.at_ns,
@@ -312,32 +316,45 @@ static bool is_rate(int64_t bytes, int64_t elapsed_us)
 	return bytes > 0 && elapsed_us > 0;
 }
 
+static void take_servers(struct direction_result *d)
+{
+	const struct measurement_tcp_info *t = &d->server.tcp_info;
+	const struct measurement_app_info *a = &d->server.app_info;
+
+	if (d->server.has_tcp_info && is_rate(t->bytes_received, t->elapsed_us))
+		take(d, GOODPUT_SERVER_TCP_INFO, (uint64_t)t->bytes_received,
+		     (uint64_t)t->elapsed_us * NS_PER_US);
+	else if (d->server.has_app_info && is_rate(a->num_bytes, a->elapsed_us))
+		take(d, GOODPUT_SERVER_APP_INFO, (uint64_t)a->num_bytes,
+		     (uint64_t)a->elapsed_us * NS_PER_US);
+}
+
+/* Our own ceiling came long before the server's next word, which is no fault of its. */
+static bool is_cut_by_us(const struct direction_result *d)
+{
+	return d->report.ending == NDT7_ENDING_MAX_BYTES && direction_falls_short(d);
+}
+
 /* What was written overstates what arrived, on slow links many times: contract section 8 gives the
  * order in which other counts are better. */
 static void take_upload(struct subtest *s)
 {
 	struct direction_result *d = s->o.result;
-	const struct measurement_tcp_info *t = &d->server.tcp_info;
-	const struct measurement_app_info *a = &d->server.app_info;
 	const struct ndt7_report *r = &d->report;
+	bool acked = s->acked_bytes > s->acked_before && s->acked_at_ns > r->started_ns;
 	int queued_bytes = 0;
 
 	if (r->num_bytes == 0)
 		return; /* whatever was counted, it is no test data */
-	if (d->server.has_tcp_info && is_rate(t->bytes_received, t->elapsed_us)) {
-		take(d, GOODPUT_SERVER_TCP_INFO, (uint64_t)t->bytes_received,
-		     (uint64_t)t->elapsed_us * NS_PER_US);
-	} else if (d->server.has_app_info && is_rate(a->num_bytes, a->elapsed_us)) {
-		take(d, GOODPUT_SERVER_APP_INFO, (uint64_t)a->num_bytes,
-		     (uint64_t)a->elapsed_us * NS_PER_US);
-	} else if (s->acked_bytes > s->acked_before && s->acked_at_ns > r->started_ns) {
+	take_servers(d);
+	if (acked && (d->source == GOODPUT_NONE || is_cut_by_us(d)))
 		take(d, GOODPUT_CLIENT_ACKED, s->acked_bytes - s->acked_before,
 		     s->acked_at_ns - r->started_ns);
-	} else if (ioctl(stream_fd(s->stream), SIOCOUTQ, &queued_bytes) == 0 &&
-	           (uint64_t)queued_bytes < r->num_bytes) {
+	else if (d->source == GOODPUT_NONE &&
+	         ioctl(stream_fd(s->stream), SIOCOUTQ, &queued_bytes) == 0 &&
+	         (uint64_t)queued_bytes < r->num_bytes)
 		take(d, GOODPUT_CLIENT_WRITTEN, r->num_bytes - (uint64_t)queued_bytes,
 		     r->measured_ns);
-	}
 }
 
 static enum direction_state judge(const struct direction_result *d)
@@ -379,9 +396,9 @@ static void explain_nothing(struct subtest *s)
 		ERR_SET(&d->err, -ECANCELED, ERR_SYS, 0,
 		        "measure against %s: stopped before anything came", s->peer);
 	else if (d->report.ending == NDT7_ENDING_ERROR)
-		ERR_SET(&d->err, d->report.error, ERR_SYS, 0,
-		        "measure against %s: the connection failed before any test data passed",
-		        s->peer);
+		ERR_SET(&d->err, d->broke.code, d->broke.domain, d->broke.detail,
+		        "measure against %s: the connection failed before any test data passed: %s",
+		        s->peer, d->broke.text);
 	else
 		ERR_SET(&d->err, -ENODATA, ERR_SYS, 0,
 		        "measure against %s: no test data passed before the test ended (%s)",
@@ -554,6 +571,7 @@ static void on_ended(void *owner, const struct err *why)
 	struct err err = *why;
 
 	if (s->phase == PHASE_RUNNING) {
+		s->o.result->broke = *why;
 		flow_ended(s->flow, why);
 		return;
 	}

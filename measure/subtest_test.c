@@ -34,6 +34,8 @@ struct play {
 	struct loop_timer stop;
 	unsigned int connected, measured, ended;
 	bool served;
+	void (*sampled)(void *owner, const struct tcp_sample *sample); /* may be NULL */
+	bool stood_still;
 };
 
 static struct subtest_case {
@@ -217,6 +219,14 @@ static void on_measured(void *owner, const struct measurement *m)
 	p->measured++;
 }
 
+static void on_sampled(void *owner, const struct tcp_sample *sample)
+{
+	struct play *p = owner;
+
+	if (p->sampled)
+		p->sampled(p, sample);
+}
+
 static void on_ended(void *owner, bool served)
 {
 	struct play *p = owner;
@@ -229,6 +239,7 @@ static void on_ended(void *owner, bool served)
 static const struct subtest_events events = {
 	.connected = on_connected,
 	.measured = on_measured,
+	.sampled = on_sampled,
 	.ended = on_ended,
 };
 
@@ -317,6 +328,35 @@ static struct refusal_case {
 	{ "stopped before the upgrade", { FAR_MUTE }, 1000, -ECANCELED, 1000 },
 };
 
+static void stand_still(void *owner, const struct tcp_sample *sample)
+{
+	struct play *p = owner;
+
+	(void)sample;
+	if (!p->stood_still && p->connected)
+		loop_script_advance(p->loop, 2 * NS_PER_S);
+	p->stood_still = p->connected;
+}
+
+/* As a stopped process does, or a machine with other work. */
+static void pause_of_ours_is_seen(void **state)
+{
+	static struct far_act acts[] = { { 100, DATA }, { 3900, DATA }, END_AT(4000) };
+	struct far_script script = { FAR_UPGRADE, .acts = acts, .acts_count = 4 };
+	struct far far;
+	struct play p;
+
+	(void)state;
+	begin(&p, &far, &script, NDT7_DOWNLOAD);
+	finish(&p, &far);
+	assert_true(p.result.unseen_ns <= 2 * SUBTEST_POLL_NS);
+	begin(&p, &far, &script, NDT7_DOWNLOAD);
+	p.sampled = stand_still;
+	finish(&p, &far);
+	assert_int_equal(p.result.state, DIRECTION_COMPLETE);
+	assert_true(p.result.unseen_ns >= 2 * NS_PER_S && p.result.unseen_ns < 3 * NS_PER_S);
+}
+
 static void target_refuses(void **state)
 {
 	const struct refusal_case *c = *state;
@@ -340,8 +380,12 @@ static void target_refuses(void **state)
 
 int main(void)
 {
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pause_of_ours_is_seen),
+	};
 	int failed = CASES_RUN(direction_is_judged, subtest_cases);
 
 	failed += CASES_RUN(target_refuses, refusal_cases);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

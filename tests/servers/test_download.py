@@ -415,3 +415,25 @@ def test_our_own_ceiling():
     assert outcome.status == 0, outcome
     assert outcome.download["ending"] == "max_bytes"
     assert 5_000_000 <= outcome.download["bytes"] < 50_000_000
+
+
+def test_a_ping_behind_our_own_end_is_no_flood():
+    def script(c: Connection) -> None:
+        c.upgrade()
+        c.send(wire.frame(wire.BINARY, bytes(2_000_000)) + wire.frame(wire.PING, b"1"))
+        c.close_and_end()
+
+    _, outcome = pod.against(script, "--download", "--max-bytes", "1MB")
+    assert outcome.status == 0 and not outcome.result["warnings"], outcome
+
+
+def test_a_figure_of_the_first_moments_says_so():
+    def script(c: Connection) -> None:
+        c.upgrade()
+        c.binary(100_000)
+        c.pause(0.5)
+        c.reset()
+
+    _, outcome = pod.against(script, "--download")
+    assert outcome.status == 3 and not outcome.download["complete"], outcome
+    assert outcome.warned("download: goodput is of its first 0[.].* s: nothing came after that")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -202,3 +203,16 @@ def test_ws_to_a_server_of_wss():
         outcome = pod.test("--server", f"ws://127.0.0.1:{server.port}", "--download")
     assert outcome.status == 1, outcome
     assert str(server.port) in outcome.stderr
+
+
+def test_what_broke_tls_within_a_test_is_told():
+    def script(c: Connection) -> None:
+        c.upgrade()
+        c.binary(1 << 16)
+        with socket.socket(fileno=os.dup(c.sock.fileno())) as plain:
+            plain.sendall(b"this is no TLS record")
+        c.pause(1)
+
+    _, outcome = against("good", "--download", script=script)
+    assert outcome.status == 3, outcome
+    assert outcome.warned("connection broke.*: could not .*(record|version)"), outcome

@@ -246,3 +246,22 @@ def test_what_is_read_is_what_is_sent():
     opcodes = {f.opcode for f in takewhile(lambda f: f.opcode != wire.CLOSE, connection.frames)}
     assert opcodes == {wire.BINARY}
     assert connection.payload_bytes() == outcome.upload["client"]["bytes"]
+
+
+def test_our_own_ceiling_before_the_servers_next_word():
+    """Its only text is of the first moments: our kernel knows the whole."""
+
+    def script(c: Connection) -> None:
+        c.upgrade()
+        c.rate_bytes_s = fakes.UPLOAD_RATE_BYTES_S
+        c.watch(0.05)
+        c.text({"TCPInfo": {"ElapsedTime": 50_000, "BytesReceived": 1_000_000}})
+        c.wait(wire.CLOSE, within=5)
+        c.close_and_end()
+
+    _, outcome = pod.against(script, "--upload", "--max-bytes", "20MB", receive_buffer_bytes=256 * 1024)
+    assert outcome.status == 0, outcome
+    assert outcome.upload["ending"] == "max_bytes" and outcome.upload["complete"]
+    assert outcome.upload["goodput_source"] == "client tcp_info"
+    assert outcome.upload["bytes"] == pytest.approx(20_000_000, rel=0.1)
+    assert outcome.warned("no last count")
