@@ -46,6 +46,21 @@ static int open_special(const char *path)
 	return fd;
 }
 
+/* Without a name as long as it grows, so that nothing is left of a run that is killed; where the file
+ * system cannot do that, under the temporary one. */
+static int open_unpublished(struct truth_file *f, int *ret)
+{
+	CLEANUP(freep) char *copy = strdup(f->temporary);
+
+	if (!copy)
+		return -ENOMEM;
+	*ret = open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	f->nameless = *ret >= 0;
+	if (!f->nameless)
+		*ret = open(f->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	return *ret < 0 ? -errno : 0;
+}
+
 static int open_descriptor(struct truth_file *f, const char *path, int *ret)
 {
 	int r;
@@ -62,11 +77,9 @@ static int open_descriptor(struct truth_file *f, const char *path, int *ret)
 	r = name_temporary(f->path, &f->temporary);
 	if (r < 0)
 		return r;
-	*ret = open(f->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-	if (*ret >= 0)
-		return 0;
-	r = -errno;
-	f->temporary = (free(f->temporary), NULL); /* there is none to remove */
+	r = open_unpublished(f, ret);
+	if (r < 0)
+		f->temporary = (free(f->temporary), NULL); /* there is none to remove */
 	return r;
 }
 
@@ -133,12 +146,23 @@ static int sync_folder(const char *path)
 	return fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
 }
 
+/* linkat(2) takes no name that another has, rename(2) does. */
+static int name_it(const struct truth_file *f)
+{
+	char proc[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fileno(f->to));
+	return linkat(AT_FDCWD, proc, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW);
+}
+
 int truth_file_publish(struct truth_file *f, struct err *err)
 {
 	int r;
 
 	if (!f->temporary)
 		return 0;
+	if (f->nameless && name_it(f) < 0)
+		return fail(f, -errno, err);
 	if (rename(f->temporary, f->path) < 0)
 		return fail(f, -errno, err);
 	f->temporary = (free(f->temporary), NULL);

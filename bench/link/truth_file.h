@@ -1,9 +1,11 @@
-/* A file of the truth, as it grows: under a temporary name of its folder until it is whole.
+/* A file of the truth, as it grows: without a name, or under a temporary one of its folder, until it is
+ * whole.
  *
  * What is no regular file (a pipe, /dev/stdout) has no other name, and is written as it comes.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct err;
@@ -12,6 +14,7 @@ struct truth_file {
 	FILE *to; /* write here, then ask truth_file_check() */
 	char *path;
 	char *temporary; /* NULL: written as it comes */
+	bool nameless;   /* it has not even that name yet */
 	int error;       /* the first of to's, negative errno */
 };
 
@@ -24,7 +27,7 @@ int truth_file_check(struct truth_file *f, struct err *err);
 /* Hands the buffer to the kernel. */
 int truth_file_flush(struct truth_file *f, struct err *err);
 
-/* Contents are on the disk when this answers 0; the name is still the temporary one. */
+/* Contents are on the disk when this answers 0; the name is not there yet. */
 int truth_file_sync(struct truth_file *f, struct err *err);
 
 /* Gives it its name, that of an older file too. */
