@@ -10,7 +10,7 @@ packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-bui
 # with or look through.
 packages_test="clang-format-14 libclang-rt-14-dev libcmocka-dev
 	python3 python3-jsonschema python3-matplotlib python3-pytest
-	iperf3 iproute2 mandoc procps strace valgrind"
+	iperf3 iproute2 iputils-ping mandoc procps strace valgrind"
 
 packages_missing() {
 	for package in "$@"; do

@@ -27,7 +27,7 @@ def test_ping_takes_what_the_link_says(name, tmp_path):
     rtts = ping_rtts_ms(run.out)
     least = sum(run.truth.delays[d].min_ns for d in ("down", "up")) / 1e6
     assert rtts, run.out
-    assert min(rtts) >= least - 0.01 # ping rounds
+    assert min(rtts) >= least - max(0.01, least / 1000) # ping prints three digits
     assert run.end["up"]["offered"]["packets"] == 3
 
 
@@ -94,12 +94,12 @@ def test_the_same_seed_drops_the_same(tmp_path):
 
     def received(seed: str) -> list[str]:
         run = across(scenario("lossy"), tmp_path,
-                     ["ping", "-c", "400", "-i", "0.002", "-s", "100", "-W", "1", "$LINK_SERVER"],
+                     ["ping", "-c", "200", "-i", "0.002", "-s", "100", "-W", "1", "$LINK_SERVER"],
                      options=["--seed", seed])
         return [line.split("icmp_seq=")[1].split()[0] for line in run.out.splitlines() if "icmp_seq=" in line]
 
     first = received("7")
-    assert 300 < len(set(first)) < 400
+    assert 150 < len(set(first)) < 200
     assert sorted(set(received("7"))) == sorted(set(first))
     assert sorted(set(received("8"))) != sorted(set(first))
 
