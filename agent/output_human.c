@@ -15,6 +15,10 @@
 #define LABEL_COLUMNS 14 /* with its indent: where the words begin */
 #define RATE_COLUMNS  12
 
+/* A terminal narrower than this has the labels on lines of their own, and the words below. */
+#define LABEL_BESIDE_COLUMNS 40
+#define BELOW_INDENT         4
+
 /* --- while it runs --------------------------------------------------------------------------------- */
 
 /* A dumb terminal cannot erase: blanks behind the line do, and the cursor goes back. */
@@ -64,6 +68,24 @@ struct summary_out {
 	struct terminal t;
 };
 
+static bool labels_beside(const struct summary_out *s)
+{
+	return s->t.columns >= LABEL_BESIDE_COLUMNS;
+}
+
+/* Answers the column where the words begin. */
+static int put_label(const struct summary_out *s, enum paint p, const char *label)
+{
+	bool beside = labels_beside(s);
+
+	fprintf(s->to, "  %s%-*s%s", terminal_paint(&s->t, p), beside ? LABEL_COLUMNS - 2 : 0,
+	        label, terminal_paint(&s->t, PAINT_PLAIN));
+	if (beside)
+		return LABEL_COLUMNS;
+	fprintf(s->to, "\n%*s", BELOW_INDENT, "");
+	return BELOW_INDENT;
+}
+
 /* "  Server      …" with the words wrapped under themselves. What a server or the locate service said
  * of itself is among them: none of it may steer the terminal. */
 __attribute__((format(printf, 3, 4))) static void
@@ -71,13 +93,13 @@ put_line(const struct summary_out *s, const char *label, const char *format, ...
 {
 	char words[1024];
 	va_list args;
+	int at;
 
 	va_start(args, format);
 	bytes_print_line(words, sizeof(words), format, args);
 	va_end(args);
-	fprintf(s->to, "  %s%-*s%s", terminal_paint(&s->t, PAINT_DIM), LABEL_COLUMNS - 2, label,
-	        terminal_paint(&s->t, PAINT_PLAIN));
-	text_wrap(s->to, words, LABEL_COLUMNS, LABEL_COLUMNS, s->t.columns);
+	at = put_label(s, PAINT_DIM, label);
+	text_wrap(s->to, words, at, at, s->t.columns);
 }
 
 static const char *whose(enum goodput_source source)
@@ -99,6 +121,7 @@ static void put_direction(const struct summary_out *s, const char *label,
 {
 	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], words[128], sentence[512];
 	double seconds = (double)d->elapsed_ns / 1e9;
+	int at;
 
 	if (d->state == DIRECTION_NOT_ASKED)
 		return;
@@ -107,12 +130,17 @@ static void put_direction(const struct summary_out *s, const char *label,
 		         err_sentence(&d->err, sentence, sizeof(sentence)));
 		return;
 	}
-	fprintf(s->to, "  %s%-*s%*s%s   ", terminal_paint(&s->t, PAINT_BOLD), LABEL_COLUMNS - 2,
-	        label, RATE_COLUMNS, people_rate(direction_goodput_mbps(d), rate),
+	at = put_label(s, PAINT_BOLD, label);
+	fprintf(s->to, "%s%*s%s", terminal_paint(&s->t, PAINT_BOLD),
+	        labels_beside(s) ? RATE_COLUMNS : 0, people_rate(direction_goodput_mbps(d), rate),
 	        terminal_paint(&s->t, PAINT_PLAIN));
 	snprintf(words, sizeof(words), "%s, %s in %.*f s", whose(d->source),
 	         people_bytes(d->bytes, bytes), seconds < 1 ? 2 : 1, seconds);
-	text_wrap(s->to, words, LABEL_COLUMNS + RATE_COLUMNS + 3, LABEL_COLUMNS, s->t.columns);
+	if (labels_beside(s))
+		fprintf(s->to, "   ");
+	else
+		fprintf(s->to, "\n%*s", at, "");
+	text_wrap(s->to, words, labels_beside(s) ? at + RATE_COLUMNS + 3 : at, at, s->t.columns);
 }
 
 static const char *comma(const struct text *t)
@@ -229,9 +257,9 @@ static void put_method(const struct summary_out *s, const struct test_result *r)
 static void put_notes(const struct summary_out *s, const struct test_result *r)
 {
 	for (size_t i = 0; i < r->warnings_count; i++) {
-		fprintf(s->to, "  %s%-*s%s", terminal_paint(&s->t, PAINT_WARN), LABEL_COLUMNS - 2,
-		        "Note", terminal_paint(&s->t, PAINT_PLAIN));
-		text_wrap(s->to, r->warnings[i], LABEL_COLUMNS, LABEL_COLUMNS, s->t.columns);
+		int at = put_label(s, PAINT_WARN, "Note");
+
+		text_wrap(s->to, r->warnings[i], at, at, s->t.columns);
 	}
 }
 

@@ -35,7 +35,7 @@ int terminal_columns(int fd)
 }
 
 /* no-color.org: set and not empty. */
-static bool colour_refused(void)
+static bool plain_wanted(void)
 {
 	const char *no_color = getenv("NO_COLOR");
 
@@ -45,13 +45,14 @@ static bool colour_refused(void)
 struct terminal terminal_of(int fd)
 {
 	const char *term = getenv("TERM");
-	struct terminal t = { .live = isatty(fd), .columns = TERMINAL_COLUMNS };
+	struct terminal t = { .columns = TERMINAL_COLUMNS };
 
 	t.utf8 = locale_is_utf8();
-	if (!t.live)
+	if (!isatty(fd))
 		return t;
+	t.live = !plain_wanted();
 	t.moves = term && *term && strcmp(term, "dumb") != 0;
-	t.colour = t.moves && !colour_refused();
+	t.colour = t.moves && t.live;
 	t.columns = terminal_columns(fd);
 	return t;
 }
@@ -66,36 +67,62 @@ const char *terminal_paint(const struct terminal *t, enum paint p)
 	return t->colour ? sequences[p] : "";
 }
 
-int text_columns(const char *text)
+static int columns_of(const char *text, size_t bytes)
 {
 	int columns = 0;
 
-	for (; *text; text++)
-		columns += (*text & 0xc0) != 0x80; /* not a continuation byte */
+	for (size_t i = 0; i < bytes; i++)
+		columns += (text[i] & 0xc0) != 0x80; /* not a continuation byte */
 	return columns;
+}
+
+int text_columns(const char *text)
+{
+	return columns_of(text, strlen(text));
+}
+
+/* How many bytes of a word fill `columns`, in whole characters. */
+static size_t bytes_of(const char *word, size_t bytes, int columns)
+{
+	size_t n = 0;
+
+	while (n < bytes && columns_of(word, n + 1) <= columns)
+		n++;
+	return n;
+}
+
+static int next_line(FILE *to, int indent)
+{
+	fprintf(to, "\n%*s", indent, "");
+	return indent;
 }
 
 void text_wrap(FILE *to, const char *text, int column, int indent, int columns)
 {
-	bool first = true;
+	int blank = 0; /* before a word, but not the first */
 
+	if (columns < indent + WRAP_COLUMNS_MIN)
+		columns = indent + WRAP_COLUMNS_MIN;
 	while (*text) {
-		int bytes = (int)strcspn(text, " ");
-		char word[256];
+		size_t bytes = strcspn(text, " ");
 
-		snprintf(word, sizeof(word), "%.*s", bytes, text);
-		if (!first && column + 1 + text_columns(word) > columns) {
-			fprintf(to, "\n%*s", indent, "");
-			column = indent;
-		} else if (!first) {
-			fputc(' ', to);
-			column++;
+		if (column > indent && column + blank + columns_of(text, bytes) > columns)
+			column = next_line(to, indent);
+		else
+			column += fprintf(to, "%*s", blank, "");
+		while (column + columns_of(text, bytes) > columns) { /* of a whole line, too */
+			size_t part = bytes_of(text, bytes, columns - column);
+
+			fwrite(text, 1, part, to);
+			column = next_line(to, indent);
+			text += part;
+			bytes -= part;
 		}
-		first = false;
-		fputs(word, to);
-		column += text_columns(word);
+		fwrite(text, 1, bytes, to);
+		column += columns_of(text, bytes);
 		text += bytes;
 		text += *text == ' ';
+		blank = 1;
 	}
 	fputc('\n', to);
 }

@@ -474,7 +474,7 @@ def test_the_line_fits_any_width(server, columns):
     assert all(len(line) <= columns for line in drawn_lines(text))
 
 
-@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("columns", [20, 39, 40, 60, 80])
 def test_the_summary_fits_the_terminal(server, columns):
     text, _ = on_terminal(["test", "--server", server["ws"], "--max-bytes", "2MB"],
                           columns=columns)
@@ -483,9 +483,10 @@ def test_the_summary_fits_the_terminal(server, columns):
     assert [line for line in lines if len(line) > columns] == []
 
 
-def test_no_color_has_no_colour(server):
+def test_no_color_has_neither_colour_nor_a_moving_line(server):
     text, _ = on_terminal(["test", "--server", server["ws"], "--max-bytes", "2MB"], NO_COLOR="1")
-    assert not re.search(r"\x1b\[[0-9;]*m", text)
+    assert "\x1b" not in text and not re.search(r"\r(?!\n)", text)
+    assert text.startswith("  Download") and "Data used" in text
 
 
 def test_a_dumb_terminal_gets_no_escapes(server):
