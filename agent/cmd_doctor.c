@@ -8,6 +8,7 @@
 
 #include "agent/command.h"
 #include "agent/doctor.h"
+#include "agent/environment.h"
 #include "agent/json_writer.h"
 #include "agent/options.h"
 #include "agent/terminal.h"
@@ -159,6 +160,7 @@ enum exit_code cmd_doctor(int argc, char **argv)
 
 	if (!options_begin(&syntax, argc, argv, &wish, &code))
 		return code;
+	environment_check();
 	for (size_t i = 0; i < CHECKS; i++)
 		checks[i].probe(&findings[i]);
 	(wish.json ? print_json : print_human)(findings);

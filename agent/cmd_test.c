@@ -9,6 +9,7 @@
 
 #include "agent/advice.h"
 #include "agent/command.h"
+#include "agent/environment.h"
 #include "agent/given_file.h"
 #include "agent/interrupt.h"
 #include "agent/options.h"
@@ -368,6 +369,7 @@ enum exit_code cmd_test(int argc, char **argv)
 		return code;
 	if (check_wish(&wish, &err) < 0)
 		return options_complain(&syntax, &err);
+	environment_check();
 	code = check_machine(&wish);
 	return code == EXIT_DONE ? run(&wish, formats[wish.format]) : code;
 }

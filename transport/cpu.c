@@ -32,9 +32,23 @@ static bool cpu_has_aes(void)
 #endif
 }
 
+static const char *wanted_aes(void)
+{
+	return getenv("RADAR_POD_CPU_AES");
+}
+
+const char *cpu_aes_ignored(void)
+{
+	const char *wanted = wanted_aes();
+
+	if (!wanted || !*wanted || strcmp(wanted, "yes") == 0 || strcmp(wanted, "no") == 0)
+		return NULL;
+	return wanted;
+}
+
 struct cpu_aes cpu_aes(void)
 {
-	const char *wanted = getenv("RADAR_POD_CPU_AES");
+	const char *wanted = wanted_aes();
 
 	if (wanted && strcmp(wanted, "yes") == 0)
 		return (struct cpu_aes){ true, "RADAR_POD_CPU_AES=yes" };

@@ -17,5 +17,8 @@ struct cpu_aes {
 /* Any other value of the variable is as none. */
 struct cpu_aes cpu_aes(void);
 
+/* That other value, for a warning; NULL where there is none. */
+const char *cpu_aes_ignored(void);
+
 /* "wss" with AES instructions, "ws" without. */
 const char *cpu_default_scheme(const struct cpu_aes *aes);

@@ -73,11 +73,16 @@ static void other_values_are_as_none(void **state)
 
 	(void)state;
 	unsetenv("RADAR_POD_CPU_AES");
+	assert_null(cpu_aes_ignored());
 	plain = cpu_aes();
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
 		setenv("RADAR_POD_CPU_AES", others[i], 1);
 		assert_int_equal(cpu_aes().available, plain.available);
 		assert_string_equal(cpu_aes().reason, plain.reason);
+		if (*others[i])
+			assert_string_equal(cpu_aes_ignored(), others[i]);
+		else
+			assert_null(cpu_aes_ignored());
 	}
 	unsetenv("RADAR_POD_CPU_AES");
 }

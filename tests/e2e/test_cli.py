@@ -808,6 +808,19 @@ def test_serve_says_that_nothing_was_measured():
     assert "upload ended: no data in" in said and "0.0 Mbit/s" not in said
 
 
+@pytest.mark.parametrize("value, warns", [("yes", 0), ("no", 0), ("", 0), ("maybe", 1)])
+def test_a_variable_that_means_nothing_is_warned_of(value, warns):
+    r = run("doctor", env={**os.environ, "RADAR_POD_CPU_AES": value})
+    assert r.returncode == DONE
+    assert r.stderr.count("RADAR_POD_CPU_AES takes yes or no") == warns
+
+
+def test_a_test_warns_of_it_too(server):
+    r = short(server, env={**os.environ, "RADAR_POD_CPU_AES": "maybe"})
+    assert r.returncode == DONE
+    assert r.stderr.count('RADAR_POD_CPU_AES takes yes or no, not "maybe"') == 1
+
+
 def test_a_pipe_for_a_file_is_no_wait(tmp_path):
     pipe = str(tmp_path / "pipe")
     os.mkfifo(pipe)
