@@ -13,6 +13,10 @@
 #define SECONDS_DECIMALS 6
 #define PERCENT_DECIMALS 4
 
+/* A rate or a time that is above 0 is not printed as 0: below this it has so many digits more. */
+#define SMALL          1e-2
+#define SMALL_DECIMALS 6
+
 static const struct figure unknown = { .known = false };
 
 static struct figure known(double value)
@@ -41,9 +45,16 @@ static void put_rtt(struct json_writer *w, const struct direction_result *d)
 	json_end_object(w);
 }
 
+static void put_positive(struct json_writer *w, const char *name, struct figure f, int decimals)
+{
+	bool small = f.known && f.value < SMALL;
+
+	json_put_figure(w, name, f, decimals + (small ? SMALL_DECIMALS : 0));
+}
+
 static void put_steady(struct json_writer *w, const struct steady_rate *r)
 {
-	json_put_figure(w, "steady_mbps", r->known ? known(r->bps / 1e6) : unknown, MBPS_DECIMALS);
+	put_positive(w, "steady_mbps", r->known ? known(r->bps / 1e6) : unknown, MBPS_DECIMALS);
 	if (!r->known) {
 		json_put_null(w, "steady_ci95_mbps");
 		json_put_null(w, "steady_from_s");
@@ -84,9 +95,9 @@ static void put_side(struct json_writer *w, const char *name, bool has, int64_t 
 	}
 	json_begin_object(w, name);
 	json_put_count(w, "bytes", (uint64_t)bytes);
-	json_put_figure(w, "elapsed_s", known((double)elapsed_us / 1e6), SECONDS_DECIMALS);
-	json_put_figure(w, "goodput_mbps", known((double)bytes * 8 / (double)elapsed_us),
-	                MBPS_DECIMALS);
+	put_positive(w, "elapsed_s", known((double)elapsed_us / 1e6), SECONDS_DECIMALS);
+	put_positive(w, "goodput_mbps", known((double)bytes * 8 / (double)elapsed_us),
+	             MBPS_DECIMALS);
 	json_end_object(w);
 }
 
@@ -110,10 +121,10 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 		return;
 	}
 	json_begin_object(w, name);
-	json_put_figure(w, "goodput_mbps", direction_goodput_mbps(d), MBPS_DECIMALS);
+	put_positive(w, "goodput_mbps", direction_goodput_mbps(d), MBPS_DECIMALS);
 	json_put_text(w, "goodput_source", goodput_source_name(d->source));
 	json_put_count(w, "bytes", d->bytes);
-	json_put_figure(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), SECONDS_DECIMALS);
+	put_positive(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), SECONDS_DECIMALS);
 	put_steady(w, &d->steady);
 	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), MS_DECIMALS);
 	put_rtt(w, d);

@@ -203,10 +203,26 @@ static void bound(struct test_result *r)
 		(struct tcp_bind_proof){ .how = TCP_BIND_DEVICE, .effective = true };
 }
 
+static void trickled(struct test_result *r)
+{
+	r->download.bytes = 26;
+	r->download.elapsed_ns = 12500 * NS_PER_MS;
+}
+
+static void took_no_time(struct test_result *r)
+{
+	r->download.bytes = 1000;
+	r->download.elapsed_ns = 300;
+}
+
 static struct says_case says_cases[] = {
 	{ "json: goodput and its source", &output_json, NULL,
 	  "\"download\":{\"goodput_mbps\":187.42,\"goodput_source\":\"client received\","
 	  "\"bytes\":234275000,\"elapsed_s\":10,\"steady_mbps\":191," },
+	{ "json: a rate that is not 0", &output_json, trickled,
+	  "\"goodput_mbps\":0.00001664,\"goodput_source\":\"client received\",\"bytes\":26,"
+	  "\"elapsed_s\":12.5," },
+	{ "json: a time that is not 0", &output_json, took_no_time, "\"elapsed_s\":0.0000003," },
 	{ "json: the steady rate", &output_json, NULL,
 	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[190.2,191.8],\"steady_from_s\":1.3,"
 	  "\"min_rtt_ms\":11.8," },
