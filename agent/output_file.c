@@ -1,242 +1,18 @@
 /* What is written is held in memory until commit: a test that is killed, or whose result is refused,
- * has touched nothing. A new file has no name until it is complete (O_TMPFILE); only where a file is
- * replaced, or there are no nameless files to be named, a temporary name exists for an instant.
- * A file that cannot be replaced, such as one mounted by itself, is written over. */
+ * has touched nothing. */
 #include "agent/output_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/interrupt.h"
-#include "transport/base/bytes.h"
+#include "agent/whole_file.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 
-/* As much as a usual result has, asked for before the test: a full disk is found in time. */
-#define PROBE_BYTES (16 * 1024)
-
 CLEANUP_DEFINE(output_file_closep, struct output_file *, output_file_close)
-
-static int write_full(int fd, const char *data, size_t left_bytes)
-{
-	while (left_bytes > 0) {
-		ssize_t n = write(fd, data, left_bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		left_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-/* --- a file of the directory, complete before it has its name ------------------------------------ */
-
-struct unborn {
-	int fd;
-	bool named; /* as f->temporary */
-};
-
-#define PROC_NAME_BYTES 48
-
-/* What linkat(2) takes for a file without a name, unless one has CAP_DAC_READ_SEARCH. */
-static const char *proc_name(int fd, char out[PROC_NAME_BYTES])
-{
-	snprintf(out, PROC_NAME_BYTES, "/proc/self/fd/%d", fd);
-	return out;
-}
-
-static int unborn_create(const struct output_file *f, struct unborn *ret)
-{
-	char itself[PROC_NAME_BYTES];
-
-	ret->named = false;
-	ret->fd = open(f->directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, f->mode);
-	if (ret->fd >= 0 && access(proc_name(ret->fd, itself), F_OK) == 0)
-		return 0;
-	if (ret->fd >= 0)
-		close(ret->fd); /* without /proc it would stay without a name */
-	else if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return -errno;
-	ret->fd = open(f->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, f->mode);
-	ret->named = ret->fd >= 0;
-	return ret->named ? 0 : -errno;
-}
-
-/* Without a commit nothing is left. */
-static void unborn_end(const struct output_file *f, struct unborn *u)
-{
-	if (u->fd >= 0)
-		close(u->fd);
-	if (u->named)
-		unlink(f->temporary);
-	*u = (struct unborn){ .fd = -1 };
-}
-
-static int unborn_link(const struct unborn *u, const char *name)
-{
-	char itself[PROC_NAME_BYTES];
-
-	return linkat(AT_FDCWD, proc_name(u->fd, itself), AT_FDCWD, name, AT_SYMLINK_FOLLOW) < 0
-	               ? -errno
-	               : 0;
-}
-
-/* Gives it f->path. linkat(2) replaces nothing, rename(2) does. */
-static int unborn_publish(const struct output_file *f, struct unborn *u)
-{
-	int r;
-
-	if (!u->named) {
-		r = unborn_link(u, f->path);
-		if (r != -EEXIST)
-			return r;
-		r = unborn_link(u, f->temporary);
-		if (r < 0)
-			return r;
-		u->named = true;
-	}
-	if (rename(f->temporary, f->path) < 0)
-		return -errno;
-	u->named = false;
-	return 0;
-}
-
-static int sync_directory(const struct output_file *f)
-{
-	CLEANUP(fd_closep) int fd = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
-}
-
-static int replace(const struct output_file *f)
-{
-	struct unborn u;
-	int r = unborn_create(f, &u);
-
-	if (r < 0)
-		return r;
-	r = write_full(u.fd, f->text, f->text_bytes);
-	if (r == 0 && f->replaces && fchmod(u.fd, f->mode) < 0)
-		r = -errno;
-	if (r == 0 && fsync(u.fd) < 0)
-		r = -errno;
-	if (r == 0)
-		r = unborn_publish(f, &u);
-	unborn_end(f, &u);
-	return r < 0 ? r : sync_directory(f);
-}
-
-/* --- a file that has to stay the one it is -------------------------------------------------------- */
-
-/* It is mounted by itself (EBUSY), somebody else's in a sticky directory (EPERM), or its directory is
- * not to be written to. */
-static bool cannot_be_replaced(int r)
-{
-	return r == -EBUSY || r == -EPERM || r == -EACCES || r == -EROFS;
-}
-
-/* The old text is cut off last: until then there is something of either. */
-static int write_over(const struct output_file *f)
-{
-	CLEANUP(fd_closep) int fd = open(f->path, O_WRONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : write_full(fd, f->text, f->text_bytes);
-
-	if (r < 0)
-		return r;
-	return ftruncate(fd, (off_t)f->text_bytes) < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-static int write_file(const struct output_file *f)
-{
-	int r = replace(f);
-
-	return f->replaces && cannot_be_replaced(r) ? write_over(f) : r;
-}
-
-/* --- opening -------------------------------------------------------------------------------------- */
-
-/* Could a result be written here? Asked by writing one, which is then gone. */
-static int probe(const struct output_file *f)
-{
-	static const char zeros[PROBE_BYTES];
-	struct unborn u;
-	int r = unborn_create(f, &u);
-
-	if (r < 0)
-		return r;
-	r = write_full(u.fd, zeros, sizeof(zeros));
-	unborn_end(f, &u);
-	return r;
-}
-
-static int name_parts(struct output_file *f, const char *path)
-{
-	CLEANUP(freep) char *for_directory = NULL;
-	uint64_t random;
-
-	f->path = realpath(path, NULL); /* of what is there; a link stays a link */
-	if (!f->path)
-		f->path = strdup(path);
-	for_directory = f->path ? strdup(f->path) : NULL;
-	if (!for_directory)
-		return -ENOMEM;
-	f->directory = strdup(dirname(for_directory));
-	bytes_random(&random, sizeof(random));
-	if (!f->directory || asprintf(&f->temporary, "%s/.radar-pod.%016llx", f->directory,
-	                              (unsigned long long)random) < 0)
-		return -ENOMEM;
-	return 0;
-}
-
-/* A pipe nobody reads is -ENXIO and not a wait without end. */
-static int open_device(struct output_file *f)
-{
-	f->device_fd = open(f->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (f->device_fd < 0)
-		return -errno;
-	return fcntl(f->device_fd, F_SETFL, 0) < 0 ? -errno : 0;
-}
-
-static int open_new(const struct output_file *f)
-{
-	size_t n = strlen(f->path);
-
-	if (n == 0)
-		return -ENOENT;
-	/* As open(2) with O_CREAT says; linkat(2) would say it after the test. */
-	return f->path[n - 1] == '/' ? -EISDIR : probe(f);
-}
-
-static int open_path(struct output_file *f, const char *path)
-{
-	struct stat st;
-	int r = name_parts(f, path);
-
-	if (r < 0)
-		return r;
-	f->mode = 0666; /* less the umask */
-	if (stat(f->path, &st) < 0)
-		return errno == ENOENT ? open_new(f) : -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
-		return open_device(f);
-	if (access(f->path, W_OK) < 0)
-		return -errno;
-	f->replaces = true;
-	f->mode = st.st_mode & 0777;
-	r = probe(f);
-	return cannot_be_replaced(r) ? 0 : r;
-}
 
 /* standard_output_begin() puts something unwritable where it was closed. */
 static bool stdout_is_closed(void)
@@ -253,12 +29,11 @@ int output_file_open(const char *path, bool whole, struct output_file **ret, str
 
 	if (!f)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the output");
-	f->device_fd = -1;
 	if (!path && stdout_is_closed())
 		return ERR_SET(err, -EBADF, ERR_SYS, 0, "write to standard output");
-	r = path ? open_path(f, path) : 0;
+	r = path ? whole_file_open(path, &f->file, err) : 0;
 	if (r < 0)
-		return ERR_SET(err, r, ERR_SYS, 0, "write to %s", path);
+		return r;
 	f->to = path || whole ? open_memstream(&f->text, &f->text_bytes) : stdout;
 	if (!f->to)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "allocate the output");
@@ -266,15 +41,14 @@ int output_file_open(const char *path, bool whole, struct output_file **ret, str
 	return 0;
 }
 
-/* --- the end ---------------------------------------------------------------------------------------- */
-
 /* A result that has no file is not lost. */
 static int give_to_stdout(const struct output_file *f, int r, struct err *err)
 {
 	if (stdout_is_closed())
-		return ERR_SET(err, r, ERR_SYS, 0, "write %s", f->path);
+		return r;
 	fwrite(f->text, 1, f->text_bytes, stdout);
-	return ERR_SET(err, r, ERR_SYS, 0, "write %s (the result is on standard output)", f->path);
+	return ERR_SET(err, r, ERR_SYS, 0, "write %s (the result is on standard output)",
+	               whole_file_path(f->file));
 }
 
 int output_file_commit(struct output_file *f, struct err *err)
@@ -283,7 +57,7 @@ int output_file_commit(struct output_file *f, struct err *err)
 
 	if (f->to != stdout && fflush(f->to) == EOF)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "hold the result");
-	if (!f->path) {
+	if (!f->file) {
 		if (f->to != stdout)
 			fwrite(f->text, 1, f->text_bytes, stdout);
 		return 0;
@@ -291,7 +65,9 @@ int output_file_commit(struct output_file *f, struct err *err)
 	if (f->text_bytes == 0)
 		return 0; /* nothing was said: what is there is better */
 	interrupt_hold(true);
-	r = f->device_fd >= 0 ? write_full(f->device_fd, f->text, f->text_bytes) : write_file(f);
+	r = whole_file_write(f->file, f->text, f->text_bytes, err);
+	if (r == 0)
+		r = whole_file_commit(f->file, err);
 	interrupt_hold(false);
 	return r < 0 ? give_to_stdout(f, r, err) : 0;
 }
@@ -302,12 +78,8 @@ struct output_file *output_file_close(struct output_file *f)
 		return NULL;
 	if (f->to && f->to != stdout)
 		fclose(f->to);
-	if (f->device_fd >= 0)
-		close(f->device_fd);
+	whole_file_close(f->file);
 	free(f->text);
-	free(f->path);
-	free(f->temporary);
-	free(f->directory);
 	free(f);
 	return NULL;
 }

@@ -11,20 +11,15 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/types.h>
 
 struct err;
+struct whole_file;
 
 struct output_file {
 	FILE *to; /* write here; errors collect in ferror() */
 	/* the rest is output_file.c's */
-	char *path;      /* NULL: standard output */
-	char *temporary; /* in the same directory */
-	char *directory;
-	mode_t mode; /* of the file that is replaced, else of a new one */
-	bool replaces;
-	int device_fd; /* of a path that is no regular file, such as a pipe */
-	char *text;    /* what was written so far, where it is held back; of open_memstream(3) */
+	struct whole_file *file; /* NULL: standard output */
+	char *text; /* what was written so far, where it is held back; of open_memstream(3) */
 	size_t text_bytes;
 };
 

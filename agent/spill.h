@@ -1,0 +1,6 @@
+/* A file without a name, for what does not fit in memory: gone when it is closed, whatever happens. */
+#pragma once
+
+/* In the state directory where it is there and can be written to, else in $TMPDIR, /var/tmp or /tmp.
+ * Answers the descriptor, or -1 where none of them takes it. */
+int spill_open(void);
