@@ -17,11 +17,16 @@
 #include "agent/output_file.h"
 #include "agent/standard_output.h"
 #include "agent/sysinfo.h"
+#include "agent/test_trace.h"
+#include "measure/trace.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
+#include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/log.h"
 #include "transport/url.h"
+
+#define TRACE_INTERVAL_NS NS_PER_MS
 
 enum protocol { PROTOCOL_NDT7, PROTOCOL_OOKLA };
 enum stats { STATS_AUTO, STATS_TCP_INFO, STATS_EBPF };
@@ -38,6 +43,8 @@ struct test_wish {
 	const char *ca_file;
 	bool insecure;
 	const char *output;
+	const char *trace;
+	uint64_t trace_interval_ns;
 	const char *client_name;
 	bool no_store;
 };
@@ -46,7 +53,7 @@ struct test_wish {
 
 /* The lists of words are in the order of the enums: RUN_SCHEME_…, LOOP_BODY_…, and those above. */
 static const struct option options[] = {
-	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, NULL),
+	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, "test"),
 
 	OPTION_HEADING("Which server"),
 	ROW(TEXT, "--server", "HOST[:PORT]", server,
@@ -91,8 +98,12 @@ static const struct option options[] = {
 	ROW(SWITCH, "--no-store", NULL, no_store,
 	    "do not keep the result (this release keeps none)"),
 
-	OPTION_REFUSED("--trace"),
-	OPTION_REFUSED("--trace-interval"),
+	OPTION_HEADING("Trace"),
+	ROW(TEXT, "--trace", "FILE", trace,
+	    "write there what the kernel's TCP saw of each connection, sample by sample, when the "
+	    "test has ended; .jsonl or .csv, each also with .zst"),
+	ROW(TIME, "--trace-interval", "DUR", trace_interval_ns,
+	    "at most one sample of a connection in so much; 0: as many as there are (1ms)"),
 };
 
 static const struct option_syntax syntax = {
@@ -155,6 +166,23 @@ static int check_locate(const struct test_wish *w, struct err *err)
 	return 0;
 }
 
+static int check_trace(const struct test_wish *w, struct err *err)
+{
+	struct trace_form form;
+
+	if (!w->trace)
+		return 0;
+	if (!trace_form_of(w->trace, &form))
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--trace takes a name that ends in .jsonl, .csv, .jsonl.zst or "
+		               ".csv.zst, not \"%s\"",
+		               w->trace);
+	if (w->output && strcmp(w->trace, w->output) == 0)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--trace and --output cannot be the same file");
+	return 0;
+}
+
 /* Answers as options_parse() does. */
 static int check_wish(const struct test_wish *w, struct err *err)
 {
@@ -174,7 +202,9 @@ static int check_wish(const struct test_wish *w, struct err *err)
 			err, -EINVAL, ERR_SYS, 0,
 			"--format raw needs both directions, or the pod service would count the "
 			"missing one as 0");
-	r = check_server(w, err);
+	r = check_trace(w, err);
+	if (r == 0)
+		r = check_server(w, err);
 	return r < 0 ? r : check_locate(w, err);
 }
 
@@ -236,7 +266,8 @@ static void on_event(void *owner, const struct run_event *e)
 		interrupt_raise();
 }
 
-static struct run_options run_options(const struct test_wish *w, struct output *o, int stop_fd)
+static struct run_options run_options(const struct test_wish *w, struct output *o,
+                                      const struct test_trace *trace, int stop_fd)
 {
 	bool both = w->download == w->upload;
 
@@ -262,6 +293,8 @@ static struct run_options run_options(const struct test_wish *w, struct output *
 		.insecure = w->insecure,
 		.client_name = w->client_name,
 		.client_version = POD_VERSION,
+		.trace = trace ? test_trace_sink(trace) : NULL,
+		.trace_interval_ns = w->trace_interval_ns,
 		.hear = on_event,
 		.owner = o,
 		.stop_fd = stop_fd,
@@ -321,11 +354,34 @@ static enum exit_code write_result(struct output *o, struct output_file *file,
 }
 
 CLEANUP_DEFINE(output_file_closep, struct output_file *, output_file_close)
+CLEANUP_DEFINE(test_trace_closep, struct test_trace *, test_trace_close)
+
+/* Everything that can be refused before anything is measured. */
+static int prepare(const struct test_wish *w, const struct output_format *format,
+                   struct output_file **file, struct test_trace **trace, int *stop_fd,
+                   struct err *err)
+{
+	int r = output_file_open(w->output, format->whole, file, err);
+
+	if (r == 0 && w->trace)
+		r = test_trace_open(w->trace, w->trace_interval_ns, trace, err);
+	return r < 0 ? r : interrupt_open(stop_fd, err);
+}
+
+static void write_trace(struct test_trace *trace, struct test_result *result)
+{
+	test_trace_write(trace, result);
+	if (result->trace.err.code == 0)
+		return;
+	log_err(LOG_LEVEL_ERROR, &result->trace.err);
+	log_error("the trace is lost, the result is not");
+}
 
 static enum exit_code run(const struct test_wish *w, const struct output_format *format)
 {
 	CLEANUP(freep) struct test_result *result = calloc(1, sizeof(*result));
 	CLEANUP(output_file_closep) struct output_file *file = NULL;
+	CLEANUP(test_trace_closep) struct test_trace *trace = NULL;
 	struct output o = { .format = format, .terminal = terminal_of(STDOUT_FILENO) };
 	struct run_options options_of_run;
 	struct err err = {};
@@ -333,15 +389,13 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 
 	r = result ? 0 : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
 	if (r == 0)
-		r = output_file_open(w->output, format->whole, &file, &err);
-	if (r == 0)
-		r = interrupt_open(&stop_fd, &err);
+		r = prepare(w, format, &file, &trace, &stop_fd, &err);
 	if (r < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
-		return EXIT_NOT_DONE;
+		return r == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
 	}
 	o.to = file->to;
-	options_of_run = run_options(w, &o, stop_fd);
+	options_of_run = run_options(w, &o, trace, stop_fd);
 	r = run_test(&options_of_run, result, &err);
 	close(stop_fd);
 	if (r < 0) {
@@ -350,6 +404,8 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 	}
 	if (standard_output_works())
 		say_what_failed(result);
+	if (trace)
+		write_trace(trace, result);
 	return write_result(&o, file, result, &err);
 }
 
@@ -361,7 +417,8 @@ enum exit_code cmd_test(int argc, char **argv)
 		[FORMAT_JSONL] = &output_jsonl,
 		[FORMAT_RAW] = &output_raw,
 	};
-	struct test_wish wish = { .client_name = "radar-pod" };
+	struct test_wish wish = { .client_name = "radar-pod",
+		                  .trace_interval_ns = TRACE_INTERVAL_NS };
 	enum exit_code code;
 	struct err err = {};
 

@@ -16,6 +16,7 @@ static enum exit_code cmd_bpf_loader(int argc, char **argv);
 static const struct command commands[] = {
 	{ "test", "measure this connection: download, upload, latency", cmd_test },
 	{ "serve", "an ndt7 server for the lab, to measure against", cmd_serve },
+	{ "trace", "look at a trace, export it, sum it up", cmd_trace },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* a role of ours, started by ourselves */
@@ -32,7 +33,6 @@ static const struct command commands[] = {
 	{ "service" },
 	{ "sign" },
 	{ "status" },
-	{ "trace" },
 	{ "update" },
 };
 

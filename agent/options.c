@@ -119,8 +119,8 @@ static int take_choice(const struct option *o, const char *value, int *ret, stru
 
 	list_choices(o->argument, choices, sizeof(choices));
 	if (index < 0 && !is_option(o))
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "there is no test \"%s\"; there is %s",
-		               value, choices);
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "there is no %s \"%s\"; there is %s",
+		               o->meaning, value, choices);
 	if (index < 0)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "%s takes %s, not \"%s\"", o->name,
 		               choices, value);
@@ -146,6 +146,15 @@ static int take_size(const struct option *o, const char *value, uint64_t *ret, s
 	return 0;
 }
 
+static int take_time(const struct option *o, const char *value, uint64_t *ret, struct err *err)
+{
+	if (units_parse_duration(value, ret, NULL) < 0)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "%s takes a time such as 250ms, 10s or 0, not \"%s\"", o->name,
+		               value);
+	return 0;
+}
+
 static int take(const struct option *o, const char *value, void *into, struct err *err)
 {
 	void *member = (char *)into + o->offset;
@@ -166,6 +175,8 @@ static int take(const struct option *o, const char *value, void *into, struct er
 		return take_number(o, value, member, err);
 	case OPTION_SIZE:
 		return take_size(o, value, member, err);
+	case OPTION_TIME:
+		return take_time(o, value, member, err);
 	case OPTION_NOT_YET:
 		break;
 	}
@@ -209,15 +220,18 @@ static int take_option(const struct option_syntax *syntax, int argc, char **argv
 	return take(o, value, into, err);
 }
 
-static int take_operand(const struct option_syntax *syntax, const char *word, bool *taken,
+/* The operands of the table in turn. */
+static int take_operand(const struct option_syntax *syntax, const char *word, size_t *taken,
                         void *into, struct err *err)
 {
+	size_t before = *taken;
+
 	for (size_t i = 0; i < syntax->count; i++) {
 		const struct option *o = &syntax->table[i];
 
-		if (!o->name || is_option(o) || *taken)
+		if (!o->name || is_option(o) || before-- > 0)
 			continue;
-		*taken = true;
+		++*taken;
 		return take(o, word, into, err);
 	}
 	return ERR_SET(err, -EINVAL, ERR_SYS, 0, "\"%s\" is not understood here", word);
@@ -231,7 +245,8 @@ static bool is_help(const char *word)
 int options_parse(const struct option_syntax *syntax, int argc, char **argv, void *into,
                   struct err *err)
 {
-	bool options_over = false, operand_taken = false;
+	bool options_over = false;
+	size_t operands_taken = 0;
 	int r = 0;
 
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -243,7 +258,7 @@ int options_parse(const struct option_syntax *syntax, int argc, char **argv, voi
 		else if (!options_over && argv[i][0] == '-' && argv[i][1])
 			r = take_option(syntax, argc, argv, &i, into, err);
 		else
-			r = take_operand(syntax, argv[i], &operand_taken, into, err);
+			r = take_operand(syntax, argv[i], &operands_taken, into, err);
 	}
 	return r;
 }

@@ -27,16 +27,17 @@ enum option_kind {
 	OPTION_CHOICE,  /* int: the place, from 0, of the word in `argument`, "auto|wss|ws" */
 	OPTION_NUMBER,  /* uint64_t in [min, max] */
 	OPTION_SIZE,    /* uint64_t: bytes, "250MB" */
+	OPTION_TIME,    /* uint64_t: nanoseconds, "250ms" */
 	OPTION_NOT_YET, /* known by name, and refused: not in this release; not in --help */
 };
 
 struct option {
-	const char *name;     /* "--server", "-4"; without a dash: the operand; NULL: a heading */
+	const char *name;     /* "--server", "-4"; without a dash: an operand; NULL: a heading */
 	const char *argument; /* what follows it, NULL for a switch */
 	enum option_kind kind;
-	size_t offset; /* of its member in what options_parse() fills */
-	const char *meaning;
-	uint64_t min, max; /* of OPTION_NUMBER */
+	size_t offset;       /* of its member in what options_parse() fills */
+	const char *meaning; /* of an operand: what it is, in a word */
+	uint64_t min, max;   /* of OPTION_NUMBER */
 };
 
 /* A row; what it fills is a member of struct `into`. More of struct option may follow. */
@@ -55,8 +56,9 @@ struct option {
 	}
 
 struct option_syntax {
-	const char *command;  /* "radar-pod test" */
-	const char *operands; /* of the usage line: "[ndt7]"; NULL: none */
+	const char *command; /* "radar-pod test" */
+	const char
+		*operands; /* of the usage line: "[ndt7]"; NULL: none. Taken in the table's order */
 	const char *summary;  /* a sentence */
 	const char *epilogue; /* after the options; NULL: nothing */
 	const struct option *table;

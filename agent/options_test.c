@@ -12,20 +12,23 @@
 struct wish {
 	int protocol, scheme;
 	const char *server;
-	uint64_t max_bytes, port;
+	uint64_t max_bytes, port, interval_ns;
 	bool upload, ipv4;
+	const char *file;
 };
 
 #define ROW(...) OPTION_ROW(wish, __VA_ARGS__)
 
 static const struct option table[] = {
-	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, NULL),
+	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, "test"),
 	OPTION_HEADING("Heading"),
 	ROW(TEXT, "--server", "HOST[:PORT]|URL", server,
 	    "a meaning that is long enough to be broken over lines, because it goes on, and on, "
 	    "and on"),
 	ROW(CHOICE, "--scheme", "auto|ws|wss", scheme, "scheme"),
+	ROW(TEXT, "FILE", NULL, file, "file"),
 	ROW(SIZE, "--max-bytes", "SIZE", max_bytes, "ceiling"),
+	ROW(TIME, "--interval", "DUR", interval_ns, "interval"),
 	ROW(NUMBER, "--port", "PORT", port, "port", .min = 1, .max = 65535),
 	ROW(SWITCH, "--upload", NULL, upload, "upload"),
 	ROW(SWITCH, "-4", NULL, ipv4, "IPv4 only"),
@@ -71,6 +74,11 @@ static struct taken_case taken_cases[] = {
 	{ "the place of a word", { "try", "--scheme", "wss" }, { .scheme = 2 } },
 	{ "a size", { "try", "--max-bytes", "250MB" }, { .max_bytes = 250000000 } },
 	{ "a number", { "try", "--port=65535" }, { .port = 65535 } },
+	{ "a time", { "try", "--interval", "250ms" }, { .interval_ns = 250000000 } },
+	{ "no time at all", { "try", "--interval=0" }, {} },
+	{ "two operands",
+	  { "try", "ookla", "-4", "f" },
+	  { .protocol = 1, .ipv4 = true, .file = "f" } },
 	{ "an operand", { "try", "ookla", "-4" }, { .protocol = 1, .ipv4 = true } },
 	{ "an operand behind --", { "try", "-4", "--", "ookla" }, { .protocol = 1, .ipv4 = true } },
 };
@@ -147,7 +155,7 @@ static struct refused_case refused_cases[] = {
 	  -EINVAL,
 	  "there is no test \"iperf\"; there is ndt7 or ookla" },
 	{ "one operand too many",
-	  { "try", "ndt7", "ndt7" },
+	  { "try", "ndt7", "f", "ndt7" },
 	  -EINVAL,
 	  "\"ndt7\" is not understood here" },
 	{ "an escape sequence in a word",

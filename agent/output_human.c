@@ -254,6 +254,16 @@ static void put_method(const struct summary_out *s, const struct test_result *r)
 	         r->io, why ? " (" : "", why ? r->io_reason : "", why ? ")" : "", words);
 }
 
+static void put_trace(const struct summary_out *s, const struct result_trace *t)
+{
+	if (!t->path)
+		return;
+	if (t->err.code)
+		put_line(s, "Trace", "lost: %s", t->err.text);
+	else
+		put_line(s, "Trace", "%s, %llu samples", t->path, (unsigned long long)t->samples);
+}
+
 static void put_notes(const struct summary_out *s, const struct test_result *r)
 {
 	for (size_t i = 0; i < r->warnings_count; i++) {
@@ -281,6 +291,7 @@ static void put_summary(const struct summary_out *s, const struct test_result *r
 	put_method(s, r);
 	put_line(s, "Data used", "%s",
 	         people_bytes(r->download.wire_bytes + r->upload.wire_bytes, bytes));
+	put_trace(s, &r->trace);
 	put_notes(s, r);
 }
 

@@ -132,6 +132,7 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	put_limits(w, &d->limits);
 	json_put_figure(w, "cpu_percent", direction_cpu_percent(d), 1);
 	json_put_count(w, "samples", d->local.samples);
+	json_put_count(w, "samples_lost", d->samples_lost);
 	put_word(w, "flow", d->flow);
 	json_put_text(w, "ending", ndt7_ending_name(d->report.ending));
 	json_put_flag(w, "complete", d->state == DIRECTION_COMPLETE);
@@ -227,6 +228,23 @@ static void put_latency(struct json_writer *w, const struct test_result *r)
 	json_end_object(w);
 }
 
+static void put_trace(struct json_writer *w, const struct result_trace *t)
+{
+	char sentence[512];
+
+	if (!t->path) {
+		json_put_null(w, "trace");
+		return;
+	}
+	json_begin_object(w, "trace");
+	json_put_text(w, "file", t->path);
+	json_put_count(w, "samples", t->samples);
+	json_put_count(w, "samples_lost", t->lost);
+	json_put_text(w, "error",
+	              t->err.code ? err_sentence(&t->err, sentence, sizeof(sentence)) : NULL);
+	json_end_object(w);
+}
+
 static void put_warnings(struct json_writer *w, const struct test_result *r)
 {
 	json_begin_array(w, "warnings");
@@ -312,6 +330,7 @@ static int finish(struct output *o, const struct test_result *r, struct err *err
 	put_direction(w, "download", &r->download);
 	put_direction(w, "upload", &r->upload);
 	put_latency(w, r);
+	put_trace(w, &r->trace);
 	json_put_count(w, "bytes_used", r->download.wire_bytes + r->upload.wire_bytes);
 	json_put_flag(w, "interrupted", r->interrupted);
 	put_warnings(w, r);

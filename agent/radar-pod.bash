@@ -17,6 +17,17 @@ _radar_pod_argument() {
 	"$1" "$2" --help 2>/dev/null | sed -n "s/^  $3 \([^ ]\{1,\}\).*/\1/p"
 }
 
+# The words of the first operand of command $2, where it is one of several ("info|export|summary FILE").
+_radar_pod_words() {
+	"$1" "$2" --help 2>/dev/null |
+		sed -n '1s/^Usage: [^ ]* [^ ]* \([a-z]*|[a-z|]*\) .*/\1/p' | tr '|' ' '
+}
+
+# Whether command $2 takes a file as an operand.
+_radar_pod_takes_file() {
+	"$1" "$2" --help 2>/dev/null | head -n 1 | grep -q ' FILE '
+}
+
 _radar_pod() {
 	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} argument
 
@@ -30,6 +41,13 @@ _radar_pod() {
 	*'|'*) mapfile -t COMPREPLY < <(compgen -W "${argument//|/ }" -- "$word") ;;
 	FILE | PEM) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	"")
+		if [[ $word != -* ]] && [ "$COMP_CWORD" -eq 2 ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_radar_pod_words "$program" \
+				"${COMP_WORDS[1]}")" -- "$word")
+		elif [[ $word != -* ]] && _radar_pod_takes_file "$program" "${COMP_WORDS[1]}"; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		fi
+		[ "${#COMPREPLY[@]}" -eq 0 ] || return
 		mapfile -t COMPREPLY < <(compgen -W "$(_radar_pod_options "$program" \
 			"${COMP_WORDS[1]}")" -- "$word")
 		;;

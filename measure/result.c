@@ -143,5 +143,5 @@ int result_exit_code(const struct test_result *r)
 	}
 	if (r->interrupted || some == 0)
 		return 1;
-	return whole == asked ? 0 : 3;
+	return whole == asked && r->trace.err.code == 0 ? 0 : 3;
 }

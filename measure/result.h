@@ -84,10 +84,12 @@ struct direction_result {
 	uint64_t cpu_ns;               /* of this process during the subtest */
 	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
 	char flow[128];                /* the server's UUID, else our socket's cookie */
-	uint64_t unreadable_texts;     /* texts of the server's that were no measurement */
-	uint64_t unbelieved_texts;     /* that told of more than was sent, or of a time to come */
-	struct err broke;              /* of NDT7_ENDING_ERROR */
-	char violation[200];           /* what the server did against RFC 6455, "" */
+	uint64_t cookie;           /* our socket's, under which a trace has its samples; 0: none */
+	uint64_t samples_lost;     /* of this flow, that a trace should have and has not */
+	uint64_t unreadable_texts; /* texts of the server's that were no measurement */
+	uint64_t unbelieved_texts; /* that told of more than was sent, or of a time to come */
+	struct err broke;          /* of NDT7_ENDING_ERROR */
+	char violation[200];       /* what the server did against RFC 6455, "" */
 };
 
 /* Derived, so that no number is kept twice. */
@@ -114,6 +116,14 @@ struct attempt {
 	struct err err; /* code 0: it served */
 };
 
+/* The file of samples that was asked for beside the result. */
+struct result_trace {
+	const char *path; /* NULL: none was */
+	uint64_t samples;
+	uint64_t lost;  /* made, and not among them */
+	struct err err; /* code 0: the file is there, whole */
+};
+
 struct test_result {
 	char id[37];        /* UUID version 7 (RFC 9562) */
 	uint64_t utc_ns;    /* when it began */
@@ -130,6 +140,7 @@ struct test_result {
 	size_t warnings_count;
 	char warnings[RESULT_WARNINGS_MAX][200];
 	bool interrupted; /* by the user */
+	struct result_trace trace;
 };
 
 /* Fills `id` from utc_ns and fresh random bits. */

@@ -250,6 +250,8 @@ static int start_subtest(struct run *r, const struct url *given, struct err *err
 		                     .insecure = r->o.insecure,
 		                     .tcp = { .family = r->o.family, .interface = r->o.interface },
 		                     .max_bytes = r->o.max_bytes,
+		                     .trace = r->o.trace,
+		                     .trace_interval_ns = r->o.trace_interval_ns,
 		                     .events = &subtest_events,
 		                     .owner = r,
 		                     .result = d };

@@ -64,6 +64,10 @@ struct run_options {
 	const char *client_name; /* "radar-pod" */
 	const char *client_version;
 
+	/* where the kernel's figures of each of our sockets go, beside the result; NULL: nowhere */
+	const struct sample_sink *trace;
+	uint64_t trace_interval_ns; /* at most one sample of a flow in so much */
+
 	/* who listens; NULL for nobody */
 	void (*hear)(void *owner, const struct run_event *event);
 	void *owner;

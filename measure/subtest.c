@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "measure/flow.h"
+#include "measure/socket_trace.h"
 #include "measure/tcpinfo.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
@@ -40,6 +41,7 @@ struct subtest {
 	struct loop_timer deadline; /* of the phases before PHASE_RUNNING */
 	struct loop_timer poll;
 	struct loop_timer end; /* ended() is told from a turn of its own */
+	struct socket_trace trace;
 	uint64_t cookie;
 	uint32_t segment_bytes;
 	struct steady steady; /* begins with the transfer */
@@ -80,6 +82,7 @@ static void refuse(struct subtest *s, const struct err *why)
 		return;
 	s->o.result->state = DIRECTION_FAILED;
 	s->o.result->err = *why;
+	socket_trace_end(&s->trace, "refused");
 	end_soon(s);
 }
 
@@ -422,6 +425,7 @@ static void on_finished(void *owner)
 
 	look_at_socket(s);
 	d->report = *flow_report(s->flow);
+	socket_trace_end(&s->trace, ndt7_ending_name(d->report.ending));
 	steady_estimate(&s->steady, d->report.started_ns + d->report.measured_ns, s->segment_bytes,
 	                &d->steady);
 	d->cpu_ns = clock_cpu_ns() - s->cpu_from_ns;
@@ -603,6 +607,9 @@ static void keep_connection(struct subtest *s, const struct tcp_connection *c)
 	tcp_set_nodelay(c->fd, NULL); /* a pong is small and must not wait for an ACK */
 	tcp_congestion(c->fd, d->congestion);
 	s->cookie = tcpinfo_cookie(c->fd);
+	d->cookie = s->cookie;
+	socket_trace_begin(&s->trace, s->o.trace, s->o.loop, c->fd, s->o.trace_interval_ns,
+	                   ndt7_test_name(s->o.test));
 	if (tcpinfo_read(c->fd, &raw, NULL) < 0)
 		return;
 	/* Nothing but the SYN has been acknowledged yet: the smoothed RTT is that one exchange. */
@@ -701,6 +708,7 @@ struct subtest *subtest_free(struct subtest *s)
 	loop_timer_cancel(s->o.loop, &s->deadline);
 	loop_timer_cancel(s->o.loop, &s->poll);
 	loop_timer_cancel(s->o.loop, &s->end);
+	socket_trace_end(&s->trace, "given up");
 	tcp_dial_cancel(s->dial);
 	flow_free(s->flow);
 	stream_close(s->stream);

@@ -49,7 +49,9 @@ struct subtest_options {
 	struct tls_context *tls; /* used where the URL is wss */
 	bool insecure;           /* said in the result */
 	struct tcp_options tcp;
-	uint64_t max_bytes; /* 0: none */
+	uint64_t max_bytes;              /* 0: none */
+	const struct sample_sink *trace; /* NULL: none; stays until subtest_free() */
+	uint64_t trace_interval_ns;
 	const struct subtest_events *events;
 	void *owner;
 	struct direction_result *result; /* filled as it goes; stays until subtest_free() */

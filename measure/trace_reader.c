@@ -280,7 +280,8 @@ static int read_header(struct trace_reader *t, struct err *err)
 	int r = next_line(t, &line, &n, err);
 
 	if (r == TRACE_READ_OVER)
-		return ERR_SET(err, -EBADMSG, ERR_SYS, 0, "it is empty");
+		return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
+		               "it is empty, or ends before its header does");
 	if (r < 0)
 		return r;
 	r = parse(t, line, n, &record, err);

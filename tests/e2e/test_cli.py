@@ -119,8 +119,21 @@ USAGE_ERRORS = [
     ("no clients at all", ["serve", "--max-clients", "0"], USAGE, "--max-clients"),
     ("doctor takes no operand", ["doctor", "io"], USAGE, "io"),
     ("ookla", ["test", "ookla"], CANNOT_HERE, "not in this release"),
-    ("a trace", ["test", "--trace", "f"], CANNOT_HERE, "--trace is not in this release"),
-    ("a trace's interval", ["test", "--trace-interval", "1ms"], CANNOT_HERE, "--trace-interval"),
+    ("a trace without a form", ["test", "--trace", "f"], USAGE, "--trace takes a name"),
+    ("a trace's interval", ["test", "--trace-interval", "1"], USAGE, "--trace-interval takes a time"),
+    ("a trace into the result", ["test", "--trace", "f.csv", "--output", "f.csv"], USAGE, "same file"),
+    ("a trace, and nothing to do", ["trace"], USAGE, "info, export or summary?"),
+    ("no trace", ["trace", "info"], USAGE, "which file?"),
+    ("a verb of nobody's", ["trace", "sing", "f"], USAGE, "no verb"),
+    ("info as csv", ["trace", "info", "f", "--format", "csv"], USAGE, "human or json"),
+    ("info of an event", ["trace", "info", "f", "--event", "ack"], USAGE, "belong to export"),
+    ("export for people", ["trace", "export", "f", "--format", "human"], USAGE, "jsonl or csv"),
+    ("export of no event", ["trace", "export", "f", "--event", "ack,"], USAGE, "--event takes"),
+    ("export of no flow", ["trace", "export", "f", "--flow", "0"], USAGE, "--flow takes"),
+    ("export backwards", ["trace", "export", "f", "--from", "2s", "--to", "1s"], USAGE, "--to is before"),
+    ("export as neither", ["trace", "export", "f", "--out", "f.xml"], USAGE, "--out takes a name"),
+    ("export as both", ["trace", "export", "f", "--format", "csv", "--out", "f.jsonl"], USAGE, "differ"),
+    ("a trace that is not there", ["trace", "info", "/nonexistent"], BAD_FILE, "/nonexistent"),
     ("ebpf", ["test", "--stats", "ebpf"], CANNOT_HERE, "not in this release"),
     ("the daemon", ["agent"], CANNOT_HERE, "agent is not in this release"),
     ("its configuration", ["-c", "/tmp/c"], CANNOT_HERE, "agent is not in this release"),
@@ -149,7 +162,8 @@ def test_a_refused_locate_url_is_said_without_its_token():
     assert r.returncode == USAGE and "ftp://" in r.stderr and "hush" not in r.stderr
 
 
-@pytest.mark.parametrize("words", [["test"], ["serve"], ["doctor"], ["help"], []])
+@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["doctor"], ["help"],
+                                   []])
 def test_help_fits_80_columns_and_exits_0(words):
     r = run(*words, "--help")
     assert r.returncode == DONE and r.stderr == ""
@@ -159,12 +173,12 @@ def test_help_fits_80_columns_and_exits_0(words):
 
 def test_help_lists_only_what_is_there():
     listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
-    assert listed == ["test", "serve", "doctor", "help"]
+    assert listed == ["test", "serve", "trace", "doctor", "help"]
     for command in listed:
         assert run("help", command).returncode == DONE
 
 
-@pytest.mark.parametrize("command", ["test", "serve", "doctor"])
+@pytest.mark.parametrize("command", ["test", "serve", "trace", "doctor"])
 def test_every_option_has_its_place_in_the_manual(command):
     page = (MANUAL / f"radar-pod-{command}.1").read_text()
     described = set(re.findall(r"^\.It Fl -?([-a-z0-9]+)", page, re.M))

@@ -1,0 +1,99 @@
+"""Each line that docs/traces.md shows is run, on a trace that is taken here."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from test_cli import DONE, PROGRAM, ROOT, run, server
+
+__all__ = ["server"] # a fixture
+
+PAGE = (ROOT / "docs/traces.md").read_text()
+
+
+def shown(language):
+    """The code blocks of a language, in the order of the page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def place(server, tmp_path_factory):
+    """A directory with the trace that the page's first lines take, in all its forms."""
+    directory = tmp_path_factory.mktemp("page")
+    (directory / "bin").mkdir()
+    (directory / "bin/radar-pod").symlink_to(pathlib.Path(PROGRAM).resolve())
+    first = shown("sh")[0].replace("radar-pod test", f"radar-pod test --max-bytes 2GB "
+                                   f"--server {server['ws']}")
+    r = subprocess.run(["sh", "-ec", first], cwd=directory, capture_output=True, text=True,
+                       env={**os.environ, "PATH": f"{directory}/bin:{os.environ['PATH']}"}, timeout=60)
+    assert r.returncode == 0, r.stderr
+    assert run("trace", "export", str(directory / "t.csv"), "--out",
+               str(directory / "t.jsonl")).returncode == DONE
+    return directory
+
+
+def need(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+    return tool
+
+
+def need_module(name):
+    if not importlib.util.find_spec(name):
+        pytest.skip(f"{name} is not installed for {sys.executable}")
+
+
+def told(words, place, **more):
+    r = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=60, **more)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+def test_jq(place):
+    need("jq")
+    rows = told(["sh", "-ec", shown("sh")[1]], place).splitlines()
+    assert rows and all(float(ms) > 0 for _, ms in (row.split("\t") for row in rows))
+
+
+def test_pandas(place):
+    need_module("pandas")
+    out = told([sys.executable, "-c", shown("python")[0]], place)
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["1", "2"]
+
+
+def test_pandas_compressed(place):
+    need_module("pandas")
+    need_module("zstandard")
+    assert run("trace", "export", str(place / "t.csv"), "--out",
+               str(place / "t.csv.zst")).returncode == DONE
+    told([sys.executable, "-c", shown("python")[0].replace("t.csv", "t.csv.zst")], place)
+
+
+def test_duckdb(place):
+    need_module("duckdb")
+    script = f"import duckdb\nprint(duckdb.sql({shown('sql')[0].strip()!r}).fetchall())"
+    rows = eval(told([sys.executable, "-c", script], place)) # noqa: S307 our own output
+    assert rows and all(mbps >= 0 for _, mbps in rows)
+
+
+def test_gnuplot(place):
+    need("gnuplot")
+    assert "download" in told(["gnuplot", "-e", shown("gnuplot")[0]], place)
+
+
+def test_r(place):
+    need("Rscript")
+    assert "srtt_us" in told(["Rscript", "-e", shown("r")[0]], place)
+
+
+def test_every_field_is_on_the_page(place):
+    columns = next(line for line in (place / "t.csv").read_text().splitlines()
+                   if not line.startswith("#"))
+    for name in columns.split(","):
+        assert f"`{name}`" in PAGE
