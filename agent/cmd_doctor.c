@@ -34,6 +34,8 @@ static const struct checked checks[] = {
 	{ "capabilities", doctor_capabilities },
 	{ "btf", doctor_btf },
 	{ "cgroup", doctor_cgroup },
+	{ "stats ebpf", doctor_stats_ebpf },
+	{ "stats sockops", doctor_stats_sockops },
 };
 
 #define CHECKS (sizeof(checks) / sizeof(*checks))

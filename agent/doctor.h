@@ -32,6 +32,10 @@ void doctor_buffers(struct finding *f);
 void doctor_btf(struct finding *f);
 void doctor_cgroup(struct finding *f);
 
+/* doctor_stats.c */
+void doctor_stats_ebpf(struct finding *f);
+void doctor_stats_sockops(struct finding *f);
+
 /* doctor_tls.c */
 void doctor_aes(struct finding *f);
 void doctor_ktls(struct finding *f);
