@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
 /* The part of the programs that does not care where a look at a connection came from: the maps, the
  * aggregates, and what goes into the ring. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
 /* The kernel as the programs see it, and every difference between kernels that they know of.
  *
  * Declared by hand, by name only: where a member lies is found when the program is loaded (CO-RE), so

@@ -32,7 +32,8 @@ struct err;
 /* A ring's size is a power of two, of pages. It is resident in full in who drains it. */
 #define LOADER_RING_BYTES_MIN     32768U /* one flow's end takes 11 KB */
 #define LOADER_RING_BYTES_MAX     (64U << 20)
-#define LOADER_RING_BYTES_DEFAULT (512U << 10) /* at 70,000 records a second: 48 ms */
+#define LOADER_RING_BYTES_THINNED (128U << 10) /* a flow, each ms: 0.8 s until it is full */
+#define LOADER_RING_BYTES_EACH    (512U << 10) /* 70,000 records a second: 45 ms */
 
 struct loader_wish {
 	uint64_t interval_ns; /* at most one ACK's record per flow and interval; 0: each */
@@ -44,7 +45,7 @@ struct loader_wish {
 
 #define LOADER_WISH                                                                                \
 	{                                                                                          \
-		.interval_ns = 1000000, .ring_bytes = LOADER_RING_BYTES_DEFAULT,                   \
+		.interval_ns = 1000000, .ring_bytes = LOADER_RING_BYTES_THINNED,                   \
 		.tiers = TIER_ANY, .cgroup_fd = -1                                                 \
 	}
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
 /* What the programs in the kernel tell of a TCP connection, and the process that measures reads.
  *
  * A ring buffer carries three kinds of records. Each begins with a struct tcpstat_event, whose
