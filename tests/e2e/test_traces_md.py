@@ -84,7 +84,7 @@ def test_duckdb(place):
 
 def test_gnuplot(place):
     need("gnuplot")
-    assert "download" in told(["gnuplot", "-e", shown("gnuplot")[0]], place)
+    assert "download" in told(["gnuplot", "-"], place, input=shown("gnuplot")[0])
 
 
 def test_r(place):
