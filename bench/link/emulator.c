@@ -32,10 +32,10 @@
 #define NAP_NS   (30 * NS_PER_US)  /* asked for; some 55 go by */
 #define SLACK_NS (100 * NS_PER_US) /* to the next deadline that a nap, or any sleep, wants */
 
-/* A twelfth of the time is the rest's: a kernel with CONFIG_RT_GROUP_SCHED stops a thread of SCHED_FIFO
+/* A tenth of the time is the rest's: a kernel with CONFIG_RT_GROUP_SCHED stops a thread of SCHED_FIFO
  * for 50 ms when it has run for 950 ms of a second, and so does the fair server of any kernel since 6.12
  * where something else waits for our CPU. */
-#define REST_SHARE       12
+#define REST_SHARE       10
 #define REST_OWED_NS     (30 * NS_PER_US) /* worth a nap where there is slack … */
 #define REST_OWED_MAX_NS (2 * NS_PER_MS)  /* … and where there is none */
 
