@@ -26,7 +26,7 @@
 
 #define READS_MAX 32 /* of one side in a turn */
 
-/* docs/decisions/0010-the-emulators-thread.md has the figures behind these. */
+/* docs/decisions/0011-the-emulators-thread.md has the figures behind these. */
 #define AWAKE_NS (250 * NS_PER_MS) /* so long after a packet the next is awaited without sleeping */
 #define EARLY_NS (80 * NS_PER_US)  /* so much before a deadline a sleep ends */
 #define NAP_NS   (30 * NS_PER_US)  /* asked for; some 55 go by */
