@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,9 +27,11 @@ def download(c: Connection) -> None:
 
 
 def upload(c: Connection) -> None:
-    """Reads for 0.2 s, says what came, and ends."""
+    """Reads for 0.2 s, says what came and how long it took, and ends."""
+    began = time.monotonic()
     upload_begin(c, 0.2, 2_500_000)
-    c.text(tcp_info(ElapsedTime=200_000, BytesReceived=2_500_000, MinRTT=1000))  # 100 Mbit/s
+    elapsed_us = max(200_000, round(1e6 * (time.monotonic() - began)))
+    c.text(tcp_info(ElapsedTime=elapsed_us, BytesReceived=2_500_000, MinRTT=1000))  # 100 Mbit/s, or slower
     upload_end(c)
 
 

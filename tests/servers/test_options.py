@@ -89,7 +89,6 @@ def test_usage(words: list[str], message: str):
     [
         (["test", "ookla", *NOWHERE], "ookla"),
         (["test", "--stats", "ebpf", *NOWHERE], "ebpf"),
-        (["test", "--trace", "t.jsonl", *NOWHERE], "--trace"),
         (["record", "--", "true"], "record"),
     ],
 )
