@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "agent/output.h"
-#include "agent/people.h"
 #include "agent/progress.h"
+#include "measure/people.h"
 #include "transport/base/bytes.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"

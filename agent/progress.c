@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agent/output.h"
-#include "agent/people.h"
+#include "measure/people.h"
 #include "transport/base/bytes.h"
 #include "transport/base/clock.h"
 

@@ -1,12 +1,12 @@
 #include "agent/trace_table.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "agent/json_writer.h"
-#include "agent/people.h"
+#include "measure/endpoint.h"
+#include "measure/people.h"
 #include "measure/trace_line.h"
 #include "measure/trace_reader.h"
 #include "measure/trace_summary.h"
@@ -21,31 +21,11 @@ static const struct figure unknown = { .known = false };
 
 /* --- texts ---------------------------------------------------------------------------------------- */
 
-#define END_BYTES (INET6_ADDRSTRLEN + sizeof("[]:65535"))
-
-/* "198.51.100.4:443", "[2001:db8::5]:443"; "" where it is not known. */
-static const char *end_text(const uint8_t ip[16], uint16_t port, char out[END_BYTES])
-{
-	char address[INET6_ADDRSTRLEN] = "";
-	struct in6_addr in6;
-	bool v4;
-
-	memcpy(&in6, ip, sizeof(in6));
-	v4 = IN6_IS_ADDR_V4MAPPED(&in6);
-	*out = '\0';
-	if (IN6_IS_ADDR_UNSPECIFIED(&in6))
-		return out;
-	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? in6.s6_addr + 12 : in6.s6_addr, address,
-	          sizeof(address));
-	snprintf(out, END_BYTES, v4 ? "%s:%u" : "[%s]:%u", address, port);
-	return out;
-}
-
-static const char *ip_text(const uint8_t ip[16], char out[END_BYTES])
+static const char *ip_text(const uint8_t ip[16], char out[ENDPOINT_BYTES])
 {
 	char *colon;
 
-	end_text(ip, 0, out);
+	endpoint_text(ip, 0, out);
 	colon = strrchr(out, ':');
 	if (!colon)
 		return NULL;
@@ -124,13 +104,13 @@ static void put_counts(const struct lines *l, const struct trace_summary *s)
 
 static void put_flow(const struct lines *l, uint32_t number, const struct trace_flow_summary *f)
 {
-	char label[24], local[END_BYTES], remote[END_BYTES], words[512];
+	char label[24], local[ENDPOINT_BYTES], remote[ENDPOINT_BYTES], words[512];
 	struct text t = text_on(words, sizeof(words));
 	const char *ending = trace_flow_ending(f);
 
 	snprintf(label, sizeof(label), "Flow %u", number);
-	end_text(f->flow.local_ip, f->flow.local_port, local);
-	end_text(f->flow.remote_ip, f->flow.remote_port, remote);
+	endpoint_text(f->flow.local_ip, f->flow.local_port, local);
+	endpoint_text(f->flow.remote_ip, f->flow.remote_port, remote);
 	if (*remote)
 		text_append(&t, "%s %s %s, ", *local ? local : "?",
 		            f->flow.role == TCP_FLOW_SERVER ? (l->t->utf8 ? "←" : "<")
@@ -178,7 +158,7 @@ static void put_flow_identity(struct json_writer *w, uint32_t number,
                               const struct trace_flow_summary *f)
 {
 	static const char *const roles[] = { NULL, "client", "server" };
-	char cookie[24], ip[END_BYTES];
+	char cookie[24], ip[ENDPOINT_BYTES];
 
 	snprintf(cookie, sizeof(cookie), "%016llx", (unsigned long long)f->flow.cookie);
 	json_put_count(w, "flow", number);
@@ -320,12 +300,12 @@ static void put_figures(const struct trace_flow_summary *f, FILE *to)
 static void connection_text(const struct trace_flow_summary *f, int columns, char *out,
                             size_t out_bytes)
 {
-	char local[END_BYTES], remote[END_BYTES],
+	char local[ENDPOINT_BYTES], remote[ENDPOINT_BYTES],
 		arrow = f->flow.role == TCP_FLOW_SERVER ? '<' : '>';
 	int n;
 
-	end_text(f->flow.local_ip, f->flow.local_port, local);
-	end_text(f->flow.remote_ip, f->flow.remote_port, remote);
+	endpoint_text(f->flow.local_ip, f->flow.local_port, local);
+	endpoint_text(f->flow.remote_ip, f->flow.remote_port, remote);
 	if (!*remote) {
 		snprintf(out, out_bytes, "%016llx", (unsigned long long)f->flow.cookie);
 		return;
@@ -342,7 +322,7 @@ static void connection_text(const struct trace_flow_summary *f, int columns, cha
 /* As wide as the widest needs. */
 static int connection_columns(const struct trace_summary *s, int most)
 {
-	char connection[2 * END_BYTES];
+	char connection[2 * ENDPOINT_BYTES];
 	int widest = (int)strlen("Connection");
 
 	for (uint32_t i = 0; i < s->room; i++) {
@@ -361,7 +341,7 @@ void trace_summary_human(const struct trace_told *t, const struct terminal *term
 	int columns = terminal->columns > TERMINAL_COLUMNS ? terminal->columns : TERMINAL_COLUMNS;
 	int most = columns - (int)strlen("  1 ") - FIGURES_COLUMNS;
 	int width = connection_columns(t->summary, most);
-	char connection[2 * END_BYTES];
+	char connection[2 * ENDPOINT_BYTES];
 
 	fprintf(to, "%s%3s %-*s" FIGURES_HEADS "%s\n", terminal_paint(terminal, PAINT_BOLD), "",
 	        width, "Connection", "Time", "Bytes", "Rate", "RTT", "RTT", "RTT", "Re-", "Cwnd",

@@ -1,4 +1,4 @@
-#include "agent/people.h"
+#include "measure/people.h"
 
 #include <math.h>
 #include <stdio.h>
