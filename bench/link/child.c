@@ -30,16 +30,20 @@ static void take_signals_back(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int prepare(const struct child_options *o, int parent, struct err *err)
+/* Not to outlive the link, which may have gone before we say so. */
+static void follow(const struct child_options *o, int parent)
 {
-	int r;
-
 	if (o->own_group)
 		setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
-		return ERR_SET(err, -ECANCELED, ERR_SYS, 0, "outlive the link");
-	r = namespaces_enter(o->link_name, o->side, err);
+		_exit(EXIT_CANNOT_RUN);
+}
+
+static int prepare(const struct child_options *o, struct err *err)
+{
+	int r = namespaces_enter(o->link_name, o->side, err);
+
 	if (r < 0)
 		return r;
 	addresses_export(o->addresses);
@@ -51,13 +55,13 @@ static void __attribute__((noreturn))
 be_child(const struct child_options *o, int parent, const struct inside *in)
 {
 	struct err err = {};
-	int r = prepare(o, parent, &err);
 	char go;
 
+	follow(o, parent);
 	if (read(in->go_fd, &go, 1) != 1)
 		_exit(EXIT_CANNOT_RUN);
-	take_signals_back();
-	if (r == 0) {
+	if (prepare(o, &err) == 0) {
+		take_signals_back();
 		execvp(o->argv[0], o->argv);
 		ERR_SET(&err, -errno, ERR_SYS, 0, "run %s", o->argv[0]);
 	}

@@ -1,8 +1,9 @@
 /* A command on one side of a link.
  *
- * Its process is made before the emulator runs, and waits in the namespace for the word to go: fork(2)
- * shares all memory with the child until one of the two writes to it, and the emulator's thread would
- * pay for that with a page fault for each page it touches.
+ * Its process is made before the link is, and waits for the word to go. fork(2) shares all descriptors with
+ * the child until it runs its command: the lock that says that the link lives would be held by a child that
+ * waits, though the link was killed. And it shares all memory until one of the two writes to it: the
+ * emulator's thread would pay for that with a page fault for each page it touches.
  */
 #pragma once
 
@@ -33,9 +34,10 @@ struct child_options {
 	bool own_group; /* what a terminal sends to us is not for it */
 };
 
+/* The process, waiting; the link need not be there yet. */
 int child_prepare(const struct child_options *o, struct child *ret, struct err *err);
 
-/* Lets it run.
+/* Lets it enter the link and run; answers when it does.
  *   -ENOENT  there is no such command;  others of execve(2) and of entering the namespace */
 int child_go(struct child *c, struct err *err);
 

@@ -51,10 +51,12 @@ static void on_unwritable(void *owner)
 
 static enum exit_code begin(struct lab *lab, const struct arguments *a)
 {
-	enum exit_code code = session_open(&lab->session, a->word[0], a->word[1], a);
+	enum exit_code code = session_load(&lab->session, a->word[0], a->word[1], a);
 	struct err err = {};
 	int r;
 
+	if (code == EXIT_DONE)
+		code = session_open(&lab->session);
 	if (code != EXIT_DONE)
 		return code;
 	lab->keeper = (struct keeper){ .session = &lab->session,

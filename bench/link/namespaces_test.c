@@ -110,41 +110,55 @@ static void devices_are_there_and_quiet(void **state)
 	namespaces_close(n);
 }
 
-/* A child of this name owns a link and a process in it, and is killed. */
-static void leave_a_dead_link(const char *name, pid_t *ret_inmate)
+/* A child that lives so: back when it has written `says` bytes to fd, which also closes when it runs
+ * another program. */
+static pid_t child_that(void (*lives)(const char *name, int fd), const char *name, ssize_t says)
 {
-	struct err err = {};
-	int ends[2], status;
-	pid_t owner;
+	int ends[2];
+	pid_t child;
+	char byte;
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	owner = fork();
-	assert_true(owner >= 0);
-	if (owner == 0) {
-		struct namespaces *n = NULL;
-		pid_t inmate = 0;
-
-		if (namespaces_open(name, &plain, &n, &err) == 0) {
-			inmate = fork();
-			if (inmate == 0 && namespaces_enter(name, LINK_SERVER, &err) == 0) {
-				pid_t self = getpid();
-
-				(void)!write(ends[1], &self, sizeof(self));
-				execlp("sleep", "sleep", "1000", NULL);
-			}
-		}
-		pause();
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		lives(name, ends[1]);
 		_exit(1);
 	}
-	assert_int_equal(read(ends[0], ret_inmate, sizeof(*ret_inmate)), sizeof(*ret_inmate));
-	close(ends[0]);
 	close(ends[1]);
-	usleep(100000); /* sleep(1) has begun, so that the lock is its owner's alone */
-	kill(owner, SIGKILL);
-	assert_int_equal(waitpid(owner, &status, 0), owner);
+	assert_int_equal(read(ends[0], &byte, 1), says);
+	close(ends[0]);
+	return child;
 }
 
-/* One that was killed may wait for its parent, but is in no namespace any more. */
+static void owns_a_link(const char *name, int fd)
+{
+	struct namespaces *n = NULL;
+
+	if (namespaces_open(name, &plain, &n, NULL) < 0)
+		return;
+	(void)!write(fd, "", 1);
+	pause();
+}
+
+static void sleeps_in_it(const char *name, int fd)
+{
+	(void)fd;
+	if (namespaces_enter(name, LINK_SERVER, NULL) == 0)
+		execlp("sleep", "sleep", "1000", NULL);
+}
+
+static pid_t leave_a_dead_link(const char *name)
+{
+	pid_t owner = child_that(owns_a_link, name, 1);
+	pid_t inmate = child_that(sleeps_in_it, name, 0);
+
+	kill(owner, SIGKILL);
+	assert_int_equal(waitpid(owner, NULL, 0), owner);
+	return inmate;
+}
+
+/* One that was killed still waits for us, but is in no namespace any more. */
 static bool runs(pid_t pid)
 {
 	char path[64];
@@ -175,13 +189,14 @@ static void a_dead_link_is_swept_with_what_runs_in_it(void **state)
 	(void)state;
 	need_pidfd();
 	namespaces_close(open_or_skip(name));
-	leave_a_dead_link(name, &inmate);
+	inmate = leave_a_dead_link(name);
 	assert_true(bound(name, "client") && bound(name, "server"));
 	assert_int_equal(namespaces_living(name, &err), 0);
 	assert_true(runs(inmate));
 	assert_true(namespaces_sweep(&err) >= 1);
 	assert_false(bound(name, "client") || bound(name, "server"));
 	assert_false(runs(inmate));
+	assert_int_equal(waitpid(inmate, NULL, 0), inmate);
 }
 
 int main(void)

@@ -183,29 +183,39 @@ static void on_asked(void *owner)
 
 /* --- from beginning to end ------------------------------------------------------------------------ */
 
-static enum exit_code open_all(struct run *run, const char *name, struct err *err)
+static int open_keeper(struct run *run, struct err *err)
 {
-	const struct arguments *a = run->arguments;
-	enum exit_code code = session_open(&run->session, name, a->word[0], a);
 	int r;
 
-	if (code != EXIT_DONE)
-		return code;
-	r = prepare_commands(run, err);
 	run->keeper = (struct keeper){ .session = &run->session,
 		                       .owner = run,
 		                       .signalled = on_signal,
 		                       .asked = on_asked,
 		                       .unwritable = on_asked };
-	if (r == 0)
-		r = keeper_open(&run->keeper, err);
-	if (r == 0)
-		r = start(run, err);
-	if (r < 0) {
-		complain(err);
-		code = exit_code_of(r);
+	r = keeper_open(&run->keeper, err);
+	return r < 0 ? r : start(run, err);
+}
+
+static enum exit_code open_all(struct run *run, const char *name)
+{
+	const struct arguments *a = run->arguments;
+	enum exit_code code = session_load(&run->session, name, a->word[0], a);
+	struct err err = {};
+	int r;
+
+	if (code != EXIT_DONE)
+		return code;
+	r = prepare_commands(run, &err);
+	if (r == 0) {
+		code = session_open(&run->session);
+		if (code != EXIT_DONE)
+			return code;
+		r = open_keeper(run, &err);
 	}
-	return code;
+	if (r == 0)
+		return EXIT_DONE;
+	complain(&err);
+	return exit_code_of(r);
 }
 
 static void tell(const struct run *run)
@@ -248,11 +258,10 @@ int cmd_run(const struct arguments *a)
 {
 	struct run run = { .arguments = a, .client = CHILD_NULL, .server = CHILD_NULL };
 	char name[NAMESPACES_NAME_MAX + 1];
-	struct err err = {};
 
 	snprintf(name, sizeof(name), "run-%d", (int)getpid());
 	keeper_block_signals();
-	run.status = (int)open_all(&run, a->name ? a->name : name, &err);
+	run.status = (int)open_all(&run, a->name ? a->name : name);
 	if (run.status == EXIT_DONE)
 		pass_packets(&run);
 	close_all(&run);

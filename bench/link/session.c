@@ -9,11 +9,14 @@
 
 /* --- beginning ------------------------------------------------------------------------------------ */
 
-static enum exit_code load_scenario(struct session *s, const char *path, const struct arguments *a)
+enum exit_code session_load(struct session *s, const char *name, const char *scenario_path,
+                            const struct arguments *a)
 {
 	struct err err = {};
 
-	if (scenario_load(path, &s->scenario, &err) < 0) {
+	*s = (struct session){ .arguments = a, .scenario_path = scenario_path };
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	if (scenario_load(scenario_path, &s->scenario, &err) < 0) {
 		if (err.detail) /* a line: the text is a sentence of its own */
 			fprintf(stderr, "link: %s\n", err.text);
 		else
@@ -31,25 +34,19 @@ static enum exit_code fail(const struct err *err)
 	return exit_code_of(err->code);
 }
 
-enum exit_code session_open(struct session *s, const char *name, const char *scenario_path,
-                            const struct arguments *a)
+enum exit_code session_open(struct session *s)
 {
-	enum exit_code code;
+	const char *truth = s->arguments->truth;
 	struct err err = {};
 
-	*s = (struct session){};
-	snprintf(s->name, sizeof(s->name), "%s", name);
-	code = load_scenario(s, scenario_path, a);
-	if (code != EXIT_DONE)
-		return code;
-	if (namespaces_open(name, &s->scenario, &s->namespaces, &err) < 0)
+	if (namespaces_open(s->name, &s->scenario, &s->namespaces, &err) < 0)
 		return fail(&err);
-	if (a->truth &&
-	    truth_writer_open(a->truth, &s->scenario, scenario_path, &s->writer, &err) < 0) {
+	if (truth &&
+	    truth_writer_open(truth, &s->scenario, s->scenario_path, &s->writer, &err) < 0) {
 		complain(&err);
 		return EXIT_NOT_DONE;
 	}
-	if (about_write(name, s->scenario.family, scenario_path, a->truth, &err) < 0)
+	if (about_write(s->name, s->scenario.family, s->scenario_path, truth, &err) < 0)
 		return fail(&err);
 	return EXIT_DONE;
 }

@@ -18,6 +18,8 @@ struct loop_timer;
 #define SESSION_DRAIN_NS (200 * 1000000ULL)
 
 struct session {
+	const struct arguments *arguments; /* these two stay their owner's */
+	const char *scenario_path;
 	char name[NAMESPACES_NAME_MAX + 1];
 	struct scenario scenario;
 	struct namespaces *namespaces;
@@ -28,10 +30,12 @@ struct session {
 	struct truth_end end;
 };
 
-/* Reads the scenario, begins the truth's file, makes the namespaces, and tells `link list` of it. What
- * goes wrong it says itself. session_close() is for both cases. */
-enum exit_code session_open(struct session *s, const char *name, const char *scenario_path,
+/* Reads the scenario. What goes wrong these two say themselves; session_close() is for every case. */
+enum exit_code session_load(struct session *s, const char *name, const char *scenario_path,
                             const struct arguments *a);
+
+/* Makes the namespaces, begins the truth's file, and tells `link list` of it. */
+enum exit_code session_open(struct session *s);
 
 /* Packets pass from now on, which is the scenario's time 0. */
 int session_start(struct session *s, struct err *err);

@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = os.environ.get("RADAR_POD_LINK", str(ROOT / "build/dev/bench/link/radar-pod-link"))
@@ -86,6 +89,11 @@ def leftovers(name: str) -> list[str]:
     """What stands under a link's name."""
     there = [f"/run/netns/link-{name}-client", f"/run/netns/link-{name}-server", f"/run/radar-pod-link/{name}"]
     return [path for path in there if os.path.exists(path)]
+
+
+def need(program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
 
 
 def why_not() -> str | None:

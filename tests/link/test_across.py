@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from links import LINKS, POD, across, iperf_bytes, ping_rtts_ms, scenario, why_not
+from links import LINKS, POD, across, iperf_bytes, need, ping_rtts_ms, scenario, why_not
 
 SCENARIOS = sorted(p.stem for p in LINKS.glob("*.link"))
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-
-
-def need(program: str) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

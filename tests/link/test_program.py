@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from links import (BAD_FILE, CANNOT_HERE, DONE, LINK, NOT_DONE, USAGE, across, check_accounts, host_network, leftovers,
-                   link, linktruth, scenario, up, why_not)
+                   link, linktruth, need, scenario, up, why_not)
 
 HERE = Path(__file__).resolve().parent
 FIBRE = scenario("fibre")
@@ -244,6 +244,7 @@ def test_packets_that_are_no_ip(wire, tmp_path):
 
 @possible_here
 def test_control_c(wire, tmp_path):
+    need("ping")
     truth = tmp_path / "t.jsonl"
     run = start(wire, "--name", "ctrl-c", "--truth", truth, "--", "ping", "-i", "0.1", "$LINK_SERVER")
     run.stdout.readline()
@@ -259,7 +260,7 @@ def test_control_c(wire, tmp_path):
 @possible_here
 def test_sigterm_reaches_the_command(wire):
     run = start(wire, "--name", "term", "--", "sleep", "1000")
-    wait_until(lambda: leftovers("term") and "sleep" in children(run.pid))
+    wait_until(lambda: leftovers("term") and "sleep" in children(run.pid).values())
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=10)
     assert run.returncode == 128 + signal.SIGTERM
@@ -267,16 +268,17 @@ def test_sigterm_reaches_the_command(wire):
 
 
 def children(pid):
-    return subprocess.run(["ps", "-o", "comm=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    """Names by number."""
+    lines = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return {int(number): name for number, name in (line.split() for line in lines.splitlines())}
 
 
 @possible_here
 def test_what_sigkill_leaves_the_next_start_removes(wire, tmp_path):
     before = host_network()
     run = start(wire, "--name", "killed", "--truth", tmp_path / "t.jsonl", "--server", "exec sleep 1000", "--",
-                "sh", "-c", "trap '' TERM; sleep 1000")
-    wait_until(lambda: "sh" in children(run.pid), 20)
-    time.sleep(0.3)
+                "sh", "-c", "trap '' TERM; echo ready; sleep 1000")
+    run.stdout.readline()
     run.kill()
     run.wait(timeout=10)
     assert len(leftovers("killed")) == 3
@@ -288,9 +290,27 @@ def test_what_sigkill_leaves_the_next_start_removes(wire, tmp_path):
 
 
 @possible_here
+def test_what_waits_to_run_keeps_no_dead_link(wire):
+    """The command waits for a server that takes its time. Where the link is killed then, its process may be slow to
+    hear of that; here it does not at all."""
+    run = start(wire, "--name", "killed-early", "--server", "exec sleep 1000", "--", "true")
+    wait_until(lambda: "sleep" in children(run.pid).values())
+    waiting, = (pid for pid, name in children(run.pid).items() if name != "sleep")
+    os.kill(waiting, signal.SIGSTOP)
+    try:
+        run.kill()
+        run.wait(timeout=10)
+        assert link("list").out == ""
+        assert "1 dead link" in link("clean").out
+    finally:
+        os.kill(waiting, signal.SIGCONT)
+    assert leftovers("killed-early") == []
+
+
+@possible_here
 def test_clean(wire):
     run = start(wire, "--name", "to-clean", "--", "sleep", "1000")
-    wait_until(lambda: "sleep" in children(run.pid))
+    wait_until(lambda: "sleep" in children(run.pid).values())
     run.kill()
     run.wait(timeout=10)
     done = link("clean")
@@ -313,6 +333,7 @@ def test_the_hosts_network_stays_as_it_is(wire):
 
 @possible_here
 def test_up_exec_down(tmp_path):
+    need("ping")
     truth = tmp_path / "t.jsonl"
     with up("lab-a", scenario("vdsl"), "--truth", str(truth)):
         ping = link("exec", "lab-a", "client", "--", "ping", "-c", "2", "-i", "0.2", "$LINK_SERVER")
@@ -331,6 +352,7 @@ def test_up_exec_down(tmp_path):
 
 @possible_here
 def test_several_at_once(wire):
+    need("ping")
     with up("lab-a", FIBRE), up("lab-b", scenario("v6only")), up("lab-c", wire):
         lines = [json.loads(line) for line in link("list", "--json").out.splitlines()]
         assert [line["name"] for line in lines] == ["lab-a", "lab-b", "lab-c"]
@@ -377,7 +399,7 @@ def test_down_tells_of_a_void_run(wire, tmp_path):
 @possible_here
 def test_a_run_can_be_taken_down(wire):
     run = start(wire, "--name", "to-end", "--", "sleep", "1000")
-    wait_until(lambda: "sleep" in children(run.pid))
+    wait_until(lambda: "sleep" in children(run.pid).values())
     assert link("down", "to-end").status == 128 + signal.SIGTERM
     run.communicate(timeout=10)
     assert leftovers("to-end") == []
