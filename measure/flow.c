@@ -18,6 +18,9 @@
  * it, so that the source of the kernel's copy stays in the processor's cache. */
 #define PAYLOAD_BYTES (64 * 1024)
 
+/* Whole pages are sent by reference; larger ones than this only split it. */
+#define PAYLOAD_ALIGN_BYTES 4096
+
 static_assert(NDT7_MESSAGE_BYTES_MAX / PAYLOAD_BYTES + 1 <= STREAM_IOV_MAX,
               "the largest message is one send");
 
@@ -40,7 +43,7 @@ struct flow {
 
 static const uint8_t *payload(void)
 {
-	static uint8_t bytes[PAYLOAD_BYTES];
+	static _Alignas(PAYLOAD_ALIGN_BYTES) uint8_t bytes[PAYLOAD_BYTES];
 	static bool filled;
 
 	if (!filled)
@@ -67,7 +70,7 @@ static void send_binary(struct flow *f, uint64_t bytes)
 		iov[n] = (struct iovec){ (void *)payload(), piece };
 		left -= piece;
 	}
-	stream_send(f->stream, iov, n);
+	stream_send_kept(f->stream, iov, n);
 }
 
 static void send_small(struct flow *f, enum ws_opcode opcode, const void *data, size_t n)

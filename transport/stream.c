@@ -398,7 +398,8 @@ struct stream *stream_close(struct stream *s)
 	return NULL;
 }
 
-bool stream_send(struct stream *s, const struct iovec *iov, size_t n_iov)
+static bool send_with(struct stream *s, const struct iovec *iov, size_t n_iov,
+                      void (*send_clear)(struct loop_io *, const struct iovec *, size_t))
 {
 	struct err err = {};
 
@@ -407,7 +408,7 @@ bool stream_send(struct stream *s, const struct iovec *iov, size_t n_iov)
 	s->sending = true;
 	if (!s->tls) {
 		s->flushing = true;
-		loop_send(s->io, iov, n_iov);
+		send_clear(s->io, iov, n_iov);
 		return true;
 	}
 	memcpy(s->iov, iov, n_iov * sizeof(*iov));
@@ -416,6 +417,16 @@ bool stream_send(struct stream *s, const struct iovec *iov, size_t n_iov)
 	if (push(s, &err) < 0)
 		end_later(s, &err);
 	return true;
+}
+
+bool stream_send(struct stream *s, const struct iovec *iov, size_t n_iov)
+{
+	return send_with(s, iov, n_iov, loop_send);
+}
+
+bool stream_send_kept(struct stream *s, const struct iovec *iov, size_t n_iov)
+{
+	return send_with(s, iov, n_iov, loop_send_kept);
 }
 
 bool stream_sending(const struct stream *s)

@@ -58,6 +58,11 @@ struct stream *stream_close(struct stream *s);
  * answered, and nothing done, while one is under way, before opened() and after ended(). `iov` is
  * copied, what it points to must stay until sent(). */
 bool stream_send(struct stream *s, const struct iovec *iov, size_t n_iov);
+
+/* As stream_send(), of memory that is never written to again, but for the first piece: see
+ * loop_send_kept(). Under TLS there is no difference. */
+bool stream_send_kept(struct stream *s, const struct iovec *iov, size_t n_iov);
+
 bool stream_sending(const struct stream *s);
 
 /* See loop_discard(). Answers false, and does nothing, under TLS: there every byte must be

@@ -355,6 +355,7 @@ int loop_detach(struct loop_io *io)
 	l->settling = NULL;
 	loop_timers_cancel(&l->timers, &io->faltered);
 	loop_coalesce_unset(&io->coalesce, fd);
+	loop_splice_close(&io->splice);
 	loop_set_receiving(io, false);
 	if (!has_requests(io))
 		free_slot(io);

@@ -99,6 +99,7 @@ struct loop_counts {
 	uint64_t completions;       /* of requests under way */
 	uint64_t stale_completions; /* of a descriptor that was gone, or a second time; dropped */
 	uint64_t rests;             /* the receive buffers' memory went back to the system */
+	uint64_t referred_bytes;    /* that were sent without a copy, see loop_send_kept() */
 	uint64_t starved; /* receives that found no provided buffer and were armed again */
 };
 
@@ -139,6 +140,11 @@ void loop_discard(struct loop_io *io, uint64_t n);
 /* All of `iov`, in order; short writes are continued. `iov` is copied, what it points to must stay
  * until sent(). n_iov is at most LOOP_IOV_MAX. Never raises SIGPIPE. */
 void loop_send(struct loop_io *io, const struct iovec *iov, size_t n_iov);
+
+/* As loop_send(), of memory that is never written to again: everything behind the first piece may be
+ * referred to instead of copied, for as long as the peer has not acknowledged it, which may be long
+ * after sent(). Best in whole pages. Where that cannot be had, or is not worth it, it is copied. */
+void loop_send_kept(struct loop_io *io, const struct iovec *iov, size_t n_iov);
 
 /* One wait for `events` (poll(2)); for descriptors that others read, such as libcurl's. Called
  * again while one is under way, it waits for these events instead; 0 ends the wait unheard. */

@@ -25,6 +25,7 @@ enum loop_op {
 	LOOP_OP_RECEIVE,
 	LOOP_OP_SEND,
 	LOOP_OP_POLL,
+	LOOP_OP_ROOM, /* as LOOP_OP_POLL, for POLLOUT: what is sent by reference waits for room */
 	LOOP_OPS,
 };
 
@@ -60,7 +61,7 @@ struct loop_request {
 			uint32_t bytes;
 		} receive;
 		const struct msghdr *send; /* stays until the request has ended */
-		short poll;                /* poll(2) events */
+		short poll;                /* poll(2) events, also of LOOP_OP_ROOM */
 	};
 };
 
@@ -85,6 +86,7 @@ struct loop_completion {
 
 struct loop_body_ops {
 	const char *name;
+	bool kernel; /* its descriptors are the kernel's: what is not asked of the body works too */
 
 	/* 0: its completions will come. Negative: nothing was begun.
 	 *   -EBUSY  not before completions have been taken by next() */

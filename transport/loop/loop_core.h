@@ -9,6 +9,7 @@
 #include "transport/loop/loop.h"
 #include "transport/loop/loop_body.h"
 #include "transport/loop/loop_coalesce.h"
+#include "transport/loop/loop_splice.h"
 #include "transport/loop/loop_timers.h"
 
 struct loop_io {
@@ -24,6 +25,8 @@ struct loop_io {
 
 	struct msghdr message; /* send: what remains of it */
 	struct iovec iov[LOOP_IOV_MAX];
+	size_t copied_bytes; /* of what remains, to be copied before the rest is referred to */
+	struct loop_splice splice;
 
 	short poll_events; /* poll: wanted; 0: nothing any more */
 

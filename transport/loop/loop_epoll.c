@@ -77,6 +77,12 @@ static uint8_t bit_of(enum loop_op op)
 	return (uint8_t)(1U << op);
 }
 
+/* Only epoll can say how it ends. */
+static bool is_poll(enum loop_op op)
+{
+	return op == LOOP_OP_POLL || op == LOOP_OP_ROOM;
+}
+
 /* --- requests ------------------------------------------------------------------------------- */
 
 static int epoll_submit(void *body, const struct loop_request *r)
@@ -91,7 +97,7 @@ static int epoll_submit(void *body, const struct loop_request *r)
 	w->pending |= bit;
 	w->cancelled &= (uint8_t)~bit;
 	queue_slot(&e->to_tell, r->tag.slot);
-	if (!r->wait_first && r->tag.op != LOOP_OP_POLL) {
+	if (!r->wait_first && !is_poll(r->tag.op)) {
 		w->try_now |= bit;
 		queue_slot(&e->to_try, r->tag.slot);
 	}
@@ -204,6 +210,7 @@ static int try_request(struct epoll *e, struct watch *w, enum loop_op op, struct
 	case LOOP_OP_SEND:
 		return try_send(r);
 	case LOOP_OP_POLL:
+	case LOOP_OP_ROOM:
 		return try_poll(w, r);
 	default:
 		return -EINVAL;
@@ -258,7 +265,7 @@ static uint32_t events_of(const struct watch *w, uint8_t ops)
 
 	if (ops & (bit_of(LOOP_OP_RECEIVE) | bit_of(LOOP_OP_ACCEPT)))
 		events |= EPOLLIN;
-	if (ops & (bit_of(LOOP_OP_SEND) | bit_of(LOOP_OP_CONNECT)))
+	if (ops & (bit_of(LOOP_OP_SEND) | bit_of(LOOP_OP_CONNECT) | bit_of(LOOP_OP_ROOM)))
 		events |= EPOLLOUT;
 	if (ops & bit_of(LOOP_OP_POLL))
 		events |= (uint16_t)w->requests[LOOP_OP_POLL].poll;
@@ -316,7 +323,7 @@ static void note_event(struct epoll *e, const struct epoll_event *ev)
 		w->try_now |= bit_of(LOOP_OP_RECEIVE) | bit_of(LOOP_OP_ACCEPT);
 	if (both || (ev->events & EPOLLOUT))
 		w->try_now |= bit_of(LOOP_OP_SEND) | bit_of(LOOP_OP_CONNECT);
-	w->try_now |= bit_of(LOOP_OP_POLL);
+	w->try_now |= bit_of(LOOP_OP_POLL) | bit_of(LOOP_OP_ROOM);
 	w->try_now &= w->pending;
 	queue_slot(&e->to_try, (uint16_t)ev->data.u32);
 }
@@ -381,6 +388,7 @@ CLEANUP_DEFINE(epoll_closep, struct epoll *, epoll_body_close)
 
 static const struct loop_body_ops epoll_ops = {
 	.name = "epoll",
+	.kernel = true,
 	.submit = epoll_submit,
 	.cancel = epoll_cancel,
 	.wait = epoll_body_wait,

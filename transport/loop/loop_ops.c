@@ -22,6 +22,9 @@
 /* What of a stream may wait together at most: the two reads that one receiver has buffers for. */
 #define STREAM_WAIT_MAX_BYTES (2 * LOOP_BUFFER_BYTES)
 
+/* Below this, two calls more and a reference for each page cost what they save. */
+#define REFER_WORTH_BYTES (128 * 1024)
+
 /* One request's share of a discard, so that a fast sender cannot hold the loop. */
 #define DROP_MAX_BYTES (4U * 1024 * 1024)
 
@@ -260,12 +263,17 @@ static void send_on(struct loop_io *io, bool wait_first)
 	loop_request(io, LOOP_OP_SEND, &r);
 }
 
-void loop_send(struct loop_io *io, const struct iovec *iov, size_t n_iov)
+static void keep_message(struct loop_io *io, const struct iovec *iov, size_t n_iov)
 {
 	if (n_iov > LOOP_IOV_MAX)
 		abort(); /* a mistake of ours: no peer decides it */
 	memcpy(io->iov, iov, n_iov * sizeof(*iov));
 	io->message = (struct msghdr){ .msg_iov = io->iov, .msg_iovlen = n_iov };
+}
+
+void loop_send(struct loop_io *io, const struct iovec *iov, size_t n_iov)
+{
+	keep_message(io, iov, n_iov);
 	send_on(io, false);
 }
 
@@ -294,6 +302,65 @@ static void on_send(struct loop_io *io, const struct loop_completion *c)
 		io->events->sent(io->owner, c->result < 0 ? c->result : -EIO);
 	else
 		io->events->sent(io->owner, 0);
+}
+
+/* --- send by reference ----------------------------------------------------------------------- */
+
+static void await_room(struct loop_io *io)
+{
+	struct loop_request r = { .poll = POLLOUT };
+
+	loop_request(io, LOOP_OP_ROOM, &r);
+}
+
+static bool is_worth_referring(const struct loop_io *io, const struct iovec *iov, size_t n_iov)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 1; i < n_iov; i++)
+		bytes += iov[i].iov_len;
+	return io->loop->ops->kernel && !io->splice.barred && bytes >= REFER_WORTH_BYTES;
+}
+
+void loop_send_kept(struct loop_io *io, const struct iovec *iov, size_t n_iov)
+{
+	if (!is_worth_referring(io, iov, n_iov)) {
+		loop_send(io, iov, n_iov);
+		return;
+	}
+	keep_message(io, iov, n_iov);
+	io->copied_bytes = iov[0].iov_len;
+	await_room(io);
+}
+
+/* Takes n bytes off the message; false where nothing remains. */
+static bool referred(struct loop_io *io, size_t n)
+{
+	if (io->copied_bytes > 0)
+		io->copied_bytes -= n;
+	else
+		io->loop->counts.referred_bytes += n;
+	return advance(&io->message, n);
+}
+
+/* There is room, or the connection is broken, which the next call tells. */
+static void on_room(struct loop_io *io, const struct loop_completion *c)
+{
+	int r = c->result < 0 ? c->result : 1;
+
+	while (r > 0) {
+		r = loop_splice_send(&io->splice, io->fd, &io->message, io->copied_bytes);
+		if (r > 0 && !referred(io, (size_t)r)) {
+			io->events->sent(io->owner, 0);
+			return;
+		}
+	}
+	if (r == -EOPNOTSUPP)
+		send_on(io, false);
+	else if (is_transient(r))
+		await_room(io);
+	else
+		io->events->sent(io->owner, r < 0 ? r : -EIO);
 }
 
 /* --- poll ----------------------------------------------------------------------------------- */
@@ -341,7 +408,7 @@ typedef void (*loop_handler)(struct loop_io *io, const struct loop_completion *c
 static const loop_handler handlers[LOOP_OPS] = {
 	[LOOP_OP_CONNECT] = on_connect, [LOOP_OP_ACCEPT] = on_accept,
 	[LOOP_OP_RECEIVE] = on_receive, [LOOP_OP_SEND] = on_send,
-	[LOOP_OP_POLL] = on_poll,
+	[LOOP_OP_POLL] = on_poll,       [LOOP_OP_ROOM] = on_room,
 };
 
 void loop_complete(struct loop_io *io, const struct loop_completion *c)

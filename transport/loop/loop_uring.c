@@ -108,6 +108,7 @@ static int uring_submit(void *body, const struct loop_request *r)
 		prepare_send(sqe, r);
 		break;
 	case LOOP_OP_POLL:
+	case LOOP_OP_ROOM:
 		io_uring_prep_poll_add(sqe, r->fd, (unsigned short)r->poll);
 		break;
 	}
@@ -341,6 +342,7 @@ static int prove_receive(struct uring *u)
 
 static const struct loop_body_ops uring_ops = {
 	.name = "io_uring",
+	.kernel = true,
 	.submit = uring_submit,
 	.cancel = uring_cancel,
 	.wait = uring_wait,
