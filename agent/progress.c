@@ -79,15 +79,16 @@ static const char *waiting_line(const struct terminal *t, const struct run_event
 const char *progress_line(const struct terminal *t, const struct run_event *e,
                           char out[PROGRESS_BYTES])
 {
-	uint64_t left_ns = e->elapsed_ns < NDT7_DURATION_NS ? NDT7_DURATION_NS - e->elapsed_ns : 0;
+	uint64_t left_ns =
+		e->live.elapsed_ns < NDT7_DURATION_NS ? NDT7_DURATION_NS - e->live.elapsed_ns : 0;
 	double fraction = 1 - (double)left_ns / (double)NDT7_DURATION_NS;
 	char rate[PEOPLE_BYTES], rtt[PEOPLE_BYTES], left[PEOPLE_BYTES];
-	const char *const parts[] = { people_rate(e->mean_mbps, rate), rtt, left };
+	const char *const parts[] = { people_rate(e->live.mean_mbps, rate), rtt, left };
 
 	if (e->kind != RUN_PROGRESS)
 		return waiting_line(t, e, out);
-	if (e->rtt_ms.known)
-		people_ms(e->rtt_ms, rtt);
+	if (e->live.rtt_ms.known)
+		people_ms(e->live.rtt_ms, rtt);
 	else
 		*rtt = '\0';
 	if (left_ns > 0)

@@ -36,9 +36,9 @@ static void fits(void **state)
 	const struct terminal t = { .live = true, .columns = c->columns, .utf8 = c->utf8 };
 	const struct run_event e = { .kind = RUN_PROGRESS,
 		                     .test = NDT7_DOWNLOAD,
-		                     .elapsed_ns = c->elapsed_ns,
-		                     .mean_mbps = { true, 187.42 },
-		                     .rtt_ms = { true, 14.21 } };
+		                     .live.elapsed_ns = c->elapsed_ns,
+		                     .live.mean_mbps = { true, 187.42 },
+		                     .live.rtt_ms = { true, 14.21 } };
 	char out[PROGRESS_BYTES];
 
 	assert_string_equal(progress_line(&t, &e, out), c->want);

@@ -6,31 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "measure/live.h"
 #include "measure/locate.h"
 #include "measure/subtest.h"
+#include "measure/targets.h"
+#include "measure/test_url.h"
+#include "measure/warnings.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
-#include "transport/base/units.h"
 #include "transport/cpu.h"
 #include "transport/tls.h"
 #include "transport/url.h"
-#include "transport/ws.h"
 
-#define PROGRESS_NS (100 * NS_PER_MS)
 /* How long a subtest that is stopped may take to end; it promises one second. */
 #define STOP_NS (2 * NS_PER_S)
-
-/* A look at our socket is due every 10 ms: so late, this machine had no time for us. */
-#define PAUSE_NS_MIN (500 * NS_PER_MS)
-
-#define PROGRESS_SLOTS 10 /* the current rate is over the last second */
-
-/* What the ndt7 text allows of a query. */
-#define QUERY_BYTES_MAX 4096
 
 struct run {
 	struct run_options o;
@@ -40,23 +32,19 @@ struct run {
 	struct tls_context *tls;
 	bool wss;
 	char user_agent[256];
+	struct test_url_client who;
 
 	struct url server; /* with --server */
 	struct locate *locating;
-	struct locate_answer *located;
-	uint64_t located_at_ns;
 	int locate_requests;
-	size_t served_by; /* index + 1 of the target that served a direction; 0: none did */
-	uint32_t tried;   /* of the direction under way, a bit for each target */
+	struct targets targets;
 
 	bool out_of_time;    /* RUN_DEADLINE_NS is over */
 	enum ndt7_test test; /* the direction under way */
 	struct subtest *subtest;
 	struct loop_timer progress;
 	struct loop_timer next; /* the next direction begins on a turn of its own */
-	uint64_t seen_bytes[PROGRESS_SLOTS];
-	uint64_t seen_at_ns[PROGRESS_SLOTS];
-	uint64_t seen;
+	struct live live;
 };
 
 static void try_target(struct run *r);
@@ -76,56 +64,17 @@ static void hear(struct run *r, struct run_event e)
 
 /* --- progress -------------------------------------------------------------------------------------- */
 
-/* Bytes so far by the count that is nearest to the truth while the test runs: what came, or what the
- * far side has acknowledged. */
-static uint64_t bytes_so_far(const struct run *r, const struct direction_result *d)
-{
-	const struct tcp_sample *first = &d->local.first, *last = &d->local.last;
-
-	if (r->test == NDT7_DOWNLOAD)
-		return subtest_report(r->subtest)->num_bytes;
-	return last->bytes_acked - first->bytes_acked;
-}
-
-static struct figure rate_since_slot(const struct run *r, uint64_t bytes, uint64_t now_ns)
-{
-	uint64_t oldest = r->seen < PROGRESS_SLOTS ? 0 : r->seen % PROGRESS_SLOTS;
-
-	if (r->seen == 0 || bytes < r->seen_bytes[oldest])
-		return (struct figure){};
-	return (struct figure){ true, units_mbps(bytes - r->seen_bytes[oldest],
-		                                 now_ns - r->seen_at_ns[oldest]) };
-}
-
-static struct figure latest_rtt_ms(const struct run *r, const struct direction_result *d)
-{
-	const struct measurement_tcp_info *t = &d->server.tcp_info;
-
-	if (r->test == NDT7_UPLOAD)
-		return (struct figure){ d->local.last_srtt_us > 0, d->local.last_srtt_us / 1e3 };
-	return (struct figure){ d->server.has_tcp_info && t->rtt_us > 0, (double)t->rtt_us / 1e3 };
-}
-
 static void on_progress(void *owner)
 {
 	struct run *r = owner;
 	const struct ndt7_report *report = r->subtest ? subtest_report(r->subtest) : NULL;
-	const struct direction_result *d = direction(r);
 	struct run_event e = { .kind = RUN_PROGRESS };
-	uint64_t now_ns = loop_now_ns(r->loop), bytes;
 
 	if (!report)
 		return;
-	bytes = bytes_so_far(r, d);
-	e.elapsed_ns = now_ns - report->started_ns;
-	e.mean_mbps = (struct figure){ e.elapsed_ns > 0, units_mbps(bytes, e.elapsed_ns) };
-	e.current_mbps = rate_since_slot(r, bytes, now_ns);
-	e.rtt_ms = latest_rtt_ms(r, d);
-	r->seen_bytes[r->seen % PROGRESS_SLOTS] = bytes;
-	r->seen_at_ns[r->seen % PROGRESS_SLOTS] = now_ns;
-	r->seen++;
+	e.live = live_look(&r->live, direction(r), report, loop_now_ns(r->loop));
 	hear(r, e);
-	loop_timer_set(r->loop, &r->progress, r->progress.at_ns + PROGRESS_NS);
+	loop_timer_set(r->loop, &r->progress, r->progress.at_ns + LIVE_PERIOD_NS);
 }
 
 /* --- a direction's end ------------------------------------------------------------------------------- */
@@ -178,8 +127,8 @@ static void on_connected(void *owner)
 	if (!r->result->scheme)
 		r->result->scheme = d->tls ? "wss" : "ws";
 	hear(r, (struct run_event){ .kind = RUN_CONNECTED });
-	r->seen = 0;
-	loop_timer_set(r->loop, &r->progress, loop_now_ns(r->loop) + PROGRESS_NS);
+	live_start(&r->live);
+	loop_timer_set(r->loop, &r->progress, loop_now_ns(r->loop) + LIVE_PERIOD_NS);
 }
 
 static void on_measured(void *owner, const struct measurement *m)
@@ -207,37 +156,6 @@ static const struct subtest_events subtest_events = {
 	.ended = on_subtest_ended,
 };
 
-/* What the archive keeps of us (contract 2.3): set over what the URL may carry of the same names. */
-static int add_metadata(const struct run *r, struct url *u, struct err *err)
-{
-	static const char *const architectures[][2] = {
-		{ "x86_64", "amd64" }, { "aarch64", "arm64" }, { "armv7l", "arm" },
-		{ "armv6l", "arm" },   { "i686", "386" },
-	};
-	struct utsname machine = {};
-	const char *architecture = machine.machine, *query;
-	int bad = 0;
-
-	uname(&machine);
-	for (size_t i = 0; i < sizeof(architectures) / sizeof(*architectures); i++)
-		if (strcmp(machine.machine, architectures[i][0]) == 0)
-			architecture = architectures[i][1];
-	bad |= url_query_set(u, "client_arch", architecture);
-	bad |= url_query_set(u, "client_library_name", "radarpod-measure");
-	bad |= url_query_set(u, "client_library_version", POD_VERSION);
-	bad |= url_query_set(u, "client_name", r->o.client_name);
-	bad |= url_query_set(u, "client_os", "linux");
-	bad |= url_query_set(u, "client_version", r->o.client_version);
-	if (r->o.early_exit)
-		bad |= url_query_set(u, "early_exit", "250");
-	query = strchr(u->target, '?');
-	if (bad || (query && strlen(query + 1) > QUERY_BYTES_MAX))
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "ask %s: its query with our metadata is over %d bytes", u->host,
-		               QUERY_BYTES_MAX);
-	return 0;
-}
-
 static int start_subtest(struct run *r, const struct url *given, struct err *err)
 {
 	struct direction_result *d = direction(r);
@@ -260,38 +178,11 @@ static int start_subtest(struct run *r, const struct url *given, struct err *err
 	if (!u)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
 	*u = *given;
-	bad = add_metadata(r, u, err);
+	bad = test_url_describe(u, &r->who, err);
 	if (bad < 0)
 		return bad;
 	d->located = !r->o.server;
 	return subtest_start(&o, &r->subtest, err);
-}
-
-/* A server given by name: the path of an URL is a prefix, unless it is an ndt7 path already. */
-static int server_url(const struct run *r, struct url *ret, struct err *err)
-{
-	const char *path = r->test == NDT7_DOWNLOAD ? NDT7_DOWNLOAD_PATH : NDT7_UPLOAD_PATH;
-	static const char *const endings[] = { NDT7_DOWNLOAD_PATH, NDT7_UPLOAD_PATH, "/" };
-	const char *given = r->server.target;
-	size_t prefix_bytes = strcspn(given, "?");
-	const char *query = given + prefix_bytes;
-	int n;
-
-	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
-		size_t ending_bytes = strlen(endings[i]);
-
-		if (prefix_bytes >= ending_bytes &&
-		    memcmp(given + prefix_bytes - ending_bytes, endings[i], ending_bytes) == 0) {
-			prefix_bytes -= ending_bytes;
-			break;
-		}
-	}
-	*ret = r->server;
-	n = snprintf(ret->target, sizeof(ret->target), "%.*s%s%s", (int)prefix_bytes, given, path,
-	             query);
-	if (n < 0 || (size_t)n >= sizeof(ret->target))
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "use the server's URL: it is too long");
-	return 0;
 }
 
 static void try_server(struct run *r)
@@ -301,7 +192,7 @@ static void try_server(struct run *r)
 	int bad = u ? 0 : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
 
 	if (bad == 0)
-		bad = server_url(r, u, &err);
+		bad = test_url_of_server(&r->server, r->test, u, &err);
 	if (bad == 0)
 		bad = start_subtest(r, u, &err);
 	if (bad < 0)
@@ -310,24 +201,6 @@ static void try_server(struct run *r)
 
 /* --- targets of the locate service -------------------------------------------------------------------- */
 
-static const char *url_of(const struct run *r, const struct locate_target *t)
-{
-	return r->test == NDT7_DOWNLOAD ? t->download[r->wss] : t->upload[r->wss];
-}
-
-/* The target that served the other direction, then the others in the order given: never shuffled,
- * each once. Answers its index, or -1. */
-static int next_target(const struct run *r)
-{
-	if (r->served_by > 0 && !(r->tried >> (r->served_by - 1) & 1) &&
-	    url_of(r, &r->located->targets[r->served_by - 1]))
-		return (int)r->served_by - 1;
-	for (size_t i = 0; i < r->located->count; i++)
-		if (!(r->tried >> i & 1) && url_of(r, &r->located->targets[i]))
-			return (int)i;
-	return -1;
-}
-
 static void no_target_left(struct run *r)
 {
 	struct err err = direction(r)->err;
@@ -335,10 +208,10 @@ static void no_target_left(struct run *r)
 	if (err.code == 0)
 		ERR_SET(&err, -EPROTONOSUPPORT, ERR_SYS, 0,
 		        "find a server: none of the %zu located offers %s (--scheme chooses)",
-		        r->located->count, r->wss ? "wss" : "ws");
-	else if (r->tried & (r->tried - 1))
+		        r->targets.located->count, r->wss ? "wss" : "ws");
+	else if (targets_tried(&r->targets) > 1)
 		err_prefix(&err, "use any of the %d servers located; the last",
-		           __builtin_popcount(r->tried));
+		           targets_tried(&r->targets));
 	fail_direction(r, &err);
 }
 
@@ -349,11 +222,7 @@ static void on_located(void *owner, enum locate_advice advice, struct locate_ans
 
 	r->locating = NULL;
 	if (advice == LOCATE_USE) {
-		locate_answer_free(r->located);
-		r->located = answer;
-		r->located_at_ns = loop_now_ns(r->loop);
-		r->served_by = 0;
-		r->tried = 0;
+		targets_take(&r->targets, answer, loop_now_ns(r->loop));
 		try_target(r);
 		return;
 	}
@@ -407,30 +276,28 @@ static void pass_over(struct run *r, const char *url, const struct err *why)
 static void try_located(struct run *r)
 {
 	CLEANUP(freep) struct url *u = malloc(sizeof(*u));
-	int i = next_target(r);
+	const char *text;
+	const struct locate_target *t = targets_next(&r->targets, r->test, r->wss, &text);
 	struct err err;
 	int bad;
 
-	if (i < 0) {
+	if (!t) {
 		no_target_left(r);
 		return;
 	}
-	r->tried |= 1U << i;
-	r->served_by = (size_t)i + 1; /* until it refuses, then the next one takes its place */
-	bad = u ? url_parse(url_of(r, &r->located->targets[i]), u, &err)
-	        : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
+	bad = u ? url_parse(text, u, &err) : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
 	if (bad == 0)
 		bad = start_subtest(r, u, &err);
 	if (bad < 0)
-		pass_over(r, url_of(r, &r->located->targets[i]), &err);
+		pass_over(r, text, &err);
 	else
-		name_target(direction(r), &r->located->targets[i]);
+		name_target(direction(r), t);
 }
 
-/* A token lives a minute: a list that is older is asked for again, once in a run. */
+/* A list that is stale is asked for again, once in a run. */
 static void try_target(struct run *r)
 {
-	bool stale = r->located && loop_now_ns(r->loop) - r->located_at_ns > LOCATE_TOKEN_LIFE_NS;
+	bool stale = targets_are_stale(&r->targets, loop_now_ns(r->loop));
 
 	if (r->o.server) {
 		if (direction(r)->state == DIRECTION_FAILED)
@@ -439,7 +306,7 @@ static void try_target(struct run *r)
 			try_server(r);
 	} else if (r->result->locate_failed) {
 		fail_direction(r, &r->result->locate_err);
-	} else if (!r->located || (stale && r->locate_requests < 2)) {
+	} else if (!r->targets.located || (stale && r->locate_requests < 2)) {
 		locate(r);
 	} else {
 		try_located(r);
@@ -451,7 +318,7 @@ static void try_target(struct run *r)
 static void begin_direction(struct run *r, enum ndt7_test test)
 {
 	r->test = test;
-	r->tried = 0;
+	targets_begin_direction(&r->targets);
 	direction(r)->test = test;
 	hear(r, (struct run_event){ .kind = RUN_STARTING });
 	try_target(r);
@@ -522,124 +389,6 @@ static int watch_stop(struct run *r, struct err *err)
 	return 0;
 }
 
-/* --- warnings: what a reader of the figures must know -------------------------------------------------- */
-
-static void warn_of_ending(struct test_result *t, const struct direction_result *d)
-{
-	const char *name = ndt7_test_name(d->test);
-	double seconds = (double)(d->report.ended_ns - d->report.started_ns) / 1e9;
-	char sentence[256];
-
-	switch (d->report.ending) {
-	case NDT7_ENDING_CLOSE:
-		if (d->report.peer_code != WS_CLOSE_NORMAL && d->report.peer_code != WS_CLOSE_NONE)
-			result_warn(t, "%s: the server closed with code %u after %.1f s", name,
-			            d->report.peer_code, (double)d->report.measured_ns / 1e9);
-		break;
-	case NDT7_ENDING_END:
-		result_warn(t, "%s: the server closed the connection without a Close after %.1f s",
-		            name, seconds);
-		break;
-	case NDT7_ENDING_ERROR:
-		result_warn(t, "%s: the connection broke after %.1f s: %s", name, seconds,
-		            err_sentence(&d->broke, sentence, sizeof(sentence)));
-		break;
-	case NDT7_ENDING_STALL:
-		result_warn(t, "%s: nothing came for 7 s, ended after %.1f s", name, seconds);
-		break;
-	case NDT7_ENDING_CAP:
-		result_warn(t, "%s: the server did not end the test, ended after %.1f s", name,
-		            seconds);
-		break;
-	case NDT7_ENDING_VIOLATION:
-		result_warn(t, "%s: the server broke the protocol: %s", name, d->violation);
-		break;
-	case NDT7_ENDING_STOP:
-		result_warn(t, "%s: %s after %.1f s", name,
-		            t->interrupted ? "interrupted" : "out of time", seconds);
-		break;
-	default:
-		break;
-	}
-}
-
-static const char *why_short(const struct direction_result *d)
-{
-	if (d->source == GOODPUT_CLIENT_RECEIVED)
-		return "nothing came after that";
-	if (d->source == GOODPUT_CLIENT_ACKED)
-		return "nothing more was acknowledged";
-	return "the server told no more";
-}
-
-static void warn_of_time(struct test_result *t, const struct direction_result *d)
-{
-	const char *name = ndt7_test_name(d->test);
-	double seconds = (double)d->elapsed_ns / 1e9;
-
-	if (direction_falls_short(d))
-		result_warn(t, "%s: goodput is of its first %.*f s: %s", name,
-		            seconds < 0.1 ? 6 : 1, seconds, why_short(d));
-	if (d->unseen_ns > PAUSE_NS_MIN)
-		result_warn(t, "%s: this machine kept us from running for %.1f s of it", name,
-		            (double)d->unseen_ns / 1e9);
-}
-
-static void warn_of_figures(struct test_result *t, const struct direction_result *d)
-{
-	const char *name = ndt7_test_name(d->test);
-	struct figure cpu = direction_cpu_percent(d);
-	double limits[LIMITS];
-
-	if (cpu.known && cpu.value > 90)
-		result_warn(t, "%s: cpu was at %.0f %%: a lower bound", name, cpu.value);
-	else if (limits_percent(&d->limits, limits) && limits[LIMIT_CPU] > 10)
-		result_warn(t,
-		            "%s: limited by this machine's cpu %.0f %% of the time: a lower bound",
-		            name, limits[LIMIT_CPU]);
-	if (d->test == NDT7_UPLOAD && d->source != GOODPUT_SERVER_TCP_INFO)
-		result_warn(t,
-		            "upload: the server reported no last count of bytes received; goodput "
-		            "is from %s",
-		            goodput_source_name(d->source));
-	if (d->unreadable_texts > 0)
-		result_warn(t, "%s: %llu messages of the server were no measurement and not used",
-		            name, (unsigned long long)d->unreadable_texts);
-	if (d->unbelieved_texts > 0)
-		result_warn(
-			t,
-			"%s: %llu messages of the server told of more than was sent, or of a time "
-			"to come: not used",
-			name, (unsigned long long)d->unbelieved_texts);
-	if (d->report.unexpected_bytes > 0)
-		result_warn(t, "%s: the server sent %llu bytes of data that should not have come",
-		            name, (unsigned long long)d->report.unexpected_bytes);
-	if (d->report.pongs_dropped > 0)
-		result_warn(t, "%s: %llu pings of a flood were not answered", name,
-		            (unsigned long long)d->report.pongs_dropped);
-	if (d->connection.bind.how != TCP_BIND_NONE && !d->connection.bind.effective)
-		result_warn(t, "%s: the bind to %s could not be confirmed", name,
-		            d->connection.bind.interface);
-}
-
-static void warn(struct test_result *t)
-{
-	const struct direction_result *const directions[] = { &t->download, &t->upload };
-	bool insecure = false;
-
-	for (int i = 0; i < 2; i++) {
-		if (directions[i]->state != DIRECTION_PARTIAL &&
-		    directions[i]->state != DIRECTION_COMPLETE)
-			continue;
-		insecure |= directions[i]->insecure;
-		warn_of_ending(t, directions[i]);
-		warn_of_time(t, directions[i]);
-		warn_of_figures(t, directions[i]);
-	}
-	if (insecure)
-		result_warn(t, "the server's certificate was not verified (--insecure)");
-}
-
 /* --- begin and end ------------------------------------------------------------------------------------------ */
 
 static int choose_scheme(struct run *r, struct err *err)
@@ -674,6 +423,7 @@ static int begin(struct run *r, struct err *err)
 
 	snprintf(r->user_agent, sizeof(r->user_agent), "radar-pod/%s radarpod-measure/%s",
 	         r->o.client_version, POD_VERSION);
+	r->who = (struct test_url_client){ r->o.client_name, r->o.client_version, r->o.early_exit };
 	bad = choose_scheme(r, err);
 	if (bad < 0)
 		return bad;
@@ -697,7 +447,7 @@ static void end(struct run *r)
 {
 	subtest_free(r->subtest);
 	locate_cancel(r->locating);
-	locate_answer_free(r->located);
+	targets_end(&r->targets);
 	loop_remove(r->stop_io);
 	if (r->loop) {
 		loop_timer_cancel(r->loop, &r->progress);
@@ -750,6 +500,6 @@ int run_test(const struct run_options *options, struct test_result *ret, struct 
 	if (bad == LOOP_DEADLINE)
 		bad = run_out_of_time(&r, err);
 	end(&r);
-	warn(ret);
+	warnings_add(ret);
 	return bad < 0 ? bad : 0;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "measure/live.h"
 #include "measure/result.h"
 #include "transport/loop/loop.h"
 
@@ -32,11 +33,7 @@ struct run_event {
 	const struct direction_result *direction; /* as far as it is known */
 	const struct measurement *measurement;    /* RUN_MEASUREMENT, with Origin and Test */
 	const char *failure;                      /* RUN_ERROR */
-	/* RUN_PROGRESS */
-	uint64_t elapsed_ns;        /* since t = 0 */
-	struct figure mean_mbps;    /* since t = 0 */
-	struct figure current_mbps; /* over the last second */
-	struct figure rtt_ms;       /* latest, of the side that sends */
+	struct live_figures live;                 /* RUN_PROGRESS */
 };
 
 struct run_options {
