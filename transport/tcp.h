@@ -22,6 +22,10 @@ struct tcp_dial;
 struct tcp_options {
 	int family;            /* AF_UNSPEC, AF_INET, AF_INET6 */
 	const char *interface; /* NULL: the route decides */
+
+	/* May be NULL. Each socket that is dialled with, before it connects; it stays the dial's. */
+	void (*opened)(void *owner, int fd);
+	void *owner;
 };
 
 enum tcp_bind {

@@ -39,6 +39,8 @@ struct tcp_dial {
 	size_t count;
 	size_t begun;
 	struct attempt attempts[RESOLVE_ADDRESSES_MAX];
+	void (*opened)(void *owner, int fd);
+	void *opened_owner;
 	tcp_dial_done done;
 	void *owner;
 };
@@ -187,6 +189,8 @@ static int open_attempt(struct attempt *a)
 	if (r < 0)
 		return r;
 	TAKE(fd, -1);
+	if (a->dial->opened)
+		a->dial->opened(a->dial->opened_owner, loop_io_fd(a->io));
 	loop_connect(a->io, &a->address.any, a->address.bytes);
 	return -EINPROGRESS;
 }
@@ -280,6 +284,8 @@ int tcp_dial(struct loop *l, const char *host, uint16_t port, const struct tcp_o
 	d->started_ns = loop_now_ns(l);
 	d->deadline = (struct loop_timer){ .fire = on_deadline, .owner = d };
 	d->next = (struct loop_timer){ .fire = on_next, .owner = d };
+	d->opened = options->opened;
+	d->opened_owner = options->owner;
 	d->done = done;
 	d->owner = owner;
 	if (options->interface) /* it fits: the kernel has an interface of that name */
