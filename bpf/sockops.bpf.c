@@ -49,9 +49,11 @@ static __always_inline void read_figures(struct tcpstat_event *e, struct bpf_soc
 static __always_inline void fill(struct tcpstat_event *e, struct bpf_sock_ops *ops,
                                  const struct tcpstat_flow *flow, enum tcpstat_kind kind)
 {
+	__u64 cookie = flow->event.cookie; /* e may be that event */
+
 	__builtin_memset(e, 0, sizeof(*e));
 	e->at_ns = flow->looked_ns;
-	e->cookie = flow->event.cookie;
+	e->cookie = cookie;
 	e->kind = kind;
 	e->state = flow->state;
 	read_figures(e, ops);

@@ -464,6 +464,7 @@ static void sockops_tier(void **state)
 	rig_await_end(&r);
 	assert_true(r.end.seen[TCPSTAT_ACK] > 0);
 	assert_int_equal(rig_count(&r, TCP_SAMPLE_ACK), r.end.seen[TCPSTAT_ACK]);
+	assert_int_equal(r.end.event.cookie, info.cookie);
 	assert_int_equal(r.end.event.bytes_acked, info.bytes_acked);
 	assert_int_equal(r.end.event.srtt_us, info.srtt_us);
 	assert_int_equal(r.end.event.min_rtt_us, info.min_rtt_us);
