@@ -73,6 +73,15 @@ struct tcp_sample {
 	bool app_limited;      /* then delivery_rate_bps says little of the path */
 };
 
+/* Before its first round trip a kernel's estimates are 0, which is no time: they are absent then. */
+static inline void tcp_sample_drop_unset(struct tcp_sample *s)
+{
+	if (s->srtt_us == 0)
+		s->present &= ~(uint32_t)(TCP_SAMPLE_RTT | TCP_SAMPLE_RTTVAR);
+	if (s->rcv_rtt_us == 0)
+		s->present &= ~(uint32_t)TCP_SAMPLE_RCV_RTT;
+}
+
 /* The connection that samples of one cookie are of, as far as it is known. */
 enum tcp_flow_role {
 	TCP_FLOW_ROLE_UNKNOWN,

@@ -233,6 +233,7 @@ static void take_sample(const struct tcpstat_event *e, const struct sockstat_sin
 {
 	struct tcp_sample sample = sample_of(e);
 
+	tcp_sample_drop_unset(&sample);
 	sink->samples.take(sink->samples.self, &sample);
 }
 

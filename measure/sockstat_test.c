@@ -102,7 +102,7 @@ static const struct present_case present_cases[] = {
 static void absent_stays_absent(void **state)
 {
 	const struct present_case *c = *state;
-	struct tcpstat_event e = { .present = c->theirs };
+	struct tcpstat_event e = { .present = c->theirs, .srtt_us = 1, .rcv_rtt_us = 1 };
 	struct log l;
 
 	assert_true(give(&l, &e, sizeof(e)));
@@ -175,10 +175,23 @@ static void what_is_no_map_is_an_error(void **state)
 	assert_null(sockstat_close(NULL));
 }
 
+static void no_round_trip_yet(void **state)
+{
+	const struct tcpstat_event e = { .present = TCPSTAT_HAS_EVERYTHING, .rttvar_us = 250000 };
+	struct log l;
+
+	(void)state;
+	assert_true(give(&l, &e, sizeof(e)));
+	assert_int_equal(
+		l.sample.present & (TCP_SAMPLE_RTT | TCP_SAMPLE_RTTVAR | TCP_SAMPLE_RCV_RTT), 0);
+	assert_true(l.sample.present & TCP_SAMPLE_CWND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_end_tells_all),
+		cmocka_unit_test(no_round_trip_yet),
 		cmocka_unit_test(nobody_need_listen),
 		cmocka_unit_test(what_is_no_map_is_an_error),
 	};

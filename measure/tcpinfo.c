@@ -184,6 +184,7 @@ void tcpinfo_to_sample(const struct tcpinfo_raw *raw, uint64_t at_ns, uint64_t c
 		absent |= TCP_SAMPLE_MIN_RTT;
 	}
 	ret->present &= ~absent;
+	tcp_sample_drop_unset(ret);
 	ret->delivery_rate_bps = bits_per_s(ret->delivery_rate_bps);
 	ret->pacing_rate_bps = bits_per_s(ret->pacing_rate_bps);
 	load(raw, (struct source){ APP_LIMITED_OFFSET, 1 }, &value);
