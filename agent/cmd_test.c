@@ -17,6 +17,7 @@
 #include "agent/output_file.h"
 #include "agent/standard_output.h"
 #include "agent/sysinfo.h"
+#include "agent/test_stats.h"
 #include "agent/test_trace.h"
 #include "measure/trace.h"
 #include "transport/base/bytes.h"
@@ -29,7 +30,6 @@
 #define TRACE_INTERVAL_NS NS_PER_MS
 
 enum protocol { PROTOCOL_NDT7, PROTOCOL_OOKLA };
-enum stats { STATS_AUTO, STATS_TCP_INFO, STATS_EBPF };
 enum format { FORMAT_HUMAN, FORMAT_JSON, FORMAT_JSONL, FORMAT_RAW };
 
 struct test_wish {
@@ -51,7 +51,8 @@ struct test_wish {
 
 #define ROW(...) OPTION_ROW(test_wish, __VA_ARGS__)
 
-/* The lists of words are in the order of the enums: RUN_SCHEME_…, LOOP_BODY_…, and those above. */
+/* The lists of words are in the order of the enums: RUN_SCHEME_…, LOOP_BODY_…, TEST_STATS_…, and those
+ * above. */
 static const struct option options[] = {
 	ROW(CHOICE, "ndt7", "ndt7|ookla", protocol, "test"),
 
@@ -82,8 +83,9 @@ static const struct option options[] = {
 	ROW(TEXT, "--ca-file", "PEM", ca_file, "trust these authorities instead of the system's"),
 	ROW(SWITCH, "--insecure", NULL, insecure,
 	    "do not verify the server's certificate; the result says so"),
-	ROW(CHOICE, "--stats", "auto|tcp_info|ebpf", stats,
-	    "source of the kernel's figures; ebpf is not in this release (auto: tcp_info)"),
+	ROW(CHOICE, "--stats", "auto|ebpf|tcp_info|ebpf-sockops", stats,
+	    "source of the kernel's figures; auto: the best that this kernel and these privileges "
+	    "allow, of ebpf, ebpf-sockops and tcp_info (auto)"),
 	ROW(CHOICE, "--io", "auto|io_uring|epoll", io,
 	    "event loop; auto: io_uring, or epoll where that is barred (auto)"),
 	ROW(TEXT, "--client-name", "NAME", client_name,
@@ -191,9 +193,6 @@ static int check_wish(const struct test_wish *w, struct err *err)
 	if (w->protocol == PROTOCOL_OOKLA)
 		return ERR_SET(err, -EOPNOTSUPP, ERR_SYS, 0,
 		               "the ookla test is not in this release; ndt7 is");
-	if (w->stats == STATS_EBPF)
-		return ERR_SET(err, -EOPNOTSUPP, ERR_SYS, 0,
-		               "--stats ebpf is not in this release; tcp_info is");
 	if (w->ipv4 && w->ipv6)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "-4 and -6 exclude each other; without either both are tried");
@@ -267,7 +266,8 @@ static void on_event(void *owner, const struct run_event *e)
 }
 
 static struct run_options run_options(const struct test_wish *w, struct output *o,
-                                      const struct test_trace *trace, int stop_fd)
+                                      struct test_stats *stats, const struct test_trace *trace,
+                                      int stop_fd)
 {
 	bool both = w->download == w->upload;
 
@@ -293,6 +293,7 @@ static struct run_options run_options(const struct test_wish *w, struct output *
 		.insecure = w->insecure,
 		.client_name = w->client_name,
 		.client_version = POD_VERSION,
+		.stats = test_stats_source(stats),
 		.trace = trace ? test_trace_sink(trace) : NULL,
 		.trace_interval_ns = w->trace_interval_ns,
 		.hear = on_event,
@@ -368,6 +369,14 @@ static int prepare(const struct test_wish *w, const struct output_format *format
 	return r < 0 ? r : interrupt_open(stop_fd, err);
 }
 
+/* What was asked for by name must be there before anything is measured. */
+static int check_stats(const struct test_wish *w, struct test_stats *stats, struct err *err)
+{
+	if (w->stats == TEST_STATS_AUTO || w->stats == TEST_STATS_TCP_INFO)
+		return 0;
+	return test_stats_demand(stats, err);
+}
+
 static void write_trace(struct test_trace *trace, struct test_result *result)
 {
 	test_trace_write(trace, result);
@@ -382,11 +391,14 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 	CLEANUP(freep) struct test_result *result = calloc(1, sizeof(*result));
 	CLEANUP(output_file_closep) struct output_file *file = NULL;
 	CLEANUP(test_trace_closep) struct test_trace *trace = NULL;
+	CLEANUP(test_stats_end) struct test_stats stats;
 	struct output o = { .format = format, .terminal = terminal_of(STDOUT_FILENO) };
 	struct run_options options_of_run;
 	struct err err = {};
 	int stop_fd = -1, r;
 
+	test_stats_begin(&stats, (enum test_stats_wish)w->stats,
+	                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS);
 	r = result ? 0 : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
 	if (r == 0)
 		r = prepare(w, format, &file, &trace, &stop_fd, &err);
@@ -394,10 +406,17 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		log_err(LOG_LEVEL_ERROR, &err);
 		return r == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
 	}
+	if (check_stats(w, &stats, &err) < 0) {
+		log_err(LOG_LEVEL_ERROR, &err);
+		log_error("%s; `radar-pod doctor` says more",
+		          *stats.remedy ? stats.remedy : "--stats auto works here");
+		return EXIT_CANNOT_HERE;
+	}
 	o.to = file->to;
-	options_of_run = run_options(w, &o, trace, stop_fd);
+	options_of_run = run_options(w, &o, &stats, trace, stop_fd);
 	r = run_test(&options_of_run, result, &err);
 	close(stop_fd);
+	test_stats_tell(&stats, result);
 	if (r < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		return code_of_refusal(w, &err);

@@ -4,6 +4,7 @@
 #include "agent/json_writer.h"
 #include "agent/output.h"
 #include "agent/sysinfo.h"
+#include "bpf/tier.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/units.h"
@@ -159,7 +160,9 @@ static void put_agent(struct json_writer *w, const struct test_result *r)
 	put_word(w, "io", r->io);
 	if (r->io_reason[0])
 		json_put_text(w, "io_reason", r->io_reason);
-	json_put_text(w, "stats", "tcp_info");
+	json_put_text(w, "stats", r->stats ? r->stats : tier_name(TIER_TCP_INFO));
+	if (r->stats_reason[0])
+		json_put_text(w, "stats_reason", r->stats_reason);
 	json_end_object(w);
 }
 

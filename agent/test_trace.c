@@ -10,10 +10,11 @@
 #include "agent/spill.h"
 #include "agent/sysinfo.h"
 #include "agent/whole_file.h"
+#include "bpf/tier.h"
 #include "measure/result.h"
-#include "measure/socket_trace.h"
 #include "measure/trace_recorder.h"
 #include "measure/trace_writer.h"
+#include "measure/watch.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
@@ -59,7 +60,7 @@ int test_trace_open(const char *path, uint64_t interval_ns, struct test_trace **
 	if (!t)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a trace");
 	*t = (struct test_trace){ .path = path, .spill_fd = -1 };
-	t->interval_ns = interval_ns > SOCKET_TRACE_NS_MIN ? interval_ns : SOCKET_TRACE_NS_MIN;
+	t->interval_ns = interval_ns;
 	if (!trace_form_of(path, &form))
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "choose a form for %s", path);
 	r = whole_file_open(path, &t->file, err);
@@ -97,11 +98,14 @@ const struct sample_sink *test_trace_sink(const struct test_trace *t)
 
 static struct trace_header header_of(const struct test_trace *t, const struct test_result *result)
 {
+	bool polled = strcmp(result->stats, tier_name(TIER_TCP_INFO)) == 0;
 	struct trace_header h = { .interval_ns = t->interval_ns, .anchor = t->anchor };
 
+	if (polled && h.interval_ns < WATCH_TRACE_NS_MIN)
+		h.interval_ns = WATCH_TRACE_NS_MIN;
 	sysinfo_kernel(h.kernel, h.arch);
 	bytes_copy_text(h.version, sizeof(h.version), POD_VERSION);
-	bytes_copy_text(h.source, sizeof(h.source), "tcp_info");
+	bytes_copy_text(h.source, sizeof(h.source), result->stats);
 	bytes_copy_text(h.result, sizeof(h.result), result->id);
 	return h;
 }

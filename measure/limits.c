@@ -20,7 +20,44 @@ static bool runs_backwards(const struct limits_look *from, const struct limits_l
 {
 	return to->at_us < from->at_us || to->busy_us < from->busy_us ||
 	       to->rwnd_limited_us < from->rwnd_limited_us ||
-	       to->sndbuf_limited_us < from->sndbuf_limited_us || to->cpu_us < from->cpu_us;
+	       to->sndbuf_limited_us < from->sndbuf_limited_us ||
+	       to->app_limited_us < from->app_limited_us || to->cpu_us < from->cpu_us;
+}
+
+static void sum_up(struct limits_sums *s, const struct limits_look *from,
+                   const struct limits_look *to)
+{
+	uint64_t all_us = to->at_us - from->at_us;
+
+	if ((double)(to->cpu_us - from->cpu_us) >= LIMITS_CPU_SHARE * (double)all_us) {
+		s->cpu_us += all_us;
+		return;
+	}
+	s->all_us += all_us;
+	s->busy_us += to->busy_us - from->busy_us;
+	s->rwnd_limited_us += to->rwnd_limited_us - from->rwnd_limited_us;
+	s->sndbuf_limited_us += to->sndbuf_limited_us - from->sndbuf_limited_us;
+	s->app_limited_us += to->app_limited_us - from->app_limited_us;
+}
+
+void limits_add(struct limits *l, const struct limits_look *look)
+{
+	uint64_t bin;
+
+	if (l->begun && runs_backwards(&l->last, look))
+		return;
+	if (!l->begun)
+		l->first_us = look->at_us;
+	if (l->begun && look->at_us > l->last.at_us) {
+		sum_up(&l->whole, &l->last, look);
+		bin = (look->at_us - l->first_us - 1) / LIMITS_BIN_US;
+		if (bin < LIMITS_BINS_MAX) {
+			sum_up(&l->along[bin], &l->last, look);
+			l->bins = (uint32_t)bin + 1;
+		}
+	}
+	l->last = *look;
+	l->begun = true;
 }
 
 static uint64_t at_most(uint64_t value, uint64_t max)
@@ -29,54 +66,49 @@ static uint64_t at_most(uint64_t value, uint64_t max)
 }
 
 /* The kernel's clocks run on between two looks at them and at ours: no part exceeds the whole. */
-static void share_out(struct limits *l, const struct limits_look *from,
-                      const struct limits_look *to)
+static void share_out(const struct limits_sums *s, uint64_t ret_us[LIMITS])
 {
-	uint64_t all_us = to->at_us - from->at_us;
-	uint64_t busy_us = at_most(to->busy_us - from->busy_us, all_us);
-	uint64_t rwnd_us = at_most(to->rwnd_limited_us - from->rwnd_limited_us, busy_us);
-	uint64_t sndbuf_us =
-		at_most(to->sndbuf_limited_us - from->sndbuf_limited_us, busy_us - rwnd_us);
+	uint64_t busy_us = at_most(s->busy_us, s->all_us), left_us = busy_us;
 
-	if ((double)(to->cpu_us - from->cpu_us) >= LIMITS_CPU_SHARE * (double)all_us) {
-		l->us[LIMIT_CPU] += all_us;
-		return;
-	}
-	l->us[LIMIT_RECEIVER] += rwnd_us;
-	l->us[LIMIT_SENDER] += sndbuf_us;
-	l->us[LIMIT_APPLICATION] += all_us - busy_us;
-	l->us[to->app_limited ? LIMIT_APPLICATION : LIMIT_NETWORK] += busy_us - rwnd_us - sndbuf_us;
+	ret_us[LIMIT_CPU] = s->cpu_us;
+	left_us -= ret_us[LIMIT_RECEIVER] = at_most(s->rwnd_limited_us, left_us);
+	left_us -= ret_us[LIMIT_SENDER] = at_most(s->sndbuf_limited_us, left_us);
+	left_us -= ret_us[LIMIT_APPLICATION] = at_most(s->app_limited_us, left_us);
+	ret_us[LIMIT_APPLICATION] += s->all_us - busy_us;
+	ret_us[LIMIT_NETWORK] = left_us;
 }
 
-void limits_add(struct limits *l, const struct limits_look *look)
+static bool percent(const struct limits_sums *s, double ret[LIMITS])
 {
-	if (l->begun && runs_backwards(&l->last, look))
-		return;
-	if (l->begun && look->at_us > l->last.at_us)
-		share_out(l, &l->last, look);
-	l->last = *look;
-	l->begun = true;
+	double all_us = (double)(s->cpu_us + s->all_us);
+	uint64_t us[LIMITS];
+
+	if (all_us <= 0)
+		return false;
+	share_out(s, us);
+	for (int i = 0; i < LIMITS; i++)
+		ret[i] = 100 * (double)us[i] / all_us;
+	return true;
 }
 
 bool limits_percent(const struct limits *l, double ret[LIMITS])
 {
-	double all_us = 0;
+	return percent(&l->whole, ret);
+}
 
-	for (int i = 0; i < LIMITS; i++)
-		all_us += (double)l->us[i];
-	if (all_us <= 0)
-		return false;
-	for (int i = 0; i < LIMITS; i++)
-		ret[i] = 100 * (double)l->us[i] / all_us;
-	return true;
+bool limits_percent_along(const struct limits *l, uint32_t bin, double ret[LIMITS])
+{
+	return bin < l->bins && percent(&l->along[bin], ret);
 }
 
 enum limit limits_most(const struct limits *l)
 {
+	uint64_t us[LIMITS];
 	enum limit most = 0;
 
+	share_out(&l->whole, us);
 	for (enum limit i = 1; i < LIMITS; i++)
-		if (l->us[i] > l->us[most])
+		if (us[i] > us[most])
 			most = i;
 	return most;
 }

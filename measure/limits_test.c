@@ -1,5 +1,7 @@
 #include "measure/limits.h"
 
+#include <math.h>
+
 #include "tests/cases.h"
 
 #define LOOKS_MAX 4
@@ -42,7 +44,7 @@ static const struct limits_case limits_cases[] = {
 	  LIMIT_APPLICATION },
 	{ "outstanding, but no more to send",
 	  2,
-	  { { .at_us = 0 }, { .at_us = 10000, .busy_us = 10000, .app_limited = true } },
+	  { { .at_us = 0 }, { .at_us = 10000, .busy_us = 10000, .app_limited_us = 10000 } },
 	  { [LIMIT_APPLICATION] = 10000 },
 	  LIMIT_APPLICATION },
 	{ "the CPU overrules the window",
@@ -76,6 +78,18 @@ static const struct limits_case limits_cases[] = {
 	    { .at_us = 100, .busy_us = 150, .rwnd_limited_us = 120, .sndbuf_limited_us = 90 } },
 	  { [LIMIT_RECEIVER] = 100 },
 	  LIMIT_RECEIVER },
+	{ "a jiffy's jump makes up for the stretch before it",
+	  3,
+	  { { .at_us = 0 },
+	    { .at_us = 10000, .busy_us = 8000 },
+	    { .at_us = 20000, .busy_us = 20000 } },
+	  { [LIMIT_NETWORK] = 20000 },
+	  LIMIT_NETWORK },
+	{ "a part of the time no more to send",
+	  2,
+	  { { .at_us = 0 }, { .at_us = 10000, .busy_us = 9000, .app_limited_us = 4000 } },
+	  { [LIMIT_NETWORK] = 5000, [LIMIT_APPLICATION] = 5000 },
+	  LIMIT_NETWORK },
 	{ "what runs backwards is not taken",
 	  3,
 	  { { .at_us = 0, .busy_us = 50 },
@@ -89,6 +103,7 @@ static void time_is_shared_out(void **state)
 {
 	const struct limits_case *c = *state;
 	double percent[LIMITS], sum = 0;
+	uint64_t all_us = 0;
 	struct limits l;
 
 	limits_start(&l);
@@ -98,14 +113,58 @@ static void time_is_shared_out(void **state)
 	if (c->unknown)
 		return;
 	for (int i = 0; i < LIMITS; i++) {
-		assert_int_equal(l.us[i], c->want_us[i]);
+		all_us += c->want_us[i];
 		sum += percent[i];
 	}
-	assert_true(sum > 99.999 && sum < 100.001);
+	for (int i = 0; i < LIMITS; i++)
+		assert_true(fabs(percent[i] - 100.0 * (double)c->want_us[i] / (double)all_us) <
+		            1e-9);
+	assert_true(fabs(sum - 100) < 1e-9);
 	assert_int_equal(limits_most(&l), c->most);
+}
+
+/* The first half second the network's, the second the receiver's, the fourth the CPU's; of the third
+ * nobody looked. */
+static void time_is_shared_out_along_it(void **state)
+{
+	static const struct limits_look looks[] = {
+		{ .at_us = 1000000 },
+		{ .at_us = 1500000, .busy_us = 500000 },
+		{ .at_us = 2000000, .busy_us = 1000000, .rwnd_limited_us = 500000 },
+		{ .at_us = 3000000,
+		  .busy_us = 2000000,
+		  .rwnd_limited_us = 500000,
+		  .cpu_us = 1000000 },
+	};
+	static const enum limit want[] = { LIMIT_NETWORK, LIMIT_RECEIVER, LIMITS, LIMIT_CPU };
+	double percent[LIMITS];
+	struct limits l;
+
+	(void)state;
+	limits_start(&l);
+	for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++)
+		limits_add(&l, &looks[i]);
+	assert_int_equal(l.bins, 4);
+	for (uint32_t bin = 0; bin < 4; bin++) {
+		assert_int_equal(limits_percent_along(&l, bin, percent), want[bin] != LIMITS);
+		assert_true(want[bin] == LIMITS || percent[want[bin]] == 100);
+	}
+	assert_false(limits_percent_along(&l, 4, percent));
+	limits_add(&l, &(struct limits_look){ .at_us = 60000000,
+	                                      .busy_us = 2000000,
+	                                      .rwnd_limited_us = 500000,
+	                                      .cpu_us = 1000000 });
+	assert_int_equal(l.bins, 4);
+	assert_true(limits_percent(&l, percent) && percent[LIMIT_APPLICATION] > 90);
 }
 
 int main(void)
 {
-	return CASES_RUN(time_is_shared_out, limits_cases) != 0;
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(time_is_shared_out_along_it),
+	};
+	int failed = CASES_RUN(time_is_shared_out, limits_cases);
+
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
 }

@@ -75,7 +75,7 @@ struct direction_result {
 	struct ndt7_report report;
 	bool has_server; /* the last measurement of the server's; its members may be missing */
 	struct measurement server;
-	struct summary local;          /* of our own socket's TCP_INFO */
+	struct summary local;          /* of our own socket */
 	struct limits limits;          /* of the side that sends: the server's texts, our kernel */
 	struct steady_rate steady;     /* of our kernel's bytes_received or bytes_acked */
 	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
@@ -84,8 +84,9 @@ struct direction_result {
 	uint64_t cpu_ns;               /* of this process during the subtest */
 	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
 	char flow[128];                /* the server's UUID, else our socket's cookie */
-	uint64_t cookie;           /* our socket's, under which a trace has its samples; 0: none */
-	uint64_t samples_lost;     /* of this flow, that a trace should have and has not */
+	uint64_t cookie;       /* our socket's, under which a trace has its samples; 0: none */
+	uint64_t samples_lost; /* of this flow, that were made and have not come to us */
+	bool polled;           /* although the run had a better source of the kernel's figures */
 	uint64_t unreadable_texts; /* texts of the server's that were no measurement */
 	uint64_t unbelieved_texts; /* that told of more than was sent, or of a time to come */
 	struct err broke;          /* of NDT7_ENDING_ERROR */
@@ -130,6 +131,9 @@ struct test_result {
 	const char *scheme; /* of the first server used: "ws", "wss"; NULL: none was */
 	const char *scheme_reason;
 	const char *io; /* loop_body_name() */
+	const char *
+		stats; /* where the kernel's figures came from: tier_name(); NULL: polled TCP_INFO */
+	char stats_reason[256]; /* why it is no better one, "" */
 	char io_reason[160];
 	char interface[IF_NAMESIZE]; /* as asked, "" */
 	bool locate_failed;

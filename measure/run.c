@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "measure/feed.h"
 #include "measure/live.h"
 #include "measure/locate.h"
 #include "measure/subtest.h"
@@ -38,6 +39,8 @@ struct run {
 	struct locate *locating;
 	int locate_requests;
 	struct targets targets;
+	struct feed feed;
+	bool stats_asked;
 
 	bool out_of_time;    /* RUN_DEADLINE_NS is over */
 	enum ndt7_test test; /* the direction under way */
@@ -156,6 +159,19 @@ static const struct subtest_events subtest_events = {
 	.ended = on_subtest_ended,
 };
 
+/* As late as can be: whoever begins the source has had the time until here. */
+static void connect_feed(struct run *r)
+{
+	uint64_t interval_ns = 0;
+	struct sockstat *s = NULL;
+
+	if (r->o.stats.open && !r->stats_asked)
+		s = r->o.stats.open(r->o.stats.self, &interval_ns);
+	r->stats_asked = true;
+	if (s)
+		feed_connect(&r->feed, s, interval_ns);
+}
+
 static int start_subtest(struct run *r, const struct url *given, struct err *err)
 {
 	struct direction_result *d = direction(r);
@@ -168,8 +184,7 @@ static int start_subtest(struct run *r, const struct url *given, struct err *err
 		                     .insecure = r->o.insecure,
 		                     .tcp = { .family = r->o.family, .interface = r->o.interface },
 		                     .max_bytes = r->o.max_bytes,
-		                     .trace = r->o.trace,
-		                     .trace_interval_ns = r->o.trace_interval_ns,
+		                     .feed = &r->feed,
 		                     .events = &subtest_events,
 		                     .owner = r,
 		                     .result = d };
@@ -177,6 +192,7 @@ static int start_subtest(struct run *r, const struct url *given, struct err *err
 
 	if (!u)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate an URL");
+	connect_feed(r);
 	*u = *given;
 	bad = test_url_describe(u, &r->who, err);
 	if (bad < 0)
@@ -424,6 +440,7 @@ static int begin(struct run *r, struct err *err)
 	snprintf(r->user_agent, sizeof(r->user_agent), "radar-pod/%s radarpod-measure/%s",
 	         r->o.client_version, POD_VERSION);
 	r->who = (struct test_url_client){ r->o.client_name, r->o.client_version, r->o.early_exit };
+	feed_open(&r->feed, r->o.trace, r->o.trace_interval_ns);
 	bad = choose_scheme(r, err);
 	if (bad < 0)
 		return bad;
@@ -446,6 +463,7 @@ static int begin(struct run *r, struct err *err)
 static void end(struct run *r)
 {
 	subtest_free(r->subtest);
+	feed_finish(&r->feed);
 	locate_cancel(r->locating);
 	targets_end(&r->targets);
 	loop_remove(r->stop_io);

@@ -12,6 +12,7 @@
 #include "transport/loop/loop.h"
 
 struct err;
+struct sockstat;
 
 /* Locating, connecting and measuring both directions, with every target tried: never longer. */
 #define RUN_DEADLINE_NS (90 * 1000000000ULL)
@@ -34,6 +35,15 @@ struct run_event {
 	const struct measurement *measurement;    /* RUN_MEASUREMENT, with Origin and Test */
 	const char *failure;                      /* RUN_ERROR */
 	struct live_figures live;                 /* RUN_PROGRESS */
+};
+
+/* Who has the kernel's own records (measure/sockstat.h), where they are to be had. */
+struct run_stats {
+	/* Called once, right before the first connection. NULL: there are none, and TCP_INFO is polled. It
+	 * stays open until run_test() returns, and is the caller's. *ret_interval_ns is at which they are
+	 * thinned. `open` may be NULL. */
+	struct sockstat *(*open)(void *self, uint64_t *ret_interval_ns);
+	void *self;
 };
 
 struct run_options {
@@ -60,6 +70,8 @@ struct run_options {
 	/* who asks: query parameters and User-Agent */
 	const char *client_name; /* "radar-pod" */
 	const char *client_version;
+
+	struct run_stats stats;
 
 	/* where the kernel's figures of each of our sockets go, beside the result; NULL: nowhere */
 	const struct sample_sink *trace;

@@ -1,5 +1,5 @@
 /* One direction against one URL, client's side: dial, TLS, upgrade, ndt7, and the kernel's figures
- * of our socket every 10 ms.
+ * of our socket.
  *
  *   subtest_start() ─▶ connected() ─▶ measured() … ─▶ ended(), once
  *
@@ -13,18 +13,15 @@
 
 #include "measure/ndt7.h"
 #include "measure/result.h"
-#include "measure/sample.h"
 
 struct err;
+struct feed;
 struct loop;
 struct subtest;
 struct tls_context;
 
 /* For name, TCP, TLS and upgrade together. */
 #define SUBTEST_CONNECT_NS (7 * 1000000000ULL)
-
-/* The kernel's figures of our own socket are read so often. */
-#define SUBTEST_POLL_NS (10 * 1000000ULL)
 
 struct subtest_events {
 	/* t = 0: result has its server, connection and TLS. */
@@ -33,8 +30,8 @@ struct subtest_events {
 	/* A measurement: ours (Origin "client", every 250 ms) or the server's ("server"). */
 	void (*measured)(void *owner, const struct measurement *m);
 
-	/* A look at our socket, every SUBTEST_POLL_NS. */
-	void (*sampled)(void *owner, const struct tcp_sample *sample);
+	/* May be NULL. The figures of our socket are up to now. */
+	void (*looked)(void *owner);
 
 	/* The last call. false: the target refused, result->err says why; else the state is
 	 * DIRECTION_PARTIAL or DIRECTION_COMPLETE, or _FAILED where nothing at all was measured. */
@@ -49,9 +46,8 @@ struct subtest_options {
 	struct tls_context *tls; /* used where the URL is wss */
 	bool insecure;           /* said in the result */
 	struct tcp_options tcp;
-	uint64_t max_bytes;              /* 0: none */
-	const struct sample_sink *trace; /* NULL: none; stays until subtest_free() */
-	uint64_t trace_interval_ns;
+	uint64_t max_bytes; /* 0: none */
+	struct feed *feed;  /* stays until subtest_free() */
 	const struct subtest_events *events;
 	void *owner;
 	struct direction_result *result; /* filled as it goes; stays until subtest_free() */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "measure/feed.h"
+#include "measure/watch.h"
 #include "tests/cases.h"
 #include "tests/far_server.h"
 #include "transport/base/clock.h"
@@ -30,11 +32,12 @@
 struct play {
 	struct loop *loop;
 	struct subtest *subtest;
+	struct feed feed;
 	struct direction_result result;
 	struct loop_timer stop;
 	unsigned int connected, measured, ended;
 	bool served;
-	void (*sampled)(void *owner, const struct tcp_sample *sample); /* may be NULL */
+	void (*looked)(void *owner); /* may be NULL */
 	bool stood_still;
 };
 
@@ -219,12 +222,12 @@ static void on_measured(void *owner, const struct measurement *m)
 	p->measured++;
 }
 
-static void on_sampled(void *owner, const struct tcp_sample *sample)
+static void on_looked(void *owner)
 {
 	struct play *p = owner;
 
-	if (p->sampled)
-		p->sampled(p, sample);
+	if (p->looked)
+		p->looked(p);
 }
 
 static void on_ended(void *owner, bool served)
@@ -239,7 +242,7 @@ static void on_ended(void *owner, bool served)
 static const struct subtest_events events = {
 	.connected = on_connected,
 	.measured = on_measured,
-	.sampled = on_sampled,
+	.looked = on_looked,
 	.ended = on_ended,
 };
 
@@ -257,6 +260,7 @@ static void begin(struct play *p, struct far *far, const struct far_script *scri
 		                     .user_agent = "subtest_test",
 		                     .events = &events,
 		                     .owner = p,
+		                     .feed = &p->feed,
 		                     .result = &p->result };
 	struct url url;
 	char text[96];
@@ -328,11 +332,10 @@ static struct refusal_case {
 	{ "stopped before the upgrade", { FAR_MUTE }, 1000, -ECANCELED, 1000 },
 };
 
-static void stand_still(void *owner, const struct tcp_sample *sample)
+static void stand_still(void *owner)
 {
 	struct play *p = owner;
 
-	(void)sample;
 	if (!p->stood_still && p->connected)
 		loop_script_advance(p->loop, 2 * NS_PER_S);
 	p->stood_still = p->connected;
@@ -349,9 +352,9 @@ static void pause_of_ours_is_seen(void **state)
 	(void)state;
 	begin(&p, &far, &script, NDT7_DOWNLOAD);
 	finish(&p, &far);
-	assert_true(p.result.unseen_ns <= 2 * SUBTEST_POLL_NS);
+	assert_true(p.result.unseen_ns <= 2 * WATCH_POLL_NS);
 	begin(&p, &far, &script, NDT7_DOWNLOAD);
-	p.sampled = stand_still;
+	p.looked = stand_still;
 	finish(&p, &far);
 	assert_int_equal(p.result.state, DIRECTION_COMPLETE);
 	assert_true(p.result.unseen_ns >= 2 * NS_PER_S && p.result.unseen_ns < 3 * NS_PER_S);

@@ -103,6 +103,11 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 	if (d->report.pongs_dropped > 0)
 		result_warn(t, "%s: %llu pings of a flood were not answered", name,
 		            (unsigned long long)d->report.pongs_dropped);
+	if (d->polled)
+		result_warn(
+			t,
+			"%s: the kernel had no room for its statistics by BPF; TCP_INFO was polled",
+			name);
 	if (d->connection.bind.how != TCP_BIND_NONE && !d->connection.bind.effective)
 		result_warn(t, "%s: the bind to %s could not be confirmed", name,
 		            d->connection.bind.interface);

@@ -134,7 +134,6 @@ USAGE_ERRORS = [
     ("export as neither", ["trace", "export", "f", "--out", "f.xml"], USAGE, "--out takes a name"),
     ("export as both", ["trace", "export", "f", "--format", "csv", "--out", "f.jsonl"], USAGE, "differ"),
     ("a trace that is not there", ["trace", "info", "/nonexistent"], BAD_FILE, "/nonexistent"),
-    ("ebpf", ["test", "--stats", "ebpf"], CANNOT_HERE, "not in this release"),
     ("the daemon", ["agent"], CANNOT_HERE, "agent is not in this release"),
     ("its configuration", ["-c", "/tmp/c"], CANNOT_HERE, "agent is not in this release"),
     ("a command to come", ["record"], CANNOT_HERE, "record is not in this release"),

@@ -39,7 +39,7 @@ def traced(server, tmp_path_factory):
     """A second and more of both directions, with a trace: its path, and the result."""
     path = tmp_path_factory.mktemp("traced") / "t.jsonl"
     r = run("test", "--server", server["ws"], "--max-bytes", "4GB", "--trace", str(path),
-            "--format", "json")
+            "--format", "json", "--stats", "tcp_info")
     assert r.returncode == DONE, r.stderr
     return path, json.loads(r.stdout)
 
@@ -92,7 +92,7 @@ def test_a_trace_goes_over_tls_too(server, tmp_path):
 def test_the_interval_is_kept(server, tmp_path):
     path = tmp_path / "t.jsonl"
     r = run("test", "--server", server["ws"], "--download", "--max-bytes", "2GB", "--trace", str(path),
-            "--trace-interval", "20ms")
+            "--trace-interval", "20ms", "--stats", "tcp_info")
     assert r.returncode == DONE
     lines = records(path)
     at = [s["at_ns"] for s in samples_of(lines)]
@@ -102,7 +102,7 @@ def test_the_interval_is_kept(server, tmp_path):
 
 def test_a_refused_connection_leaves_an_empty_trace(tmp_path):
     path = tmp_path / "t.jsonl"
-    r = run("test", "--server", "ws://127.0.0.1:1", "--trace", str(path))
+    r = run("test", "--server", "ws://127.0.0.1:1", "--trace", str(path), "--stats", "tcp_info")
     assert r.returncode == NOT_DONE
     lines = records(path)
     assert [line["record"] for line in lines] == ["header", "end"]

@@ -88,7 +88,6 @@ def test_usage(words: list[str], message: str):
     "words, message",
     [
         (["test", "ookla", *NOWHERE], "ookla"),
-        (["test", "--stats", "ebpf", *NOWHERE], "ebpf"),
         (["record", "--", "true"], "record"),
     ],
 )

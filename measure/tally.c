@@ -1,0 +1,67 @@
+#include "measure/tally.h"
+
+#include "transport/base/clock.h"
+
+static void take_bytes(struct tally *t, const struct tcp_sample *s)
+{
+	bool receives = t->result->test == NDT7_DOWNLOAD;
+
+	if (!(s->present & TCP_SAMPLE_BYTES))
+		return;
+	if (!t->begun)
+		t->acked_before = t->acked_bytes = s->bytes_acked;
+	steady_add(&t->steady, s->at_ns, receives ? s->bytes_received : s->bytes_acked);
+	if (s->bytes_acked > t->acked_bytes) {
+		t->acked_bytes = s->bytes_acked;
+		t->acked_at_ns = s->at_ns;
+	}
+}
+
+static void take(void *self, const struct tcp_sample *s)
+{
+	struct tally *t = self;
+	struct sample_sink summary = summary_sink(&t->result->local);
+
+	summary.take(summary.self, s);
+	take_bytes(t, s);
+	if (s->present & TCP_SAMPLE_LIMITS)
+		t->limits = *s;
+	if (s->present & TCP_SAMPLE_DELIVERY_RATE && s->app_limited && t->begun &&
+	    s->at_ns > t->at_ns)
+		t->app_limited_us += (s->at_ns - t->at_ns) / NS_PER_US;
+	t->at_ns = s->at_ns;
+	t->begun = true;
+}
+
+void tally_start(struct tally *t, struct direction_result *result)
+{
+	*t = (struct tally){ .result = result };
+	steady_start(&t->steady);
+	summary_start(&result->local);
+}
+
+struct sample_sink tally_sink(struct tally *t)
+{
+	return (struct sample_sink){ .take = take, .self = t };
+}
+
+/* Of a download the kernel that limits is the server's. */
+void tally_settle(struct tally *t, uint64_t cpu_us)
+{
+	const struct tcp_sample *s = &t->limits;
+
+	if (t->result->test == NDT7_DOWNLOAD || !(s->present & TCP_SAMPLE_LIMITS))
+		return;
+	limits_add(&t->result->limits,
+	           &(struct limits_look){ .at_us = s->at_ns / NS_PER_US,
+	                                  .busy_us = s->busy_us,
+	                                  .rwnd_limited_us = s->rwnd_limited_us,
+	                                  .sndbuf_limited_us = s->sndbuf_limited_us,
+	                                  .app_limited_us = t->app_limited_us,
+	                                  .cpu_us = cpu_us });
+}
+
+void tally_finish(struct tally *t, uint64_t until_ns, uint32_t segment_bytes)
+{
+	steady_estimate(&t->steady, until_ns, segment_bytes, &t->result->steady);
+}

@@ -1,0 +1,217 @@
+#include "measure/watch.h"
+
+#include "measure/feed.h"
+#include "measure/own_flow.h"
+#include "measure/sockstat.h"
+#include "measure/tcpinfo.h"
+#include "transport/base/bytes.h"
+
+struct watch_source {
+	void (*begin)(struct watch *w);
+	void (*start)(struct watch *w);
+	void (*look)(struct watch *w);
+	void (*end)(struct watch *w);
+	uint64_t (*period_ns)(const struct watch *w);
+};
+
+/* False: the socket is gone, and what was seen stays. */
+static bool read_socket(const struct watch *w, struct tcp_sample *ret)
+{
+	struct tcpinfo_raw raw;
+
+	if (tcpinfo_read(w->fd, &raw, NULL) < 0)
+		return false;
+	tcpinfo_to_sample(&raw, loop_now_ns(w->o.loop), w->flow.cookie, ret);
+	return true;
+}
+
+static void take_figures(const struct watch *w, const struct tcp_sample *s)
+{
+	if (w->started)
+		w->o.figures.take(w->o.figures.self, s);
+}
+
+static void take_trace(const struct watch *w, const struct tcp_sample *s)
+{
+	const struct sample_sink *trace = w->o.feed->trace;
+
+	if (trace)
+		trace->take(trace->self, s);
+}
+
+/* --- polled TCP_INFO ------------------------------------------------------------------------------ */
+
+static void look_for_trace(struct watch *w)
+{
+	struct tcp_sample s;
+
+	if (w->o.feed->trace && read_socket(w, &s))
+		take_trace(w, &s);
+}
+
+static uint64_t trace_period_ns(const struct watch *w)
+{
+	uint64_t asked_ns = w->o.feed->trace_interval_ns;
+
+	return asked_ns > WATCH_TRACE_NS_MIN ? asked_ns : WATCH_TRACE_NS_MIN;
+}
+
+/* What was missed while something else ran is not made up for. */
+static void on_trace_turn(void *owner)
+{
+	struct watch *w = owner;
+	uint64_t now_ns = loop_now_ns(w->o.loop);
+	uint64_t next_ns = w->trace_turn.at_ns + trace_period_ns(w);
+
+	look_for_trace(w);
+	loop_timer_set(w->o.loop, &w->trace_turn,
+	               next_ns > now_ns ? next_ns : now_ns + trace_period_ns(w));
+}
+
+static void polled_begin(struct watch *w)
+{
+	look_for_trace(w);
+	if (w->o.feed->trace)
+		loop_timer_set(w->o.loop, &w->trace_turn,
+		               loop_now_ns(w->o.loop) + trace_period_ns(w));
+}
+
+static void polled_look(struct watch *w)
+{
+	struct tcp_sample s;
+
+	if (read_socket(w, &s))
+		take_figures(w, &s);
+}
+
+static void polled_end(struct watch *w)
+{
+	loop_timer_cancel(w->o.loop, &w->trace_turn);
+	polled_look(w);
+	look_for_trace(w);
+}
+
+static uint64_t polled_period_ns(const struct watch *w)
+{
+	(void)w;
+	return WATCH_POLL_NS;
+}
+
+static const struct watch_source polled = { .begin = polled_begin,
+	                                    .start = polled_look,
+	                                    .look = polled_look,
+	                                    .end = polled_end,
+	                                    .period_ns = polled_period_ns };
+
+/* --- records --------------------------------------------------------------------------------------- */
+
+static void recorded_look(struct watch *w)
+{
+	struct tcp_sample s;
+
+	feed_drain(w->o.feed);
+	if (!read_socket(w, &s))
+		return;
+	take_figures(w, &s);
+	take_trace(w, &s);
+}
+
+/* Records of the handshakes are the trace's alone. */
+static void recorded_start(struct watch *w)
+{
+	feed_drain(w->o.feed);
+	feed_listen(w->o.feed, w->flow.cookie, w->o.figures);
+	recorded_look(w);
+}
+
+static void recorded_end(struct watch *w)
+{
+	struct tcpstat_flow flow;
+
+	recorded_look(w);
+	feed_listen(w->o.feed, 0, (struct sample_sink){});
+	if (watch_aggregates(w, &flow))
+		feed_lost(w->o.feed, w->flow.cookie, flow.lost);
+}
+
+static uint64_t recorded_period_ns(const struct watch *w)
+{
+	return feed_period_ns(w->o.feed);
+}
+
+static const struct watch_source recorded = { .begin = recorded_look,
+	                                      .start = recorded_start,
+	                                      .look = recorded_look,
+	                                      .end = recorded_end,
+	                                      .period_ns = recorded_period_ns };
+
+/* --- a watch ----------------------------------------------------------------------------------------- */
+
+static void on_turn(void *owner)
+{
+	struct watch *w = owner;
+	uint64_t now_ns = loop_now_ns(w->o.loop);
+
+	if (now_ns - w->looked_at_ns > w->unseen_ns)
+		w->unseen_ns = now_ns - w->looked_at_ns;
+	w->looked_at_ns = now_ns;
+	w->source->look(w);
+	w->o.looked(w->o.owner);
+	loop_timer_set(w->o.loop, &w->turn, w->turn.at_ns + w->source->period_ns(w));
+}
+
+void watch_open(struct watch *w, const struct watch_options *options)
+{
+	*w = (struct watch){ .o = *options,
+		             .fd = -1,
+		             .turn = { .fire = on_turn, .owner = w },
+		             .trace_turn = { .fire = on_trace_turn, .owner = w } };
+}
+
+/* One that cannot be tagged is polled. */
+void watch_socket(struct watch *w, int fd)
+{
+	if (w->o.feed->sockstat)
+		sockstat_tag(w->o.feed->sockstat, fd, NULL);
+}
+
+bool watch_aggregates(const struct watch *w, struct tcpstat_flow *ret)
+{
+	return w->o.feed->sockstat && w->fd >= 0 &&
+	       sockstat_flow(w->o.feed->sockstat, w->fd, ret, NULL) == 0;
+}
+
+void watch_begin(struct watch *w, int fd)
+{
+	struct tcpstat_flow flow;
+
+	w->fd = fd;
+	w->source = watch_aggregates(w, &flow) ? &recorded : &polled;
+	own_flow_describe(fd, loop_now_ns(w->o.loop), w->o.test, &w->flow);
+	feed_announce(w->o.feed, &w->flow);
+	w->source->begin(w);
+}
+
+bool watch_fell_back(const struct watch *w)
+{
+	return w->o.feed->sockstat && w->source == &polled;
+}
+
+void watch_start(struct watch *w, uint64_t now_ns)
+{
+	w->started = true;
+	w->looked_at_ns = now_ns;
+	w->source->start(w);
+	loop_timer_set(w->o.loop, &w->turn, now_ns + w->source->period_ns(w));
+}
+
+void watch_end(struct watch *w, const char *ending)
+{
+	if (!w->source)
+		return;
+	loop_timer_cancel(w->o.loop, &w->turn);
+	w->source->end(w);
+	bytes_copy_text(w->flow.ending, sizeof(w->flow.ending), ending);
+	feed_announce(w->o.feed, &w->flow);
+	w->source = NULL;
+}
