@@ -13,6 +13,8 @@
 
 static_assert(STREAM_IOV_MAX <= LOOP_IOV_MAX, "in clear, a send is one send of the loop");
 
+#define PLAINTEXT_BYTES (4 * TLS_RECORD_BYTES)
+
 struct stream {
 	struct loop *loop;
 	struct loop_io *io;
@@ -20,7 +22,7 @@ struct stream {
 	void *owner;
 
 	struct tls *tls;    /* NULL in clear */
-	uint8_t *plaintext; /* one record's, under TLS */
+	uint8_t *plaintext; /* PLAINTEXT_BYTES, under TLS */
 
 	/* What stream_send() was given and is not yet encrypted. */
 	struct iovec iov[STREAM_IOV_MAX];
@@ -202,13 +204,19 @@ static int shake_hands(struct stream *s, struct err *err)
 	return r;
 }
 
+/* A few records together: what is told of each one is dearer than to leave the first-level cache. */
 static int decrypt(struct stream *s, struct err *err)
 {
-	size_t n;
-	int r = tls_read(s->tls, s->plaintext, TLS_RECORD_BYTES, &n, err);
+	size_t held = 0, n;
+	int r;
 
-	if (r == TLS_OK)
-		s->events->received(s->owner, s->plaintext, n);
+	do {
+		r = tls_read(s->tls, s->plaintext + held, TLS_RECORD_BYTES, &n, err);
+		if (r == TLS_OK)
+			held += n;
+	} while (r == TLS_OK && PLAINTEXT_BYTES - held >= TLS_RECORD_BYTES);
+	if (held > 0)
+		s->events->received(s->owner, s->plaintext, held);
 	return r;
 }
 
@@ -340,7 +348,7 @@ static int stream_new(struct loop *l, int fd, const struct stream_events *events
 	}
 	*s = (struct stream){ .loop = l, .events = events, .owner = owner, .tls = tls };
 	s->turn = (struct loop_timer){ .fire = on_turn, .owner = s };
-	s->plaintext = tls ? malloc(TLS_RECORD_BYTES) : NULL;
+	s->plaintext = tls ? malloc(PLAINTEXT_BYTES) : NULL;
 	if (tls && !s->plaintext)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a stream");
 	r = loop_add(l, fd, &loop_events, s, &s->io, err);

@@ -19,8 +19,8 @@
 #define HEADER_READ_BYTES  512
 #define HEADER_READ_GROWTH 8
 
-/* What of a stream may wait together at most: the two reads that one receiver has buffers for. */
-#define STREAM_WAIT_MAX_BYTES (2 * LOOP_BUFFER_BYTES)
+/* What of a stream may wait together at most: the one read that a receiver has a buffer for. */
+#define STREAM_WAIT_MAX_BYTES LOOP_BUFFER_BYTES
 
 /* Below this, two calls more and a reference for each page cost what they save. */
 #define REFER_WORTH_BYTES (128 * 1024)

@@ -30,8 +30,7 @@ struct uring {
 	bool ring_is_open;
 	struct io_uring_buf_ring *buffer_ring; /* one page, then the buffers themselves */
 	uint8_t *buffers;
-	/* Of those not lent, the one last used is lent first: with one receiver two of them are in use,
-	 * and in the cache. */
+	/* Of those not lent, the one last used is lent first: with one receiver one of them is in use. */
 	uint16_t spare[LOOP_BUFFERS];
 	unsigned int spare_count;
 	unsigned int depth; /* how many the kernel may have */
@@ -190,12 +189,13 @@ static void uring_release(void *body, const struct loop_completion *c)
 	lend_buffers(u);
 }
 
-/* Two at least: one is read while the other fills. */
+/* As many as receive. One that fills its buffer and finds no other is armed again when it has given
+ * that one back: a second one would only split what is read at a time. */
 static void uring_receivers(void *body, unsigned int n)
 {
 	struct uring *u = body;
 
-	u->depth = n < 1 ? 2 : n < LOOP_BUFFERS ? n + 1 : LOOP_BUFFERS;
+	u->depth = n < 1 ? 1 : n < LOOP_BUFFERS ? n : LOOP_BUFFERS;
 	lend_buffers(u);
 }
 
