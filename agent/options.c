@@ -177,6 +177,7 @@ static int take(const struct option *o, const char *value, void *into, struct er
 		return take_size(o, value, member, err);
 	case OPTION_TIME:
 		return take_time(o, value, member, err);
+	case OPTION_COMMAND: /* its words are taken unread */
 	case OPTION_NOT_YET:
 		break;
 	}
@@ -237,28 +238,51 @@ static int take_operand(const struct option_syntax *syntax, const char *word, si
 	return ERR_SET(err, -EINVAL, ERR_SYS, 0, "\"%s\" is not understood here", word);
 }
 
+/* Where another program's words go, from the first on that is none of ours. NULL: to nowhere. */
+static const struct option *command_of(const struct option_syntax *syntax)
+{
+	for (size_t i = 0; i < syntax->count; i++)
+		if (syntax->table[i].kind == OPTION_COMMAND)
+			return &syntax->table[i];
+	return NULL;
+}
+
 static bool is_help(const char *word)
 {
 	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (is_help(argv[i]))
+			return true;
+	return false;
+}
+
 int options_parse(const struct option_syntax *syntax, int argc, char **argv, void *into,
                   struct err *err)
 {
+	const struct option *command = command_of(syntax);
 	bool options_over = false;
 	size_t operands_taken = 0;
 	int r = 0;
 
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		if (is_help(argv[i]))
-			return OPTIONS_HELP;
+	if (!command && asks_for_help(argc, argv))
+		return OPTIONS_HELP;
 	for (int i = 1; i < argc && r == 0; i++) {
-		if (!options_over && strcmp(argv[i], "--") == 0)
+		if (!options_over && strcmp(argv[i], "--") == 0) {
 			options_over = true;
-		else if (!options_over && argv[i][0] == '-' && argv[i][1])
+		} else if (!options_over && argv[i][0] == '-' && argv[i][1]) {
+			if (is_help(argv[i]))
+				return OPTIONS_HELP;
 			r = take_option(syntax, argc, argv, &i, into, err);
-		else
+		} else if (command) {
+			*(char ***)((char *)into + command->offset) = argv + i;
+			return 0;
+		} else {
 			r = take_operand(syntax, argv[i], &operands_taken, into, err);
+		}
 	}
 	return r;
 }
@@ -280,8 +304,10 @@ static void help_option(const struct option *o, FILE *to)
 
 void options_help(const struct option_syntax *syntax, FILE *to)
 {
-	fprintf(to, "Usage: %s%s%s [OPTION...]\n\n", syntax->command, syntax->operands ? " " : "",
-	        syntax->operands ? syntax->operands : "");
+	fprintf(to, "Usage: %s%s", syntax->command, command_of(syntax) ? " [OPTION...]" : "");
+	if (syntax->operands)
+		fprintf(to, " %s", syntax->operands);
+	fprintf(to, "%s\n\n", command_of(syntax) ? "" : " [OPTION...]");
 	text_wrap(to, syntax->summary, 0, 0, TERMINAL_COLUMNS);
 	if (syntax->count > 0 && is_option(&syntax->table[0]))
 		fputc('\n', to); /* where no heading brings its own */

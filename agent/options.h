@@ -28,6 +28,7 @@ enum option_kind {
 	OPTION_NUMBER,  /* uint64_t in [min, max] */
 	OPTION_SIZE,    /* uint64_t: bytes, "250MB" */
 	OPTION_TIME,    /* uint64_t: nanoseconds, "250ms" */
+	OPTION_COMMAND, /* char **: an operand, and all that follows it, options or not */
 	OPTION_NOT_YET, /* known by name, and refused: not in this release; not in --help */
 };
 

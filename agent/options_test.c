@@ -209,6 +209,44 @@ static void help_wins(void **state)
 	assert_int_equal(parse(WORDS("-h"), &w, &err), OPTIONS_HELP);
 }
 
+/* What is behind the program's name is the program's, whatever it looks like. */
+static void a_command_takes_the_rest(void **state)
+{
+	struct program_wish {
+		const char *server;
+		char **command;
+	};
+	static const struct option rows[] = {
+		OPTION_ROW(program_wish, COMMAND, "COMMAND", NULL, command, "command"),
+		OPTION_ROW(program_wish, TEXT, "--server", "HOST", server, "server"),
+	};
+	const struct option_syntax with_command = { .command = "try",
+		                                    .summary = "Tries.",
+		                                    .operands = "-- COMMAND",
+		                                    .table = rows,
+		                                    .count = 2 };
+	const char *const lines[][7] = {
+		{ "try", "--server", "h", "--", "prog", "--server=x", NULL },
+		{ "try", "--server", "h", "prog", "--help", NULL },
+		{ "try", "--server", "h", "--", "--help", "x", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct program_wish w = {};
+		int argc = 0;
+
+		while (lines[i][argc])
+			argc++;
+		assert_int_equal(options_parse(&with_command, argc, (char **)lines[i], &w, NULL),
+		                 0);
+		assert_string_equal(w.server, "h");
+		assert_string_equal(w.command[0], i == 2 ? "--help" : "prog");
+		assert_non_null(w.command[1]);
+		assert_null(w.command[2]);
+	}
+}
+
 static void help_without_headings_is_set_off(void **state)
 {
 	const struct option_syntax bare = {
@@ -248,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_long_name_is_no_overflow),
 		cmocka_unit_test(help_wins),
+		cmocka_unit_test(a_command_takes_the_rest),
 		cmocka_unit_test(help_without_headings_is_set_off),
 		cmocka_unit_test(help_fits_and_tells),
 	};
