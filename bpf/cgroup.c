@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
@@ -12,27 +12,83 @@
 
 CLEANUP_DEFINE(file_closep, FILE *, fclose)
 
-/* "41 31 0:38 / /sys/fs/cgroup/unified rw,… - cgroup2 cgroup2 rw": the fifth word, in which a space
- * is \040; such a path is not looked for. */
-int cgroup_mount_point(char ret[CGROUP_PATH_BYTES], struct err *err)
+/* Longer ones are none of a mount of ours. */
+#define LINE_BYTES (3 * CGROUP_PATH_BYTES)
+
+static bool is_octal(const char *text)
+{
+	for (int i = 0; i < 3; i++)
+		if (text[i] < '0' || text[i] > '7')
+			return false;
+	return true;
+}
+
+/* The next word; in it a space, a tab, a newline and a backslash stand as "\040". False: there is none,
+ * or no room for it. */
+static bool next_word(const char **at, char *out, size_t out_bytes)
+{
+	const char *in = *at + strspn(*at, " ");
+	size_t n = 0;
+
+	while (*in && *in != ' ' && *in != '\n') {
+		if (n + 1 >= out_bytes)
+			return false;
+		if (*in == '\\' && is_octal(in + 1)) {
+			out[n++] = (char)((in[1] - '0') << 6 | (in[2] - '0') << 3 | (in[3] - '0'));
+			in += 4;
+		} else {
+			out[n++] = *in++;
+		}
+	}
+	out[n] = '\0';
+	*at = in;
+	return n > 0;
+}
+
+/* "41 31 0:38 / /sys/fs/cgroup/unified rw,… - cgroup2 cgroup2 rw" */
+bool cgroup_mount_line(const char *line, char ret_point[CGROUP_PATH_BYTES],
+                       char ret_root[CGROUP_PATH_BYTES])
+{
+	const char *at = line;
+	char word[CGROUP_PATH_BYTES];
+
+	for (int i = 0; i < 3; i++)
+		if (!next_word(&at, word, sizeof(word)))
+			return false;
+	return next_word(&at, ret_root, CGROUP_PATH_BYTES) &&
+	       next_word(&at, ret_point, CGROUP_PATH_BYTES) && strstr(at, " - cgroup2 ");
+}
+
+static int find_mount(char point[CGROUP_PATH_BYTES], char root[CGROUP_PATH_BYTES], struct err *err)
 {
 	CLEANUP(file_closep) FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	char line[4096], point[CGROUP_PATH_BYTES];
+	char line[LINE_BYTES];
+	struct stat st;
 
 	if (!mounts)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "open /proc/self/mountinfo");
 	while (fgets(line, sizeof(line), mounts)) {
-		if (!strstr(line, " - cgroup2 ") ||
-		    sscanf(line, "%*s %*s %*s %*s %511s", point) != 1)
+		char procs[CGROUP_PATH_BYTES + sizeof("/cgroup.procs")];
+
+		if (!cgroup_mount_line(line, point, root))
 			continue;
-		memcpy(ret, point, sizeof(point));
-		return 0;
+		/* Another mount may lie on top of it. */
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", point);
+		if (stat(procs, &st) == 0)
+			return 0;
 	}
 	return ERR_SET(err, -ENOENT, ERR_SYS, 0, "find a mount of cgroup2");
 }
 
+int cgroup_mount_point(char ret[CGROUP_PATH_BYTES], struct err *err)
+{
+	char root[CGROUP_PATH_BYTES];
+
+	return find_mount(ret, root, err);
+}
+
 /* "0::/user.slice/…" */
-static bool own_path(char ret[CGROUP_PATH_BYTES])
+static bool own_group(char ret[CGROUP_PATH_BYTES])
 {
 	CLEANUP(file_closep) FILE *groups = fopen("/proc/self/cgroup", "re");
 	char line[CGROUP_PATH_BYTES];
@@ -45,21 +101,44 @@ static bool own_path(char ret[CGROUP_PATH_BYTES])
 	return false;
 }
 
-int cgroup_open_own(struct err *err)
+/* What of `group` lies below `root`; NULL: it is not below. */
+static const char *below(const char *group, const char *root)
 {
-	char point[CGROUP_PATH_BYTES], path[CGROUP_PATH_BYTES], whole[2 * CGROUP_PATH_BYTES];
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int fd = -1, r = cgroup_mount_point(point, err);
+	size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
+
+	if (strncmp(group, root, n) != 0 || (group[n] != '/' && group[n] != '\0') ||
+	    strstr(group, "/.."))
+		return NULL;
+	return strcmp(group + n, "/") == 0 ? "" : group + n;
+}
+
+int cgroup_own_path(char ret[CGROUP_PATH_BYTES], struct err *err)
+{
+	char root[CGROUP_PATH_BYTES], group[CGROUP_PATH_BYTES];
+	const char *path;
+	struct stat st;
+	int r = find_mount(ret, root, err);
 
 	if (r < 0)
 		return r;
-	if (own_path(path) && !strstr(path, "/..")) {
-		snprintf(whole, sizeof(whole), "%s%s", point, path);
-		fd = open(whole, flags);
+	path = own_group(group) ? below(group, root) : NULL;
+	if (path && strlen(ret) + strlen(path) < CGROUP_PATH_BYTES) {
+		size_t n = strlen(ret);
+
+		strcpy(ret + n, path);
+		if (stat(ret, &st) < 0)
+			ret[n] = '\0';
 	}
-	if (fd < 0)
-		fd = open(point, flags);
-	if (fd < 0)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "open the control group %s", point);
-	return fd;
+	return 0;
+}
+
+int cgroup_open_own(struct err *err)
+{
+	char path[CGROUP_PATH_BYTES];
+	int fd, r = cgroup_own_path(path, err);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? ERR_SET(err, -errno, ERR_SYS, 0, "open the control group %s", path) : fd;
 }
