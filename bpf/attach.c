@@ -76,9 +76,6 @@ static void set_knobs(struct loading *l, enum tier tier)
 		.us_per_jiffy = us_per_jiffy(),
 		.tags_whole_cgroup = l->wish->whole_cgroup,
 		.samples_by_sockops = tier == TIER_SOCKOPS,
-		.sockops_knows_task =
-			l->lib.libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS,
-		                                       BPF_FUNC_get_current_pid_tgid, NULL) == 1,
 	};
 }
 
@@ -212,19 +209,37 @@ static int attach_to_cgroup(struct loading *l, struct bpf_object *object)
 	return r;
 }
 
+/* What it may know of the process is found out by trying: it depends on the kernel and on CAP_PERFMON, and
+ * libbpf 1.1 takes the way in which a newer verifier says no for a yes. */
+static int load_sockops(struct loading *l, bool share, struct bpf_object **ret)
+{
+	static const struct {
+		bool pid, comm;
+	} knows[] = { { true, true }, { true, false }, { false, false } };
+	struct programs programs = programs_get();
+	int r = -EINVAL;
+
+	for (size_t i = 0; r < 0 && i < sizeof(knows) / sizeof(*knows); i++) {
+		*complaint = '\0';
+		l->knobs.sockops_knows_pid = knows[i].pid;
+		l->knobs.sockops_knows_comm = knows[i].comm;
+		r = open_object(l, &programs.sockops, ret);
+		if (r == 0 && share)
+			r = share_maps(l, *ret);
+		if (r < 0)
+			return r;
+		r = l->lib.bpf_object__load(*ret);
+	}
+	return r < 0 ? refuse(l, r, "load the control group's program") : 0;
+}
+
 static int attach_sockops(struct loading *l, bool share)
 {
-	struct programs programs = programs_get();
 	struct bpf_object *object;
-	int r = open_object(l, &programs.sockops, &object);
+	int r = load_sockops(l, share, &object);
 
-	if (r == 0 && share)
-		r = share_maps(l, object);
 	if (r < 0)
 		return r;
-	r = l->lib.bpf_object__load(object);
-	if (r < 0)
-		return refuse(l, r, "load the control group's program");
 	r = share ? 0 : take_maps(l, object);
 	return r < 0 ? r : attach_to_cgroup(l, object);
 }

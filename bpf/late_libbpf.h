@@ -31,7 +31,6 @@ struct err;
 	X(btf__free)                                                                               \
 	X(btf__load_vmlinux_btf)                                                                   \
 	X(libbpf_num_possible_cpus)                                                                \
-	X(libbpf_probe_bpf_helper)                                                                 \
 	X(libbpf_set_print)
 
 struct libbpf {

@@ -210,10 +210,10 @@ static __always_inline void handle_tag(struct bpf_sock_ops *ops)
 		return;
 	flow->who.role = connects ? TCPSTAT_CONNECTED : TCPSTAT_ACCEPTED;
 	flow->event.cookie = bpf_get_socket_cookie(ops);
-	if (!connects || !knobs.sockops_knows_task)
-		return;
-	flow->who.pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(flow->who.comm, sizeof(flow->who.comm));
+	if (connects && knobs.sockops_knows_pid)
+		flow->who.pid = bpf_get_current_pid_tgid() >> 32;
+	if (connects && knobs.sockops_knows_comm)
+		bpf_get_current_comm(flow->who.comm, sizeof(flow->who.comm));
 }
 
 SEC("sockops")

@@ -175,9 +175,9 @@ struct tcpstat_knobs {
 	__u64 interval_ns;       /* at most one ACK's record per flow and interval; 0: each */
 	__u32 us_per_jiffy;      /* 1000000 / HZ */
 	__u8 tags_whole_cgroup;  /* sockops: each connection of the cgroup is looked at */
-	__u8 sockops_knows_task; /* sockops: the kernel tells it the process */
+	__u8 sockops_knows_pid;  /* sockops: the kernel tells it the process */
+	__u8 sockops_knows_comm; /* sockops: and its name, which needs CAP_PERFMON */
 	__u8 samples_by_sockops; /* sockops: it is the only source */
-	__u8 reserved;
 };
 _Static_assert(sizeof(struct tcpstat_knobs) == 16, "both sides agree on the layout");
 
