@@ -303,6 +303,7 @@ static const struct member header_members[] = {
 	MEMBER("arch", TEXT, header.arch),
 	MEMBER("source", TEXT, header.source),
 	MEMBER("result", TEXT, header.result),
+	MEMBER("command", TEXT, header.command),
 	MEMBER("interval_ns", COUNT, header.interval_ns),
 	MEMBER("monotonic_ns", COUNT, header.anchor.monotonic_ns),
 	MEMBER("utc_ns", COUNT, header.anchor.utc_ns),
@@ -357,7 +358,7 @@ static const struct form forms[] = {
 
 static void append_text(struct text *t, const char *text)
 {
-	char quoted[6 * sizeof(((struct trace_header *)NULL)->kernel) + 3];
+	char quoted[6 * sizeof(((struct trace_header *)NULL)->command) + 3];
 
 	json_quote(text, quoted, sizeof(quoted));
 	text_append(t, "%s", quoted);
@@ -744,7 +745,7 @@ static int take_member(const struct form *form, const struct json_token *key,
 	const struct member *m = form->members, *end = m + form->count;
 	bool taken = false;
 	uint64_t count;
-	char text[128];
+	char text[sizeof(ret->header.command)];
 
 	while (m < end && !json_text_is(key, m->name))
 		m++;

@@ -55,7 +55,7 @@ struct trace_recorder {
 	uint64_t late_ns;   /* a sample came so much behind the newest one, at most */
 
 	struct slot *slots;
-	uint32_t slots_used, slots_room;
+	uint32_t slots_used, slots_room, ended;
 	uint32_t *index; /* slot + 1 by cookie, open addressing; 0: free */
 
 	struct chunk **chunks; /* a ring: the oldest is at `oldest` */
@@ -337,8 +337,10 @@ static void meet(void *self, const struct tcp_flow *flow)
 	struct trace_recorder *r = self;
 	uint32_t slot = slot_of(r, flow->cookie);
 
-	if (slot != NO_SLOT)
-		r->slots[slot].met = *flow;
+	if (slot == NO_SLOT)
+		return;
+	r->ended += flow->ending[0] && !r->slots[slot].met.ending[0];
+	r->slots[slot].met = *flow;
 }
 
 static void lose(void *self, uint64_t cookie, uint64_t samples)
@@ -356,6 +358,11 @@ struct sample_sink trace_recorder_sink(struct trace_recorder *r)
 const struct trace_end *trace_recorder_counts(const struct trace_recorder *r)
 {
 	return &r->counts;
+}
+
+uint32_t trace_recorder_open_flows(const struct trace_recorder *r)
+{
+	return r->slots_used - r->ended;
 }
 
 uint64_t trace_recorder_lost(const struct trace_recorder *r, uint64_t cookie)

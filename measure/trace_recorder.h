@@ -40,6 +40,9 @@ struct sample_sink trace_recorder_sink(struct trace_recorder *r);
 /* What was taken and lost until now. */
 const struct trace_end *trace_recorder_counts(const struct trace_recorder *r);
 
+/* Flows of which nothing has told how they ended. */
+uint32_t trace_recorder_open_flows(const struct trace_recorder *r);
+
 /* Samples of that flow that are not held. */
 uint64_t trace_recorder_lost(const struct trace_recorder *r, uint64_t cookie);
 

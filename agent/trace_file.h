@@ -1,0 +1,32 @@
+/* A trace on its way to a file: held while something runs, written when it has ended, whole or not at
+ * all.
+ *
+ *   trace_file_open(path, &file, &err);        before: what cannot be written fails now
+ *   …  trace_file_sink(file)  …                sources call it
+ *   trace_file_write(file, &header, &err);     afterwards
+ *   file = trace_file_close(file);
+ */
+#pragma once
+
+#include "measure/sample.h"
+#include "measure/trace.h"
+
+struct err;
+struct trace_file;
+struct trace_recorder;
+
+/* The suffix of `path` says the form.
+ *   -EINVAL  it is none of the four;  -ENOPKG  libzstd is wanted and not there */
+int trace_file_open(const char *path, struct trace_file **ret, struct err *err);
+
+/* Accepts NULL; always returns NULL. */
+struct trace_file *trace_file_close(struct trace_file *t);
+
+const struct sample_sink *trace_file_sink(const struct trace_file *t);
+struct trace_recorder *trace_file_recorder(const struct trace_file *t);
+const char *trace_file_path(const struct trace_file *t); /* as given */
+
+/* What is known of every trace: this program, this kernel, the clocks as the file was opened. */
+struct trace_header trace_file_header(const struct trace_file *t);
+
+int trace_file_write(struct trace_file *t, const struct trace_header *header, struct err *err);
