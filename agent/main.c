@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/command.h"
+#include "agent/inherited.h"
 #include "agent/standard_output.h"
 #include "agent/version.h"
 #include "bpf/loader.h"
@@ -17,6 +18,7 @@ static const struct command commands[] = {
 	{ "test", "measure this connection: download, upload, latency", cmd_test },
 	{ "serve", "an ndt7 server for the lab, to measure against", cmd_serve },
 	{ "trace", "look at a trace, export it, sum it up", cmd_trace },
+	{ "record", "trace every TCP connection of another program", cmd_record },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* a role of ours, started by ourselves */
@@ -26,7 +28,6 @@ static const struct command commands[] = {
 	{ "endpoints" },
 	{ "netcheck" },
 	{ "packages" },
-	{ "record" },
 	{ "register" },
 	{ "report" },
 	{ "results" },
@@ -158,6 +159,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 1)
 		return EXIT_USAGE;
+	inherited_signals_note();
 	keep_large_blocks_apart();
 	standard_output_begin();
 	signal(SIGPIPE, SIG_IGN);

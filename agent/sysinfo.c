@@ -35,6 +35,23 @@ void sysinfo_kernel(char release[SYSINFO_RELEASE_BYTES], char machine[SYSINFO_RE
 	bytes_copy_text(machine, SYSINFO_RELEASE_BYTES, u.machine);
 }
 
+void sysinfo_process_name(unsigned int pid, char ret[SYSINFO_COMM_BYTES])
+{
+	char path[32];
+	FILE *f;
+
+	*ret = '\0';
+	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (!fgets(ret, SYSINFO_COMM_BYTES, f))
+		*ret = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	bytes_make_printable(ret);
+	fclose(f);
+}
+
 /* "  eth0: 1296 …": two lines of headings, then one for each. Not getifaddrs(3), which opens a
  * netlink socket, nor /sys/class/net, which shows the namespace it was mounted in. */
 void sysinfo_interfaces(struct sysinfo_interfaces *ret)

@@ -11,6 +11,10 @@ const char *sysinfo_distribution(void);
 /* uname(2): "6.12.1", "x86_64". */
 void sysinfo_kernel(char release[SYSINFO_RELEASE_BYTES], char machine[SYSINFO_RELEASE_BYTES]);
 
+#define SYSINFO_COMM_BYTES 16
+/* A process's name, as the kernel has it; "" where there is no such process. */
+void sysinfo_process_name(unsigned int pid, char ret[SYSINFO_COMM_BYTES]);
+
 #define SYSINFO_INTERFACES_MAX 64
 
 struct sysinfo_interfaces {

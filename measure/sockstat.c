@@ -99,6 +99,12 @@ int sockstat_counters(struct sockstat *s, struct tcpstat_counters *ret, struct e
 	return 0;
 }
 
+const struct tcpstat_counters *sockstat_cpu_counters(const struct sockstat *s, uint32_t *ret_cpus)
+{
+	*ret_cpus = s->maps.cpus;
+	return s->per_cpu;
+}
+
 /* --- records -------------------------------------------------------------------------------------- */
 
 /* tcpstat_field to tcp_sample_field; a bit of two of ours needs both. */

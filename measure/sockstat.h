@@ -63,6 +63,9 @@ size_t sockstat_drain(struct sockstat *s, const struct sockstat_sink *sink);
 /* Since the programs were loaded, over all CPUs and flows. */
 int sockstat_counters(struct sockstat *s, struct tcpstat_counters *ret, struct err *err);
 
+/* The same by CPU, as the last call of sockstat_counters() or sockstat_finish() read them. */
+const struct tcpstat_counters *sockstat_cpu_counters(const struct sockstat *s, uint32_t *ret_cpus);
+
 /* Drains, and tells sink->samples.lose() of what no flow's end told it. */
 int sockstat_finish(struct sockstat *s, const struct sockstat_sink *sink, struct err *err);
 

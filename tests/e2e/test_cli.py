@@ -136,7 +136,7 @@ USAGE_ERRORS = [
     ("a trace that is not there", ["trace", "info", "/nonexistent"], BAD_FILE, "/nonexistent"),
     ("the daemon", ["agent"], CANNOT_HERE, "agent is not in this release"),
     ("its configuration", ["-c", "/tmp/c"], CANNOT_HERE, "agent is not in this release"),
-    ("a command to come", ["record"], CANNOT_HERE, "record is not in this release"),
+    ("a command to come", ["packages"], CANNOT_HERE, "packages is not in this release"),
     ("a CA file that is not there", ["test", "--ca-file", "/nonexistent.pem"], BAD_FILE,
      "/nonexistent.pem"),
     ("a CA file that is a device", ["test", "--ca-file", "/dev/null"], BAD_FILE,
@@ -161,7 +161,7 @@ def test_a_refused_locate_url_is_said_without_its_token():
     assert r.returncode == USAGE and "ftp://" in r.stderr and "hush" not in r.stderr
 
 
-@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["doctor"], ["help"],
+@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["doctor"], ["help"],
                                    []])
 def test_help_fits_80_columns_and_exits_0(words):
     r = run(*words, "--help")
@@ -172,12 +172,12 @@ def test_help_fits_80_columns_and_exits_0(words):
 
 def test_help_lists_only_what_is_there():
     listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
-    assert listed == ["test", "serve", "trace", "doctor", "help"]
+    assert listed == ["test", "serve", "trace", "record", "doctor", "help"]
     for command in listed:
         assert run("help", command).returncode == DONE
 
 
-@pytest.mark.parametrize("command", ["test", "serve", "trace", "doctor"])
+@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "doctor"])
 def test_every_option_has_its_place_in_the_manual(command):
     page = (MANUAL / f"radar-pod-{command}.1").read_text()
     described = set(re.findall(r"^\.It Fl -?([-a-z0-9]+)", page, re.M))

@@ -17,9 +17,10 @@ __all__ = ["server"] # a fixture
 PAGE = (ROOT / "docs/traces.md").read_text()
 
 
-def shown(language):
-    """The code blocks of a language, in the order of the page."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
+def shown(language, word=""):
+    """The code block of a language that has the word in it."""
+    [block] = [b for b in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S) if word in b]
+    return block
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def place(server, tmp_path_factory):
     directory = tmp_path_factory.mktemp("page")
     (directory / "bin").mkdir()
     (directory / "bin/radar-pod").symlink_to(pathlib.Path(PROGRAM).resolve())
-    first = shown("sh")[0].replace("radar-pod test", f"radar-pod test --max-bytes 2GB "
+    first = shown("sh", "--trace t.jsonl.zst").replace("radar-pod test", f"radar-pod test --max-bytes 2GB "
                                    f"--server {server['ws']}")
     r = subprocess.run(["sh", "-ec", first], cwd=directory, capture_output=True, text=True,
                        env={**os.environ, "PATH": f"{directory}/bin:{os.environ['PATH']}"}, timeout=60)
@@ -57,13 +58,13 @@ def told(words, place, **more):
 
 def test_jq(place):
     need("jq")
-    rows = told(["sh", "-ec", shown("sh")[1]], place).splitlines()
+    rows = told(["sh", "-ec", shown("sh", "jq")], place).splitlines()
     assert rows and all(float(ms) > 0 for _, ms in (row.split("\t") for row in rows))
 
 
 def test_pandas(place):
     need_module("pandas")
-    out = told([sys.executable, "-c", shown("python")[0]], place)
+    out = told([sys.executable, "-c", shown("python")], place)
     assert [line.split()[0] for line in out.splitlines()[2:]] == ["1", "2"]
 
 
@@ -72,24 +73,24 @@ def test_pandas_compressed(place):
     need_module("zstandard")
     assert run("trace", "export", str(place / "t.csv"), "--out",
                str(place / "t.csv.zst")).returncode == DONE
-    told([sys.executable, "-c", shown("python")[0].replace("t.csv", "t.csv.zst")], place)
+    told([sys.executable, "-c", shown("python").replace("t.csv", "t.csv.zst")], place)
 
 
 def test_duckdb(place):
     need_module("duckdb")
-    script = f"import duckdb\nprint(duckdb.sql({shown('sql')[0].strip()!r}).fetchall())"
+    script = f"import duckdb\nprint(duckdb.sql({shown('sql').strip()!r}).fetchall())"
     rows = eval(told([sys.executable, "-c", script], place)) # noqa: S307 our own output
     assert rows and all(mbps >= 0 for _, mbps in rows)
 
 
 def test_gnuplot(place):
     need("gnuplot")
-    assert "download" in told(["gnuplot", "-"], place, input=shown("gnuplot")[0])
+    assert "download" in told(["gnuplot", "-"], place, input=shown("gnuplot"))
 
 
 def test_r(place):
     need("Rscript")
-    assert "srtt_us" in told(["Rscript", "-e", shown("r")[0]], place)
+    assert "srtt_us" in told(["Rscript", "-e", shown("r")], place)
 
 
 def test_every_field_is_on_the_page(place):

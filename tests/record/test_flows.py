@@ -1,0 +1,201 @@
+"""Every TCP connection of the program and of its children, with its identity and its exact totals."""
+
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from conftest import DONE, OWN_GROUP, PROGRAM, Trace, groups, python, record, run, wait_until
+
+SENDS = """
+import os, socket, sys
+host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+for i in range(count):
+    s = socket.create_connection((host, port))
+    s.sendall(b"x" * 100_000)
+    s.shutdown(socket.SHUT_WR)
+    s.recv(1) # the far end has read it all
+    print(os.getpid(), *s.getsockname()[:2], flush=True)
+"""
+
+IN_CHILDREN = f"""
+import subprocess, sys
+for i in range(2):
+    subprocess.run([sys.executable, "-c", {SENDS!r}, *sys.argv[1:]], check=True)
+"""
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+@pytest.mark.parametrize("script, flows", [(SENDS, 3), (IN_CHILDREN, 6)], ids=["its own", "its children's"])
+def test_every_connection_is_there_with_its_totals(tmp_path, sink, stats, script, flows):
+    r = record(tmp_path / "t.jsonl", *python(script, "127.0.0.1", sink.port, 3), options=["--stats", stats])
+    assert r.returncode == DONE, r.stderr
+    t = Trace(tmp_path / "t.jsonl")
+    said = {int(port): int(pid) for pid, _, port in map(str.split, r.stdout.splitlines())}
+    assert t.header["source"] == stats
+    assert {f["local_port"]: f["pid"] for f in t.flows} == said and len(said) == flows
+    for flow in t.flows:
+        assert (flow["local_ip"], flow["remote_ip"]) == ("127.0.0.1", "127.0.0.1")
+        assert flow["remote_port"] == sink.port and flow["role"] == "client"
+        assert flow["comm"].startswith("python") and flow["ending"] == "closed"
+        assert t.last(flow)["bytes_acked"] == sink.received[flow["local_port"]] + 2 # SYN and FIN
+        if stats == "ebpf":
+            assert flow["congestion"] == pathlib.Path(
+                "/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+            assert t.last(flow)["bytes_sent"] == sink.received[flow["local_port"]]
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+def test_ipv6(tmp_path, sink6, stats):
+    r = record(tmp_path / "t.csv", *python(SENDS, "::1", sink6.port, 1), options=["--stats", stats])
+    assert r.returncode == DONE, r.stderr
+    [flow] = Trace(tmp_path / "t.csv").flows
+    assert (flow["local_ip"], flow["remote_ip"], flow["remote_port"]) == ("::1", "::1", sink6.port)
+
+
+ACCEPTS = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    s, _ = listener.accept()
+    while s.recv(100_000):
+        pass
+    s.close()
+"""
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+def test_what_it_accepts_is_there_as_well(tmp_path, stats):
+    p = subprocess.Popen([PROGRAM, "record", "--quiet", "--stats", stats, "--out", tmp_path / "t.jsonl",
+                          *python(ACCEPTS)], stdout=subprocess.PIPE, text=True)
+    port = int(p.stdout.readline())
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        ours = s.getsockname()[1]
+        s.sendall(b"x" * 500_000)
+    assert p.wait(timeout=30) == DONE
+    t = Trace(tmp_path / "t.jsonl")
+    [flow] = t.flows
+    assert (flow["role"], flow["local_port"], flow["remote_port"]) == ("server", port, ours)
+    assert t.last(flow)["bytes_received"] == 500_000 + 1 # and the FIN
+
+
+def test_what_others_do_is_not_in_it(tmp_path, sink):
+    """A connection of the same network, from outside the group."""
+    p = subprocess.Popen([PROGRAM, "record", "--quiet", "--out", tmp_path / "t.jsonl", "sleep", "0.5"])
+    subprocess.run(python(SENDS, "127.0.0.1", sink.port, 2), check=True, stdout=subprocess.DEVNULL)
+    assert p.wait(timeout=30) == DONE
+    assert Trace(tmp_path / "t.jsonl").flows == []
+
+
+def test_a_refused_connection_is_a_flow(tmp_path, closed_port):
+    r = record(tmp_path / "t.jsonl", *python(
+        "import socket\nprint(socket.socket().connect_ex(('127.0.0.1', %d)))" % closed_port))
+    assert r.stdout == "111\n"
+    [flow] = Trace(tmp_path / "t.jsonl").flows
+    assert flow["remote_port"] == closed_port and flow["ending"]
+
+
+EXITS_AT_ONCE = """
+import os, socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+s.sendall(b"x" * 400_000)
+os._exit(5) # with all of it in the kernel still
+"""
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+def test_it_exits_before_its_sockets_close(tmp_path, sink, stats):
+    sink.pause_s = 0.5
+    r = record(tmp_path / "t.jsonl", *python(EXITS_AT_ONCE, sink.port),
+               options=["--stats", stats, "--linger", "10s"])
+    assert r.returncode == 5, r.stderr
+    t = Trace(tmp_path / "t.jsonl")
+    [flow] = t.flows
+    assert flow["ending"] and t.last(flow)["bytes_acked"] == 400_002
+
+
+def test_a_connection_that_does_not_end_is_waited_for_with_a_bound(tmp_path, sink):
+    """The peer never reads: what was sent stays, and with it the connection."""
+    sink.pause_s = 3600
+    script = EXITS_AT_ONCE.replace("400_000", "4_000_000").replace("s.sendall", "s.setblocking(False)\ns.send")
+    r = record(tmp_path / "t.jsonl", *python(script, sink.port), options=["--linger", "200ms"])
+    assert r.returncode == 5, r.stderr
+    [flow] = Trace(tmp_path / "t.jsonl").flows
+    assert "ending" not in flow
+
+
+TEN_THOUSAND = """
+import socket, sys
+for i in range(10_000):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0\\0\\0\\0\\0") # no TIME_WAIT
+    s.sendall(b"hello")
+    s.close()
+"""
+
+
+def test_ten_thousand_flows(tmp_path, sink):
+    p = subprocess.Popen([PROGRAM, "record", "--quiet", "--out", tmp_path / "t.jsonl.zst",
+                          *python(TEN_THOUSAND, sink.port)])
+    peak_kb = 0
+    while p.poll() is None:
+        peak_kb = max(peak_kb, status_kb(p.pid, "VmHWM"))
+        time.sleep(0.02)
+    assert p.returncode == DONE
+    t = Trace(tmp_path / "t.jsonl.zst")
+    assert len(t.flows) == 10_000 and t.end["lost"] == 0
+    assert all(f["ending"] and f["remote_port"] == sink.port for f in t.flows)
+    assert peak_kb < 48 << 10 or b"__asan_init" in pathlib.Path(PROGRAM).read_bytes()
+
+
+def status_kb(pid, key):
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(key)), 0)
+
+
+STREAMS = """
+import socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+until = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < until:
+    s.sendall(b"x" * 100_000)
+"""
+
+
+def test_the_interval_thins_and_zero_does_not(tmp_path, sink):
+    counts = []
+    for interval in ("0", "50ms"):
+        path = tmp_path / f"{interval}.csv.zst"
+        assert record(path, *python(STREAMS, sink.port, 1), options=["--interval", interval]).returncode == DONE
+        t = Trace(path)
+        counts.append(t.end["ack"])
+        assert t.end["lost"] == 0
+    assert counts[0] > 1000 and 10 < counts[1] <= 22
+
+
+def test_what_the_ring_could_not_take_is_counted_and_told(tmp_path, sink):
+    """The recorder is stopped, so that nothing is drained: 2,000 ends are more than the ring holds."""
+    script = f"input()\n{TEN_THOUSAND.replace('10_000', '2_000')}\nprint('over', flush=True)\ninput()\n"
+    p = subprocess.Popen([PROGRAM, "record", "--out", tmp_path / "t.csv.zst", *python(script, sink.port)],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: groups() and (OWN_GROUP / groups()[0] / "cgroup.procs").read_text(), "it to run")
+    p.send_signal(signal.SIGSTOP)
+    p.stdin.write("\n")
+    p.stdin.flush()
+    assert p.stdout.readline() == "over\n"
+    p.send_signal(signal.SIGCONT)
+    _, said = p.communicate("\n", timeout=60)
+    assert p.returncode == DONE
+    t = Trace(tmp_path / "t.csv.zst")
+    assert t.end["lost"] > 0 and t.end["lost_for_space"] == 0
+    assert f"lacks {t.end['lost']} samples" in said
+    assert sum(int(n) for n in re.findall(r"(\d+) on CPU \d", said)) == t.end["lost"]
+    assert f"{t.end['lost']} samples" in run("trace", "info", tmp_path / "t.csv.zst").stdout
