@@ -135,6 +135,7 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	json_put_count(w, "samples", d->local.samples);
 	json_put_count(w, "samples_lost", d->samples_lost);
 	put_word(w, "flow", d->flow);
+	json_put_count(w, "started_ns", d->report.started_ns);
 	json_put_text(w, "ending", ndt7_ending_name(d->report.ending));
 	json_put_flag(w, "complete", d->state == DIRECTION_COMPLETE);
 	put_server_side(w, d);

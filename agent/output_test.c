@@ -234,6 +234,8 @@ static struct says_case says_cases[] = {
 	  "\"limited_by\":null,\"limits_percent\":null" },
 	{ "json: no steady rate", &output_json, only_upload,
 	  "\"steady_mbps\":null,\"steady_ci95_mbps\":null,\"steady_from_s\":null," },
+	{ "json: t = 0 on the clock of a trace", &output_json, NULL,
+	  "\"flow\":\"uuid-d\",\"started_ns\":1,\"ending\":\"close\"," },
 	{ "json: what the far side reported", &output_json, NULL,
 	  "\"server\":{\"bytes\":234900000,\"elapsed_s\":10.002,\"goodput_mbps\":187.882}" },
 	{ "N91 json: start, scheme, end reason", &output_json, NULL,
