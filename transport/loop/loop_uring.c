@@ -333,8 +333,9 @@ static int prove_receive(struct uring *u)
 		while (uring_next(u, &c)) {
 			if (c.flags & LOOP_BUFFER)
 				uring_release(u, &c);
-			if (c.result != 0)
-				result = c.result;
+			if (c.result > 0 || (c.result < 0 && result < 0))
+				result =
+					c.result; /* ENOBUFS behind the byte: its buffer was the only one */
 		}
 	}
 	return result < 0 ? result : 0;
