@@ -15,7 +15,7 @@ int process_threads_at_rest(void);
 /* Waits until it has no more than that, 10 s at most; answers how many it has. */
 int process_threads_await(int at_rest);
 
-/* An open loop; skips the row where this machine bars that body. */
+/* An open loop; skips the row where this machine bars that body, by the kernel's own word. */
 struct loop *process_loop(enum loop_body body);
 
 /* Skips a row in which a thread answers, where none would: valgrind runs one thread at a time, and

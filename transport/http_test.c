@@ -122,7 +122,7 @@ static struct seen get(const struct http_request *request)
 	struct seen s = {};
 	struct http *h = NULL;
 
-	assert_int_equal(loop_open(body, &s.loop, NULL), 0);
+	s.loop = process_loop(body);
 	if (http_get(s.loop, request, on_done, &s, &h, &s.err) == 0) {
 		uint64_t until_ns = clock_now_ns() + request->timeout_ns + 5 * NS_PER_S;
 
@@ -393,7 +393,7 @@ static void cancelled_is_not_heard_of(void **state)
 	struct seen s = {};
 	struct http *h = NULL;
 
-	assert_int_equal(loop_open(body, &s.loop, NULL), 0);
+	s.loop = process_loop(body);
 	assert_int_equal(http_get(s.loop, &request, on_done, &s, &h, NULL), 0);
 	loop_run(s.loop, c->run_ms ? clock_now_ns() + c->run_ms * NS_PER_MS : 0, NULL);
 	assert_null(http_cancel(h));
@@ -554,15 +554,6 @@ static int run_all(enum loop_body which)
 	return failed;
 }
 
-static bool has_io_uring(void)
-{
-	struct loop *l = NULL;
-	bool has = loop_open(LOOP_BODY_IO_URING, &l, NULL) == 0;
-
-	loop_close(l);
-	return has;
-}
-
 int main(void)
 {
 	static const char *const proxies[] = { "http_proxy", "https_proxy", "HTTPS_PROXY",
@@ -574,10 +565,7 @@ int main(void)
 		unsetenv(proxies[i]);
 	server = canned_start(pages, sizeof(pages) / sizeof(*pages), NULL);
 	failed = run_all(LOOP_BODY_EPOLL);
-	if (has_io_uring())
-		failed += run_all(LOOP_BODY_IO_URING);
-	else
-		print_message("io_uring: skipped, this kernel bars it\n");
+	failed += run_all(LOOP_BODY_IO_URING);
 	canned_stop(&server);
 	return failed != 0;
 }
