@@ -3,6 +3,7 @@
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
+#include "transport/tcp.h"
 #include "transport/tls.h"
 
 #include <assert.h>
@@ -247,6 +248,10 @@ static void finish_receiving(struct stream *s, int result)
 {
 	struct err err = {};
 
+	/* The kernel tells of a reset once. Where that was behind a part of what we send, which io_uring
+	 * then answers with the part, the end of receiving looks like any other. */
+	if (result == 0 && !s->end_sending && tcp_is_closed(loop_io_fd(s->io)))
+		result = -ECONNRESET;
 	if (result == 0 && half_close(s))
 		return;
 	if (s->send_error)

@@ -147,3 +147,12 @@ int tcp_set_nodelay(int fd, struct err *err)
 
 	return r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "set TCP_NODELAY") : 0;
 }
+
+bool tcp_is_closed(int fd)
+{
+	struct tcp_info info;
+	socklen_t bytes = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0 &&
+	       info.tcpi_state == TCP_CLOSE;
+}

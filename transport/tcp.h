@@ -90,6 +90,9 @@ void tcp_congestion(int fd, char out[16]);
 
 int tcp_set_nodelay(int fd, struct err *err);
 
+/* Whether the kernel has no connection any more: it was reset, or both sides have ended it. */
+bool tcp_is_closed(int fd);
+
 /* Both ends of a connected socket as text, without brackets: fills remote_… and local_… of *ret and
  * leaves the rest. */
 int tcp_names(int fd, struct tcp_connection *ret, struct err *err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "tests/tcp_pair.h"
 #include "transport/base/err.h"
 #include "transport/resolve.h"
 
@@ -178,6 +179,23 @@ static void address_reads(void **state)
 	assert_string_equal(out, c->want);
 }
 
+static void closed_is_told_from_half_closed(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+	int pair[2];
+
+	(void)state;
+	tcp_pair(pair);
+	assert_false(tcp_is_closed(pair[0]));
+	shutdown(pair[1], SHUT_WR);
+	assert_false(tcp_is_closed(pair[0]));
+	setsockopt(pair[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(pair[1]); /* a reset */
+	assert_true(tcp_is_closed(pair[0]));
+	close(pair[0]);
+	assert_false(tcp_is_closed(pair[0])); /* no socket */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +203,7 @@ int main(void)
 		cmocka_unit_test(names_need_a_connection),
 		cmocka_unit_test(congestion_is_set),
 		cmocka_unit_test(nodelay_is_set),
+		cmocka_unit_test(closed_is_told_from_half_closed),
 	};
 	int failed = CASES_RUN(listener_is_heard, listen_cases);
 
