@@ -156,8 +156,8 @@ static void put_steady(const struct summary_out *s, const struct direction_resul
 
 	if (!output_measured(d) || !r->known)
 		return;
-	put_line(s, "Steady", "%s ± %.2g %%, %s from %.1f s on",
-	         people_rate((struct figure){ true, r->bps / 1e6 }, rate),
+	put_line(s, "Steady", "%s %s %.2g %%, %s from %.1f s on",
+	         people_rate((struct figure){ true, r->bps / 1e6 }, rate), s->t.utf8 ? "±" : "+-",
 	         50 * (r->ci95_high_bps - r->ci95_low_bps) / r->bps, ndt7_test_name(d->test),
 	         (double)r->from_ns / NS_PER_S);
 }
@@ -234,11 +234,19 @@ static void put_connection(const struct summary_out *s, const struct test_result
 		put_line(s, "Connection", "ws (%s), not encrypted", why);
 }
 
+static const char *kernels_figures(const struct test_result *r, char out[64])
+{
+	if (!r->stats || strcmp(r->stats, "tcp_info") == 0)
+		return "the kernel's TCP_INFO every 10 ms";
+	snprintf(out, 64, "the kernel's figures as ACKs come (%s)", r->stats);
+	return out;
+}
+
 static void put_method(const struct summary_out *s, const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
 	bool why = *r->io_reason;
-	char words[256];
+	char words[256], source[64];
 	struct text t = text_on(words, sizeof(words));
 
 	for (int i = 0; i < 2; i++) {
@@ -249,9 +257,9 @@ static void put_method(const struct summary_out *s, const struct test_result *r)
 			            cpu.value, ndt7_test_name(directions[i]->test));
 	}
 	put_line(s, "Method",
-	         "ndt7; the kernel's TCP_INFO every 10 ms, latency during a direction is its 90th "
-	         "percentile; %s%s%s%s%s",
-	         r->io, why ? " (" : "", why ? r->io_reason : "", why ? ")" : "", words);
+	         "ndt7; %s, latency during a direction is its 90th percentile; %s%s%s%s%s",
+	         kernels_figures(r, source), r->io, why ? " (" : "", why ? r->io_reason : "",
+	         why ? ")" : "", words);
 }
 
 static void put_trace(const struct summary_out *s, const struct result_trace *t)
@@ -298,7 +306,8 @@ static void put_summary(const struct summary_out *s, const struct test_result *r
 /* Where nothing was measured there is nothing to sum up; standard error has said why. */
 static int finish(struct output *o, const struct test_result *r, struct err *err)
 {
-	struct summary_out s = { .to = o->to, .t = { .columns = TERMINAL_COLUMNS } };
+	struct summary_out s = { .to = o->to,
+		                 .t = { .columns = TERMINAL_COLUMNS, .utf8 = o->terminal.utf8 } };
 
 	(void)err;
 	if (!output_measured(&r->download) && !output_measured(&r->upload))

@@ -125,7 +125,7 @@ static struct test_result *whole_result(void)
 /* What `format` writes, to be freed; *ret is finish()'s answer. */
 static char *written(const struct output_format *format, const struct test_result *r, int *ret)
 {
-	struct output o = { .format = format, .terminal = { .columns = 80 } };
+	struct output o = { .format = format, .terminal = { .utf8 = true, .columns = 80 } };
 	struct err err = {};
 	char *text = NULL;
 	size_t bytes;
@@ -202,6 +202,11 @@ static void bound(struct test_result *r)
 	strcpy(r->interface, "eth7");
 	r->download.connection.bind =
 		(struct tcp_bind_proof){ .how = TCP_BIND_DEVICE, .effective = true };
+}
+
+static void from_ebpf(struct test_result *r)
+{
+	r->stats = "ebpf";
 }
 
 static void trickled(struct test_result *r)
@@ -291,6 +296,9 @@ static struct says_case says_cases[] = {
 	  "  Upload       21.1 Mbit/s   as received by the server, 26.3 MB in 10.0 s\n" },
 	{ "human: the steady rate", &output_human, NULL,
 	  "191.0 Mbit/s ± 0.42 %, download from 1.3 s on" },
+	{ "human: polled figures", &output_human, NULL, "ndt7; the kernel's TCP_INFO every 10 ms" },
+	{ "human: figures by eBPF", &output_human, from_ebpf,
+	  "ndt7; the kernel's figures as ACKs come (ebpf), latency" },
 	{ "human: latency", &output_human, NULL, "11.9 ms idle, 14.2 ms during download" },
 	{ "human: the server", &output_human, NULL, "mlab1-xyz01 (198.51.100.4)" },
 	{ "human: a machine's name is no escape sequence", &output_human, hostile,
@@ -315,6 +323,26 @@ static void says(void **state)
 	assert_int_equal(ret, 0);
 	if (!strstr(text, c->says))
 		fail_msg("missing: %s\nin: %s", c->says, text);
+	free(text);
+	free(r);
+}
+
+/* Whatever a terminal of another character set would show of the rest. */
+static void human_is_ascii_without_utf8(void **state)
+{
+	struct output o = { .format = &output_human, .terminal = { .columns = 80 } };
+	struct test_result *r = whole_result();
+	struct err err = {};
+	char *text = NULL;
+	size_t bytes;
+
+	(void)state;
+	o.to = open_memstream(&text, &bytes);
+	assert_int_equal(output_human.finish(&o, r, &err), 0);
+	fclose(o.to);
+	assert_non_null(strstr(text, "191.0 Mbit/s +- 0.42 %"));
+	for (size_t i = 0; i < bytes; i++)
+		assert_in_range(text[i], '\n', '~');
 	free(text);
 	free(r);
 }
@@ -497,6 +525,7 @@ static void human_fits_80_columns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(human_is_ascii_without_utf8),
 		cmocka_unit_test(n86_jsonl_events),
 		cmocka_unit_test(n87_jsonl_failure),
 		cmocka_unit_test(a_flood_of_texts_is_bounded),
