@@ -37,6 +37,7 @@ struct run {
 
 	struct url server; /* with --server */
 	struct locate *locating;
+	uint64_t locating_since_ns; /* no token is older than the request that it answers */
 	int locate_requests;
 	struct targets targets;
 	struct feed feed;
@@ -238,7 +239,7 @@ static void on_located(void *owner, enum locate_advice advice, struct locate_ans
 
 	r->locating = NULL;
 	if (advice == LOCATE_USE) {
-		targets_take(&r->targets, answer, loop_now_ns(r->loop));
+		targets_take(&r->targets, answer, r->locating_since_ns);
 		try_target(r);
 		return;
 	}
@@ -263,6 +264,7 @@ static void locate(struct run *r)
 	struct err err;
 
 	r->locate_requests++;
+	r->locating_since_ns = loop_now_ns(r->loop);
 	if (locate_start(r->loop, &q, on_located, r, &r->locating, &err) < 0) {
 		r->result->locate_failed = true;
 		r->result->locate_err = err;

@@ -2,15 +2,15 @@
 
 #include "measure/locate.h"
 
-void targets_take(struct targets *t, struct locate_answer *answer, uint64_t now_ns)
+void targets_take(struct targets *t, struct locate_answer *answer, uint64_t asked_ns)
 {
 	targets_end(t);
-	*t = (struct targets){ .located = answer, .located_at_ns = now_ns };
+	*t = (struct targets){ .located = answer, .asked_ns = asked_ns };
 }
 
 bool targets_are_stale(const struct targets *t, uint64_t now_ns)
 {
-	return t->located && now_ns - t->located_at_ns > LOCATE_TOKEN_LIFE_NS;
+	return t->located && now_ns - t->asked_ns > LOCATE_TOKEN_LIFE_NS;
 }
 
 void targets_begin_direction(struct targets *t)

@@ -12,13 +12,13 @@ struct locate_target;
 
 struct targets {
 	struct locate_answer *located; /* ours; NULL: none yet */
-	uint64_t located_at_ns;
+	uint64_t asked_ns;             /* when it was: its tokens are no older */
 	size_t served_by; /* index + 1 of the target that was tried last; 0: none was */
 	uint32_t tried;   /* of the direction under way, a bit for each target */
 };
 
-/* Takes the answer; a list that was there before is freed. */
-void targets_take(struct targets *t, struct locate_answer *answer, uint64_t now_ns);
+/* Takes the answer to a request of asked_ns; a list that was there before is freed. */
+void targets_take(struct targets *t, struct locate_answer *answer, uint64_t asked_ns);
 
 /* A token lives a minute: whether there is a list, and it is older. */
 bool targets_are_stale(const struct targets *t, uint64_t now_ns);
