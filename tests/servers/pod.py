@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -134,6 +135,19 @@ def io_words() -> list[str]:
     """H7: the whole suite on another loop."""
     asked = os.environ.get("RADAR_POD_TEST_IO")
     return ["--io", asked] if asked else []
+
+
+IO_URING_SETUP, SINGLE_ISSUER = 425, 1 << 12  # the flag came with 6.0, as did all that the loop wants
+
+
+@functools.cache
+def kernel_has_io_uring() -> bool:
+    """By its own word, so that a program which does not use it where it could is found out."""
+    params = (ctypes.c_uint32 * 30)(0, 0, SINGLE_ISSUER)  # struct io_uring_params
+    fd = ctypes.CDLL(None).syscall(IO_URING_SETUP, 4, ctypes.byref(params))
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
 
 
 def memory_bytes(pid: int, name: str = "VmRSS") -> int:

@@ -88,7 +88,9 @@ def test_usage(words: list[str], message: str):
     "words, message",
     [
         (["test", "ookla", *NOWHERE], "ookla"),
-        (["record", "--", "true"], "record"),
+        (["register"], "register"),
+        (["agent"], "agent"),
+        ([], "agent"),  # standard input is no terminal: the daemon
     ],
 )
 def test_not_in_this_release(words: list[str], message: str):
