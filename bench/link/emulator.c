@@ -20,6 +20,7 @@
 
 #include "bench/link/direction.h"
 #include "bench/link/packet.h"
+#include "bench/link/stall.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -56,8 +57,10 @@ struct emulator {
 	uint64_t awake_until_ns; /* a packet may follow soon */
 	uint64_t rested_ns;      /* when the last sleep ended */
 	uint64_t owed_ns;        /* of rest */
-	bool alone;              /* there is one CPU: what we take, the commands lack */
-	int stop_fd;             /* readable: to end */
+	struct stall stall;
+	int cpu;     /* where it runs; negative: anywhere */
+	bool alone;  /* there is one CPU: what we take, the commands lack */
+	int stop_fd; /* readable: to end */
 	atomic_bool stopping;
 	bool running;
 	bool realtime, memory_locked; /* what it got */
@@ -123,10 +126,13 @@ static void deliver(struct way *w, struct packet *p, uint64_t now_ns)
 {
 	struct truth *t = w->emulator->truth;
 
-	if (write(w->to_fd, p->data, p->bytes) == p->bytes)
+	if (write(w->to_fd, p->data, p->bytes) == p->bytes) {
 		truth_delivered(t, w->which, p, now_ns);
-	else
+		if (now_ns > p->due_ns + TRUTH_LATE_NS)
+			stall_late_packet(&w->emulator->stall, p->due_ns, now_ns);
+	} else {
 		truth_dropped(t, w->which, p, DROP_DEVICE);
+	}
 	packet_free(p);
 }
 
@@ -193,7 +199,8 @@ static void rest(struct emulator *e, uint64_t now_ns, uint64_t ns, bool lightly)
 
 	ppoll(fds, lightly ? sizeof(fds) / sizeof(*fds) : 0, &timeout, NULL);
 	e->rested_ns = clock_now_ns();
-	rested = e->rested_ns - now_ns - (thread_cpu_ns() - cpu_ns);
+	stall_woken(&e->stall, e->rested_ns, ns);
+	rested = e->rested_ns - now_ns - (e->stall.seen.ran_ns - cpu_ns);
 	e->owed_ns = rested < owed ? owed - rested : 0;
 }
 
@@ -203,6 +210,7 @@ static void wait_for_next(struct emulator *e)
 	uint64_t slack_ns = next > now_ns ? next - now_ns : 0;
 	bool slack = slack_ns > SLACK_NS;
 
+	stall_there(&e->stall, now_ns);
 	if (slack && (e->alone || now_ns >= e->awake_until_ns))
 		rest(e, now_ns, slack_ns - EARLY_NS, true);
 	else if (owed_ns(e, now_ns) > (slack ? REST_OWED_NS : REST_OWED_MAX_NS))
@@ -242,6 +250,17 @@ static bool one_cpu(void)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2;
 }
 
+static void stay_on(int cpu)
+{
+	cpu_set_t one;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
 /* Where it may not be SCHED_FIFO, nobody else's nice value is better. */
 static void *begin(void *emulator)
 {
@@ -253,8 +272,11 @@ static void *begin(void *emulator)
 	if (!e->realtime)
 		setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 	e->alone = one_cpu();
+	stay_on(e->cpu);
 	e->rested_ns = clock_now_ns();
+	stall_begin(&e->stall, e->rested_ns);
 	run(e);
+	stall_end(&e->stall);
 	return NULL;
 }
 
@@ -286,6 +308,7 @@ int emulator_start(const struct emulator_options *o, struct emulator **ret, stru
 
 	if (!e)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the emulator");
+	e->cpu = o->cpu;
 	e->memory_locked = keep_memory();
 	e->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->stop_fd < 0)
@@ -323,6 +346,8 @@ int emulator_stop(struct emulator *e, struct truth_end *ret, struct err *err)
 	truth_finish(e->truth, clock_now_ns(), ret);
 	ret->realtime = e->realtime;
 	ret->memory_locked = e->memory_locked;
+	ret->cpu = e->cpu;
+	memcpy(ret->stalls, e->stall.of, sizeof(ret->stalls));
 	if (e->err.code && err)
 		*err = e->err;
 	return e->err.code;

@@ -20,6 +20,7 @@ struct emulator;
 struct emulator_options {
 	const struct scenario *scenario; /* stays the caller's and must stay */
 	int client_fd, server_fd;        /* TUN devices, non-blocking; stay the caller's */
+	int cpu;                         /* where it runs; negative: where the kernel likes */
 };
 
 int emulator_start(const struct emulator_options *o, struct emulator **ret, struct err *err);
@@ -28,7 +29,7 @@ int emulator_start(const struct emulator_options *o, struct emulator **ret, stru
 struct truth *emulator_truth(struct emulator *e);
 
 /* Ends the thread; what is held then is `queued` and `in_flight` of the end's counts. *ret lacks
- * device_drops and interrupted, which its caller knows. */
+ * device_drops, receiver_drops and interrupted, which its caller knows. */
 int emulator_stop(struct emulator *e, struct truth_end *ret, struct err *err);
 
 /* Stops it where it runs. Accepts NULL; always NULL. */

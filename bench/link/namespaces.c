@@ -14,13 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bench/link/inmates.h"
+#include "bench/link/lock.h"
 #include "bench/link/netlink.h"
+#include "bench/link/own_cpu.h"
 #include "bench/link/side.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
@@ -31,6 +32,8 @@
 struct namespaces {
 	char name[NAMESPACES_NAME_MAX + 1];
 	int lock_fd;
+	int cpu, cpu_fd; /* OWN_CPU_NONE, -1: none is ours alone */
+	bool received_elsewhere;
 	struct side side[LINK_SIDES];
 };
 
@@ -56,22 +59,6 @@ int namespaces_path(const char *name, const char *file, char ret[NAMESPACES_PATH
 }
 
 /* --- locks ---------------------------------------------------------------------------------------- */
-
-/* Opens and locks the file; -EWOULDBLOCK, where `operation` says so and somebody holds it. */
-static int lock_file(const char *path, int flags, int operation, int *ret_fd)
-{
-	CLEANUP(fd_closep) int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	do
-		r = flock(fd, operation) < 0 ? -errno : 0;
-	while (r == -EINTR);
-	if (r == 0)
-		*ret_fd = TAKE(fd, -1);
-	return r;
-}
 
 /* Until the descriptor is closed nobody else makes or removes a link. */
 static int lock_all(int *ret_fd, struct err *err)
@@ -207,6 +194,8 @@ static struct namespaces *namespaces_new(void)
 	if (!n)
 		return NULL;
 	n->lock_fd = -1;
+	n->cpu = OWN_CPU_NONE;
+	n->cpu_fd = -1;
 	for (int side = 0; side < LINK_SIDES; side++)
 		n->side[side] = (struct side)SIDE_NULL;
 	return n;
@@ -225,8 +214,20 @@ static struct namespaces *undo(struct namespaces *n)
 	if (n->name[0])
 		remove_folder(n->name);
 	fd_closep(&n->lock_fd);
+	fd_closep(&n->cpu_fd);
 	free(n);
 	return NULL;
+}
+
+/* One on which nothing is received that we do not want there: where this system lets us say so. */
+static void take_cpu(struct namespaces *n)
+{
+	n->cpu = own_cpu_claim(NAMESPACES_FOLDER, &n->cpu_fd);
+	for (int side = 0; n->cpu != OWN_CPU_NONE && side < LINK_SIDES; side++)
+		if (!side_open_steering(&n->side[side]))
+			n->cpu = OWN_CPU_NONE;
+	if (n->cpu == OWN_CPU_NONE)
+		fd_closep(&n->cpu_fd);
 }
 
 int namespaces_open(const char *name, const struct scenario *s, struct namespaces **ret,
@@ -248,11 +249,13 @@ int namespaces_open(const char *name, const struct scenario *s, struct namespace
 	r = claim_name(n, name, err);
 	for (int side = 0; r == 0 && side < LINK_SIDES; side++)
 		r = side_open(name, side, s, &n->side[side], err);
-	if (r < 0)
+	if (r < 0) {
 		undo(n);
-	else
-		*ret = n;
-	return r;
+		return r;
+	}
+	take_cpu(n);
+	*ret = n;
+	return 0;
 }
 
 struct namespaces *namespaces_close(struct namespaces *n)
@@ -272,17 +275,43 @@ int namespaces_tun(const struct namespaces *n, enum link_side side)
 	return n->side[side].tun_fd;
 }
 
-int namespaces_device_drops(const struct namespaces *n, uint64_t *ret, struct err *err)
+int namespaces_cpu(const struct namespaces *n)
 {
-	uint64_t sum = 0, dropped;
+	return n->cpu;
+}
+
+/* From here to elsewhere order is kept: a packet that is dealt with here has been when write(2) is back. The other
+ * way one that waits elsewhere is overtaken. */
+void namespaces_receive_elsewhere(struct namespaces *n, bool elsewhere)
+{
+	char cpus[OWN_CPU_MASK_BYTES];
+	cpu_set_t usable;
+
+	if (n->cpu == OWN_CPU_NONE || elsewhere == n->received_elsewhere)
+		return;
+	CPU_ZERO(&usable);
+	if (!elsewhere)
+		CPU_SET(n->cpu, &usable);
+	else if (sched_getaffinity(0, sizeof(usable), &usable) < 0)
+		return;
+	own_cpu_mask(&usable, elsewhere ? n->cpu : OWN_CPU_NONE, cpus);
+	for (int side = 0; side < LINK_SIDES; side++)
+		side_receive_on(&n->side[side], cpus);
+	n->received_elsewhere = elsewhere;
+}
+
+int namespaces_drops(const struct namespaces *n, struct netlink_drops *ret, struct err *err)
+{
+	struct netlink_drops sum = {}, one;
 
 	for (int side = 0; side < LINK_SIDES; side++) {
 		const struct side *s = &n->side[side];
-		int r = netlink_tx_dropped(s->netlink_fd, s->index, &dropped, err);
+		int r = netlink_drops(s->netlink_fd, s->index, &one, err);
 
 		if (r < 0)
 			return r;
-		sum += dropped;
+		sum.sent += one.sent;
+		sum.received += one.received;
 	}
 	*ret = sum;
 	return 0;
@@ -297,26 +326,11 @@ void namespaces_end_processes(const struct namespaces *n)
 	inmates_end(number, LINK_SIDES, PATIENCE_NS);
 }
 
-/* What /sys/class/net shows is the namespace's that mounted it. Where a container does not let us mount
- * one, the old stays: few programs look. */
-static void see_own_sys(void)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", "none", MS_SLAVE | MS_REC, NULL) < 0)
-		return;
-	mount("link", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-}
-
 int namespaces_enter(const char *name, enum link_side side, struct err *err)
 {
-	CLEANUP(fd_closep) int fd = -1;
 	char path[SIDE_PATH_BYTES];
+	bool own_sys;
 
 	side_path(name, side, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "open %s", path);
-	if (setns(fd, CLONE_NEWNET) < 0)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "enter %s", path);
-	see_own_sys();
-	return 0;
+	return side_enter(path, &own_sys, err);
 }

@@ -16,6 +16,7 @@
 
 struct err;
 struct namespaces;
+struct netlink_drops;
 
 #define NAMESPACES_NAME_MAX 32 /* [a-z0-9][a-z0-9-]* */
 
@@ -49,8 +50,16 @@ int namespaces_open(const char *name, const struct scenario *s, struct namespace
 /* The TUN device, non-blocking, packets without a header of its own (IFF_NO_PI). Stays the namespaces'. */
 int namespaces_tun(const struct namespaces *n, enum link_side side);
 
-/* Packets the kernel dropped on the way to us, read from the device. */
-int namespaces_device_drops(const struct namespaces *n, uint64_t *ret, struct err *err);
+/* The CPU that is the emulator's among links, so that namespaces_receive_elsewhere() can keep it free;
+ * OWN_CPU_NONE: there is none. */
+int namespaces_cpu(const struct namespaces *n);
+
+/* Whether what is written to the TUN devices goes through the receiver's network stack on other CPUs, or here
+ * before write(2) is back, as it does at first. Back only when nothing has passed for a while. */
+void namespaces_receive_elsewhere(struct namespaces *n, bool elsewhere);
+
+/* Packets the kernel dropped on the way to us, and behind us, read from both devices. */
+int namespaces_drops(const struct namespaces *n, struct netlink_drops *ret, struct err *err);
 
 /* Ends what runs in them but the caller: SIGTERM, and two seconds later SIGKILL. */
 void namespaces_end_processes(const struct namespaces *n);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/link/netlink.h"
 #include "tests/cases.h"
 #include "transport/base/err.h"
 
@@ -95,7 +96,7 @@ static void a_name_is_taken_once(void **state)
 static void devices_are_there_and_quiet(void **state)
 {
 	struct namespaces *n = open_or_skip(link_name());
-	uint64_t drops = 1;
+	struct netlink_drops drops = { 1, 1 };
 	struct err err = {};
 	char packet[64];
 
@@ -105,8 +106,9 @@ static void devices_are_there_and_quiet(void **state)
 		assert_int_equal(read(namespaces_tun(n, side), packet, sizeof(packet)), -1);
 		assert_int_equal(errno, EAGAIN);
 	}
-	assert_int_equal(namespaces_device_drops(n, &drops, &err), 0);
-	assert_int_equal(drops, 0);
+	assert_int_equal(namespaces_drops(n, &drops, &err), 0);
+	assert_int_equal(drops.sent, 0);
+	assert_int_equal(drops.received, 0);
 	namespaces_close(n);
 }
 

@@ -192,7 +192,7 @@ static bool find_stats(const struct nlmsghdr *h, struct rtnl_link_stats64 *ret)
 	return false;
 }
 
-int netlink_tx_dropped(int fd, unsigned int index, uint64_t *ret, struct err *err)
+int netlink_drops(int fd, unsigned int index, struct netlink_drops *ret, struct err *err)
 {
 	char answer[ANSWER_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct request q = request_of(RTM_GETLINK, 0);
@@ -207,6 +207,6 @@ int netlink_tx_dropped(int fd, unsigned int index, uint64_t *ret, struct err *er
 		r = -EPROTO;
 	if (r < 0)
 		return ERR_SET(err, r, ERR_SYS, 0, "read a network device's counters");
-	*ret = stats.tx_dropped;
+	*ret = (struct netlink_drops){ .sent = stats.tx_dropped, .received = stats.rx_dropped };
 	return 0;
 }

@@ -30,5 +30,9 @@ int netlink_set_no_queue(int fd, unsigned int index, struct err *err);
 int netlink_add_address(int fd, unsigned int index, sa_family_t family, const void *address,
                         uint8_t prefix_bits, struct err *err);
 
-/* Packets that the driver dropped because nobody read them in time. */
-int netlink_tx_dropped(int fd, unsigned int index, uint64_t *ret, struct err *err);
+/* Packets that were dropped at a TUN device: sent, because nobody read them in time; received, because the driver
+ * refused them or the CPU that was to deal with them had too many. */
+struct netlink_drops {
+	uint64_t sent, received;
+};
+int netlink_drops(int fd, unsigned int index, struct netlink_drops *ret, struct err *err);

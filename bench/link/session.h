@@ -17,6 +17,9 @@ struct loop_timer;
 /* How often what the emulator knows is written: far more seldom than TRUTH_BINS_HELD asks for. */
 #define SESSION_DRAIN_NS (200 * 1000000ULL)
 
+/* So many packets delivered per bin make a direction busy, as 6 Mbit/s of full ones are. */
+#define SESSION_BUSY_PACKETS 5
+
 struct session {
 	const struct arguments *arguments; /* these two stay their owner's */
 	const char *scenario_path;

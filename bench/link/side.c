@@ -171,6 +171,27 @@ void side_unbind(const char *path)
 	unlink(path);
 }
 
+/* --- entering it --------------------------------------------------------------------------------- */
+
+/* What /sys/class/net shows is the namespace's that mounted it. */
+static bool see_own_sys(void)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("", "/", "none", MS_SLAVE | MS_REC, NULL) == 0 &&
+	       mount("link", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
+}
+
+int side_enter(const char *path, bool *ret_own_sys, struct err *err)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "open %s", path);
+	if (setns(fd, CLONE_NEWNET) < 0)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "enter %s", path);
+	*ret_own_sys = see_own_sys();
+	return 0;
+}
+
 /* --- from outside -------------------------------------------------------------------------------- */
 
 struct birth {
@@ -228,10 +249,40 @@ int side_open(const char *name, enum link_side side, const struct scenario *s, s
 	return b.r;
 }
 
+/* Which CPUs receive what the device is given is said in the namespace's own /sys. */
+static void *open_steering(void *side)
+{
+	struct side *s = side;
+	bool own_sys = false;
+
+	if (side_enter(s->path, &own_sys, NULL) == 0 && own_sys)
+		s->steering_fd = open("/sys/class/net/" DEVICE "/queues/rx-0/rps_cpus",
+		                      O_WRONLY | O_CLOEXEC);
+	return NULL;
+}
+
+bool side_open_steering(struct side *s)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, open_steering, s) != 0)
+		return false;
+	pthread_join(thread, NULL);
+	return s->steering_fd >= 0;
+}
+
+bool side_receive_on(const struct side *s, const char *cpus)
+{
+	ssize_t n = (ssize_t)strlen(cpus);
+
+	return pwrite(s->steering_fd, cpus, (size_t)n, 0) == n;
+}
+
 void side_close(struct side *s)
 {
 	fd_closep(&s->tun_fd);
 	fd_closep(&s->netlink_fd);
+	fd_closep(&s->steering_fd);
 	if (s->path[0])
 		side_unbind(s->path);
 	*s = (struct side)SIDE_NULL;

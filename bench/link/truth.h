@@ -13,6 +13,7 @@
 #include "bench/link/histogram.h"
 #include "bench/link/packet.h"
 #include "bench/link/scenario.h"
+#include "bench/link/stall.h"
 
 struct err;
 struct truth;
@@ -87,12 +88,15 @@ struct truth_end {
 	uint64_t late_max_ns[LINK_DIRECTIONS];
 	uint64_t rate_missed_bins[LINK_DIRECTIONS];     /* more than 1 % of their bytes overdue */
 	uint64_t rate_missed_first_ns[LINK_DIRECTIONS]; /* the first one's at_ns */
-	uint64_t device_drops; /* by the kernel before we could read: unseen packets */
+	uint64_t device_drops;   /* by the kernel before we could read: unseen packets */
+	uint64_t receiver_drops; /* by the kernel when we had written them */
 	uint64_t not_ip_packets;
 	uint64_t flows_not_told_apart; /* segments beyond TRUTH_FLOWS_MAX */
 	uint64_t bins_lost;            /* the reader of the bins was too slow */
 	bool realtime;                 /* the emulator's thread was SCHED_FIFO */
 	bool memory_locked;
+	int cpu;                               /* the emulator's own; negative: it has none */
+	struct stall_sum stalls[STALL_CAUSES]; /* why packets were late */
 	bool interrupted;
 	char void_reason[200]; /* "" where the run stands */
 };
@@ -120,7 +124,8 @@ void truth_delivered(struct truth *t, enum link_direction d, const struct packet
 void truth_tick(struct truth *t, uint64_t now_ns);
 
 /* The last tick: ends the bin that is open, however short. Fills in what is known here, all but
- * device_drops, realtime, memory_locked, interrupted and void_reason, which are left alone. */
+ * device_drops, receiver_drops, realtime, memory_locked, cpu, stalls, interrupted and void_reason, which are
+ * left alone. */
 void truth_finish(struct truth *t, uint64_t now_ns, struct truth_end *ret);
 
 /* --- from any other thread ------------------------------------------------------------------- */

@@ -64,6 +64,9 @@ void truth_judge(struct truth_end *end)
 	if (end->device_drops > 0)
 		SAY(end, "%" PRIu64 " packets were dropped by the kernel before the link saw them",
 		    end->device_drops);
+	if (end->receiver_drops > 0)
+		SAY(end, "%" PRIu64 " packets were dropped by the kernel behind the link",
+		    end->receiver_drops);
 	for (enum link_direction d = 0; d < LINK_DIRECTIONS; d++)
 		judge_accounts(end, d);
 	if (end->bins_lost > 0)

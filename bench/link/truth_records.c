@@ -299,6 +299,28 @@ static void print_verdict(FILE *to, const char *void_reason)
 	        quoted);
 }
 
+/* How the emulator's thread ran, and what kept it. */
+static void print_thread(FILE *to, const struct truth_end *end)
+{
+	static const char *const names[STALL_CAUSES] = { [STALL_STOLEN] = "stolen",
+		                                         [STALL_WAITED] = "waited",
+		                                         [STALL_OVERSLEPT] = "overslept",
+		                                         [STALL_BUSY] = "busy" };
+
+	fprintf(to, ",\"realtime\":%s,\"memory_locked\":%s", flag(end->realtime),
+	        flag(end->memory_locked));
+	if (end->cpu >= 0)
+		fprintf(to, ",\"cpu\":%d", end->cpu);
+	fputs(",\"stalls\":{", to);
+	for (int i = 0; i < STALL_CAUSES; i++)
+		fprintf(to,
+		        "%s\"%s\":{\"times\":%" PRIu64 ",\"sum_ns\":%" PRIu64 ",\"max_ns\":%" PRIu64
+		        ",\"late_packets\":%" PRIu64 "}",
+		        i > 0 ? "," : "", names[i], end->stalls[i].times, end->stalls[i].sum_ns,
+		        end->stalls[i].max_ns, end->stalls[i].late_packets);
+	fputc('}', to);
+}
+
 void truth_print_end(FILE *to, const struct truth_end *end, const struct truth_written *written)
 {
 	char utc[CLOCK_UTC_TEXT_BYTES];
@@ -306,16 +328,19 @@ void truth_print_end(FILE *to, const struct truth_end *end, const struct truth_w
 	fputs("{\"record\":\"end\"", to);
 	print_verdict(to, end->void_reason);
 	fprintf(to,
-	        ",\"interrupted\":%s,\"realtime\":%s,\"memory_locked\":%s,\"start_utc\":\"%s\","
-	        "\"start_monotonic_ns\":%" PRIu64 ",\"duration_ns\":%" PRIu64,
-	        flag(end->interrupted), flag(end->realtime), flag(end->memory_locked),
-	        utc_of(end->start_ns, utc), end->start_ns, end->duration_ns);
+	        ",\"interrupted\":%s,\"start_utc\":\"%s\",\"start_monotonic_ns\":%" PRIu64
+	        ",\"duration_ns\":%" PRIu64,
+	        flag(end->interrupted), utc_of(end->start_ns, utc), end->start_ns,
+	        end->duration_ns);
+	print_thread(to, end);
 	for (enum link_direction d = 0; d < LINK_DIRECTIONS; d++)
 		print_accounts(to, end, d);
 	fprintf(to,
-	        ",\"device_drops_packets\":%" PRIu64 ",\"not_ip_packets\":%" PRIu64
-	        ",\"flows_not_told_apart_segments\":%" PRIu64 ",\"bins_lost\":%" PRIu64
-	        ",\"bins\":%" PRIu64 ",\"flow_bins\":%" PRIu64 ",\"flows\":%" PRIu64 "}\n",
-	        end->device_drops, end->not_ip_packets, end->flows_not_told_apart, end->bins_lost,
-	        written->bins, written->flow_bins, written->flows);
+	        ",\"device_drops_packets\":%" PRIu64 ",\"receiver_drops_packets\":%" PRIu64
+	        ",\"not_ip_packets\":%" PRIu64 ",\"flows_not_told_apart_segments\":%" PRIu64
+	        ",\"bins_lost\":%" PRIu64 ",\"bins\":%" PRIu64 ",\"flow_bins\":%" PRIu64
+	        ",\"flows\":%" PRIu64 "}\n",
+	        end->device_drops, end->receiver_drops, end->not_ip_packets,
+	        end->flows_not_told_apart, end->bins_lost, written->bins, written->flow_bins,
+	        written->flows);
 }

@@ -82,7 +82,7 @@ def check_accounts(end: dict[str, Any]) -> None:
             went = d["delivered"][unit] + d["queued"][unit] + d["in_flight"][unit]
             went += sum(drop[unit] for drop in d["dropped"].values())
             assert d["offered"][unit] + d["copies"][unit] == went, (direction, unit, d)
-    assert end["device_drops_packets"] == 0
+    assert end["device_drops_packets"] == end["receiver_drops_packets"] == 0
 
 
 def leftovers(name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -237,6 +238,29 @@ def test_packets_that_are_no_ip(wire, tmp_path):
     run = across(wire, tmp_path, [sys.executable, "-c", script])
     assert run.end["not_ip_packets"] == 4
     assert run.end["up"]["offered"]["packets"] == 4
+
+
+@possible_here
+def test_each_late_packet_has_a_cause(tmp_path):
+    need("ping")
+    run = across(FIBRE, tmp_path, ["ping", "-q", "-c", "2000", "-i", "0.0005", "$LINK_SERVER"])
+    late = run.end["up"]["late_packets"] + run.end["down"]["late_packets"]
+    assert sum(cause["late_packets"] for cause in run.end["stalls"].values()) == late
+    assert all(cause["max_ns"] <= cause["sum_ns"] for cause in run.end["stalls"].values())
+
+
+@possible_here
+def test_the_second_link_leaves_the_first_its_cpu(tmp_path):
+    """Each emulator has a CPU of its own, as long as there are any; one is everybody's."""
+    ends = []
+    with contextlib.ExitStack() as stack:
+        for i in range(len(os.sched_getaffinity(0))):
+            truth = tmp_path / f"{i}.jsonl"
+            stack.enter_context(up(f"cpu-{i}", FIBRE, "--truth", str(truth)))
+            ends.append(truth)
+    cpus = [linktruth.read(truth).end.get("cpu") for truth in ends]
+    assert cpus[-1] is None
+    assert len(set(cpus)) == len(cpus) and None not in cpus[:-1]
 
 
 # --- ends of every kind -------------------------------------------------------------------------------
