@@ -26,6 +26,7 @@ struct ws_log {
 	struct ws_event binary; /* not yet written */
 	uint8_t binary_data[1 << 16];
 	uint64_t payload_bytes; /* of whole and unfinished messages */
+	bool any_text;          /* texts need not be UTF-8 */
 };
 
 struct ws_log_feed {
@@ -125,7 +126,8 @@ static inline void ws_log_event(struct ws_log *log, const struct ws_event *e)
 	switch (e->kind) {
 	case WS_EVENT_TEXT:
 		WS_LOG_CHECK(e->truncated ? e->n < e->message_bytes : e->n == e->message_bytes);
-		WS_LOG_CHECK(utf8_check(UTF8_ACCEPT, e->data, e->n) == UTF8_ACCEPT);
+		WS_LOG_CHECK(log->any_text ||
+		             utf8_check(UTF8_ACCEPT, e->data, e->n) == UTF8_ACCEPT);
 		log->payload_bytes += e->message_bytes;
 		ws_log_number(log, "text ", e->message_bytes);
 		break;
@@ -195,7 +197,8 @@ static inline int ws_log_piece(struct ws_log *log, struct ws_decoder *d, const u
 }
 
 /* What the first byte of a corpus file chooses: our role, what becomes of binary messages, the size
- * of the buffer for texts and the ceiling of a message; see tests/fuzz/make_ws_corpus.py. */
+ * of the buffer for texts, the ceiling of a message and whether texts are checked; see
+ * tests/fuzz/make_ws_corpus.py. */
 static inline struct ws_decoder_options ws_log_options(uint8_t choice)
 {
 	static const size_t text_bytes[] = { 64, 4, 1000, 0 };
@@ -205,6 +208,7 @@ static inline struct ws_decoder_options ws_log_options(uint8_t choice)
 		.binary = choice & 2 ? WS_BINARY_DELIVER : WS_BINARY_COUNT,
 		.text_bytes = text_bytes[choice >> 2 & 3],
 		.message_bytes_max = message_bytes_max[choice >> 4 & 3],
+		.any_text = choice & 0x40,
 	};
 
 	if (o.binary == WS_BINARY_DELIVER && o.text_bytes == 0)
@@ -233,6 +237,7 @@ static inline const char *ws_log_run(struct ws_log *log, const struct ws_decoder
 	log->text[0] = '\0';
 	log->binary = (struct ws_event){};
 	log->payload_bytes = 0;
+	log->any_text = own.any_text;
 	own.text = malloc(own.text_bytes);
 	ws_decoder_init(&d, &own);
 	while (r == WS_NEED_MORE && at < n) {

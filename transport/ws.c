@@ -203,7 +203,8 @@ static int collect_text(struct ws_decoder *d, const uint8_t **in, size_t *n, str
 		uint8_t *to = room ? d->options.text + d->text_used_bytes : beyond;
 		size_t taken = take(d, in, n, to, room ? room : sizeof(beyond));
 
-		d->utf8_state = utf8_check(d->utf8_state, to, taken);
+		if (!d->options.any_text)
+			d->utf8_state = utf8_check(d->utf8_state, to, taken);
 		if (d->utf8_state == UTF8_REJECT)
 			return REFUSE(d, err, WS_CLOSE_INVALID_TEXT, "read a text as UTF-8");
 		d->message_bytes += taken;
@@ -234,7 +235,7 @@ static int take_text(struct ws_decoder *d, const uint8_t **in, size_t *n, struct
 		.last = true,
 		.truncated = d->message_bytes > d->text_used_bytes,
 	};
-	if (ret->truncated)
+	if (ret->truncated && !d->options.any_text)
 		ret->n = utf8_whole_bytes(ret->data, ret->n);
 	return WS_OK;
 }

@@ -88,8 +88,8 @@ size_t ws_close_payload(uint16_t code, const char *reason, uint8_t out[WS_CONTRO
 
 enum ws_event_kind {
 	WS_EVENT_BINARY, /* `n` bytes of a binary message passed (n may be 0); `last`: it is whole */
-	WS_EVENT_TEXT,   /* a whole text message, valid UTF-8; `truncated`: longer than the buffer,
-	                  * data holds its beginning, cut on a character */
+	WS_EVENT_TEXT,   /* a whole text message, valid UTF-8 unless any_text; `truncated`: longer
+	                  * than the buffer, data holds its beginning, cut on a character */
 	WS_EVENT_PING,
 	WS_EVENT_PONG,
 	WS_EVENT_CLOSE, /* code (WS_CLOSE_NONE where there was none) and reason in data */
@@ -114,6 +114,9 @@ struct ws_decoder_options {
 	uint8_t *text;              /* where texts (and with WS_BINARY_DELIVER pieces) are put */
 	size_t text_bytes;          /* with WS_BINARY_DELIVER at least 1 */
 	enum ws_binary binary;
+	/* Texts may be of any bytes: whoever reads them judges. Otherwise one that is not UTF-8 is
+	 * -EPROTO with 1007, as RFC 6455 8.1 has it. */
+	bool any_text;
 };
 
 struct ws_decoder {

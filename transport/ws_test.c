@@ -44,6 +44,7 @@ static struct decode_case {
 	enum ws_binary binary;
 	size_t text_bytes;          /* 0: 64 */
 	uint64_t message_bytes_max; /* 0: 1000 */
+	bool any_text;
 } decode_cases[] = {
 	{ "nothing", WS_CLIENT, "", .want = "" },
 	{ "text", WS_CLIENT, "81 05 'hello'", .want = "text 5 \"hello\"" },
@@ -178,6 +179,13 @@ static struct decode_case {
 	{ "invalid across fragments", WS_CLIENT, "01 01 f4 00 01 90", .want = "refused 1007" },
 	{ "invalid, masked", WS_SERVER, "81 81 01010101 fe", .want = "refused 1007" },
 	{ "binary is not checked", WS_CLIENT, "82 02 ffff", .want = "binary 2 (2 whole)" },
+	{ "nor is any text, where its reader judges (N25)", WS_CLIENT,
+	  "81 03 'a' ff 'b' 01 01 f4 00 01 90 80 00", .any_text = true,
+	  .want = "text 3 \"a<ff>b\"; text 2 \"<f4><90>\"" },
+	{ "any text, longer than the buffer (N25)", WS_CLIENT, "81 05 'abc' e282", .any_text = true,
+	  .want = "text 5 \"abc<e2>\"", .text_bytes = 4 },
+	{ "a reason is checked all the same", WS_CLIENT, "88 03 03e8 ff", .any_text = true,
+	  .want = "refused 1007" },
 
 	{ "close, empty", WS_CLIENT, "88 00", .want = "close 1005 \"\"" },
 	{ "close 1000", WS_CLIENT, "88 02 03e8", .want = "close 1000 \"\"" },
@@ -205,6 +213,7 @@ static const char *log_of(const struct decode_case *c, size_t n, struct ws_log *
 		              : c->text_bytes           ? c->text_bytes
 		                                        : 64,
 		.binary = c->binary,
+		.any_text = c->any_text,
 	};
 
 	return ws_log_run(log, &options, in, n, feed);

@@ -19,10 +19,12 @@ CORPUS = pathlib.Path(__file__).parent / "corpus" / "ws"
 KEY = bytes.fromhex("37fa213d")
 
 # Options: bit 0 our role is the server's; bit 1 binary is delivered; bits 2, 3 the buffer holds
-# 64, 4, 1000 or 0 bytes; bits 4, 5 a message holds at most 2^24, 1000, 10 or 0 bytes.
+# 64, 4, 1000 or 0 bytes; bits 4, 5 a message holds at most 2^24, 1000, 10 or 0 bytes; bit 6 texts are
+# of any bytes.
 CLIENT, SERVER, DELIVER = 0x00, 0x01, 0x02
 BUFFER_4, BUFFER_1000, BUFFER_0 = 0x04, 0x08, 0x0C
 MESSAGE_1000, MESSAGE_10, MESSAGE_0 = 0x10, 0x20, 0x30
+ANY_TEXT = 0x40
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONTROLS = {"close": CLOSE, "ping": PING, "pong": PONG}
@@ -230,6 +232,10 @@ def utf8(role):
     add(role, "1007", "utf-8-empty-fragment-ends-in-a-character",
         fragments(role, TEXT, [b"abc\xe2\x82", b""]))
     add(role, "1007", "utf-8-invalid-behind-the-buffer", frame(role, TEXT, b"abcdefgh\xff"), BUFFER_4)
+    add(role, "ok", "any-text", frame(role, TEXT, b"a\xffb"), ANY_TEXT)
+    add(role, "ok", "any-text-in-fragments", fragments(role, TEXT, [b"\xf4", b"\x90"]), ANY_TEXT)
+    add(role, "ok", "any-text-longer-than-the-buffer", frame(role, TEXT, b"abc\xe2\x82"), ANY_TEXT | BUFFER_4)
+    add(role, "1007", "any-text-but-a-reason-is-utf-8", frame(role, CLOSE, close_payload(1000, b"\xff")), ANY_TEXT)
     add(role, "ok", "utf-8-ping-inside-a-character",
         frame(role, TEXT, b"\xe2", fin=False) + frame(role, PING) +
         frame(role, CONTINUATION, b"\x82\xac"))

@@ -30,6 +30,7 @@ class Case:
     payload_bytes: int = 0  # of binary and text, where it is not refused
     close: int | None = None  # the data end with a Close of this code; 1005: an empty one
     pongs: tuple[bytes, ...] = ()
+    broken_text: bool = False  # no UTF-8: the ndt7 contract has the client go on (N25), RFC 6455 8.1 not
 
 
 def opcodes() -> Iterator[tuple[str, Case]]:
@@ -174,18 +175,15 @@ def is_utf8(data: bytes) -> bool:
 
 def texts() -> Iterator[tuple[str, Case]]:
     for data in UTF8:
-        refused = None if is_utf8(data) else INVALID_TEXT
-        yield f"text {data.hex()}", Case(frame(TEXT, data), refused, len(data))
-        inside = b"{" + data + b"}"
-        refused = None if is_utf8(inside) else INVALID_TEXT
-        yield f"text {data.hex()} between others", Case(frame(TEXT, inside), refused, len(inside))
+        for name, text in ((data.hex(), data), (f"{data.hex()} between others", b"{" + data + b"}")):
+            yield f"text {name}", Case(frame(TEXT, text), None, len(text), broken_text=not is_utf8(text))
     whole = "a€𝄞".encode()
     for at in range(1, len(whole)):
         data = frame(TEXT, whole[:at], fin=False) + frame(PING, b"p") + frame(CONTINUATION, whole[at:])
         yield f"text in two fragments, cut at {at}", Case(data, None, len(whole), pongs=(b"p",))
         yield (
             f"text that ends at {at}",
-            Case(frame(TEXT, whole[:at]), None if is_utf8(whole[:at]) else INVALID_TEXT, at),
+            Case(frame(TEXT, whole[:at]), None, at, broken_text=not is_utf8(whole[:at])),
         )
     data = b"".join(frame(TEXT if i == 0 else CONTINUATION, whole[i : i + 1], fin=False) for i in range(len(whole)))
     yield "text in fragments of one byte", Case(data + frame(CONTINUATION), None, len(whole))

@@ -170,11 +170,14 @@ GOOD_TEXTS = {
     "newline behind": "{}\n",
     "AppInfo of a server": {"AppInfo": {"NumBytes": 3, "ElapsedTime": 5}},
     "100 kB": {"Filler": "x" * 100_000},
+    "huge number": '{"TCPInfo":{"RTT":1e999}}',
     "order and space": ' \t{ "TCPInfo" : { "RTT" : 5 } } \n',
 }
 
 BAD_TEXTS = {
     "empty": "",
+    "invalid UTF-8": b'{"TCPInfo":{"RTT":5},"X":"\xc3\x28"}',
+    "invalid UTF-8, cut": b'{"TCPInfo":{"RTT":5}}\xe2\x82',
     "no JSON": "hello",
     "cut": '{"TCPInfo":{"RTT":',
     "array": "[]",
@@ -185,7 +188,6 @@ BAD_TEXTS = {
     "two objects": "{}{}",
     "BOM": "\ufeff{}",
     "NUL": '{}\0{"TCPInfo":{}}',
-    "huge number": '{"TCPInfo":{"RTT":1e999}}',
 }
 
 
@@ -203,9 +205,10 @@ def test_N24_texts_that_are_used(text: Any):
 
 
 @pytest.mark.parametrize("text", BAD_TEXTS.values(), ids=BAD_TEXTS)
-def test_N25_texts_that_are_ignored(text: str):
+def test_N25_texts_that_are_ignored(text: str | bytes):
     _, outcome = among_data(text)
     assert outcome.download["bytes"] == 2000 + len(wire.as_text(text))
+    assert outcome.warned("1 messages of the server were no measurement"), outcome
     outcome.check_figures()
 
 

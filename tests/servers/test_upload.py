@@ -103,6 +103,7 @@ ODD_TEXTS: dict[str, Any] = {
     "N25 no JSON": "hello",
     "N25 array": "[]",
     "N25 empty": "",
+    "N25 invalid UTF-8": b'{"TCPInfo":{"ElapsedTime":100000,"BytesReceived":5,"X":"\xff"}}',
     "N43 elapsed 0": {"TCPInfo": {"ElapsedTime": 0, "BytesReceived": 5}},
     "N43 negative": {"TCPInfo": {"ElapsedTime": -1, "BytesReceived": -1}},
     "N43 no bytes": {"TCPInfo": {"ElapsedTime": 1000}},
