@@ -1,0 +1,52 @@
+/* A trace as a page shows it: what it holds flow by flow, and the curves of its largest flows. Bounded memory,
+ * whatever its length. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "measure/report/curves.h"
+#include "measure/trace_reader.h"
+#include "measure/trace_summary.h"
+
+struct err;
+
+/* Curves that a page draws at once: more are a thicket. */
+#define TRACE_VIEW_DRAWN 8
+
+/* Curves that are held while it is read, of the flows that come first. A trace with more flows is read
+ * again where the largest are not among these, and can be. */
+#define TRACE_VIEW_HELD 32
+
+struct trace_source {
+	struct trace_input input;
+
+	/* Back to where it began; a negative errno where that cannot be. NULL: it never can (a pipe). */
+	int (*rewind)(void *self);
+};
+
+struct trace_drawn {
+	uint32_t flow; /* its number, an index + 1 of summary.flows */
+	struct curves *curves;
+};
+
+struct trace_view {
+	struct trace_header header;
+	struct trace_form form;
+	struct trace_summary summary;
+	bool cut;           /* it has no end */
+	uint64_t origin_ns; /* of all curves: the first sample's time */
+	uint64_t early;     /* samples with a time before that one: in no curve */
+	bool first_only; /* drawn are the largest of the first TRACE_VIEW_HELD: it could not be read again */
+	uint32_t drawn_count;
+	struct trace_drawn drawn[TRACE_VIEW_HELD]; /* by flow number; bins of one width */
+};
+
+/* As trace_reader_open() and trace_reader_next();  -ENOMEM */
+int trace_view_read(struct trace_source from, struct trace_view **ret, struct err *err);
+
+/* Accepts NULL; always returns NULL. */
+struct trace_view *trace_view_free(struct trace_view *v);
+
+/* Payload both ways until the last sample: how large a flow is. */
+uint64_t trace_view_flow_bytes(const struct trace_flow_summary *f);
