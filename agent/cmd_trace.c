@@ -296,28 +296,8 @@ static int export_records(struct export *x, struct trace_reader *reader, bool *r
 	return r;
 }
 
-static int to_stdout(void *self, const void *data, size_t bytes, struct err *err)
-{
-	(void)self;
-	if (fwrite(data, 1, bytes, stdout) < bytes)
-		return ERR_SET(err, -EIO, ERR_SYS, 0, "write to standard output");
-	return 0;
-}
-
-static int to_file(void *self, const void *data, size_t bytes, struct err *err)
-{
-	return whole_file_write(self, data, bytes, err);
-}
-
 CLEANUP_DEFINE(whole_file_closep, struct whole_file *, whole_file_close)
 CLEANUP_DEFINE(trace_writer_closep, struct trace_writer *, trace_writer_close)
-
-static enum exit_code could_not_write(const struct err *err)
-{
-	if (standard_output_works()) /* else its end says so */
-		log_err(LOG_LEVEL_ERROR, err);
-	return err->code == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
-}
 
 static enum exit_code export_trace(const struct trace_wish *w, struct trace_reader *reader,
                                    struct trace_form form, const struct filter *filter)
@@ -333,16 +313,16 @@ static enum exit_code export_trace(const struct trace_wish *w, struct trace_read
 	r = w->out ? whole_file_open(w->out, &file, &err) : 0;
 	if (r == 0)
 		r = trace_writer_open(form,
-		                      (struct trace_output){ w->out ? to_file : to_stdout, file },
+		                      (struct trace_output){ whole_file_or_stdout_write, file },
 		                      &writer, &err);
 	if (r < 0)
-		return could_not_write(&err);
+		return standard_output_complain(&err);
 	x.writer = writer;
 	outcome = export_records(&x, reader, &reading, &err);
 	if (outcome < 0)
-		return reading ? complain(w->file, &err) : could_not_write(&err);
+		return reading ? complain(w->file, &err) : standard_output_complain(&err);
 	if (w->out && whole_file_commit(file, &err) < 0)
-		return could_not_write(&err);
+		return standard_output_complain(&err);
 	return end_of(w->file, outcome);
 }
 

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "serve", "an ndt7 server for the lab, to measure against", cmd_serve },
 	{ "trace", "look at a trace, export it, sum it up", cmd_trace },
 	{ "record", "trace every TCP connection of another program", cmd_record },
+	{ "report", "a trace or a result as one HTML page", cmd_report },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* a role of ours, started by ourselves */
@@ -29,7 +30,6 @@ static const struct command commands[] = {
 	{ "netcheck" },
 	{ "packages" },
 	{ "register" },
-	{ "report" },
 	{ "results" },
 	{ "service" },
 	{ "sign" },

@@ -29,7 +29,7 @@ _radar_pod_takes_file() {
 }
 
 _radar_pod() {
-	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} argument
+	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} argument words=
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -41,11 +41,13 @@ _radar_pod() {
 	*'|'*) mapfile -t COMPREPLY < <(compgen -W "${argument//|/ }" -- "$word") ;;
 	FILE | PEM) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	"")
-		if [[ $word != -* ]] && [ "$COMP_CWORD" -eq 2 ]; then
-			mapfile -t COMPREPLY < <(compgen -W "$(_radar_pod_words "$program" \
-				"${COMP_WORDS[1]}")" -- "$word")
-		elif [[ $word != -* ]] && _radar_pod_takes_file "$program" "${COMP_WORDS[1]}"; then
-			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		if [[ $word != -* ]]; then
+			[ "$COMP_CWORD" -ne 2 ] || words=$(_radar_pod_words "$program" "${COMP_WORDS[1]}")
+			if [ -n "$words" ]; then
+				mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+			elif _radar_pod_takes_file "$program" "${COMP_WORDS[1]}"; then
+				mapfile -t COMPREPLY < <(compgen -f -- "$word")
+			fi
 		fi
 		[ "${#COMPREPLY[@]}" -eq 0 ] || return
 		mapfile -t COMPREPLY < <(compgen -W "$(_radar_pod_options "$program" \

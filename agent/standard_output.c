@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "transport/base/err.h"
+#include "transport/base/log.h"
+
 static int first_error;
 
 /* Read-only: a write to it is an error, not a success. */
@@ -23,6 +26,13 @@ bool standard_output_works(void)
 	if (first_error == 0)
 		first_error = errno ? errno : EIO;
 	return false;
+}
+
+enum exit_code standard_output_complain(const struct err *err)
+{
+	if (standard_output_works())
+		log_err(LOG_LEVEL_ERROR, err);
+	return err->code == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
 }
 
 enum exit_code standard_output_end(enum exit_code code)

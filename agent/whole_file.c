@@ -283,6 +283,15 @@ int whole_file_write(struct whole_file *f, const void *data, size_t bytes, struc
 	return r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "write %s", f->path) : 0;
 }
 
+int whole_file_or_stdout_write(void *self, const void *data, size_t bytes, struct err *err)
+{
+	if (self)
+		return whole_file_write(self, data, bytes, err);
+	if (fwrite(data, 1, bytes, stdout) < bytes)
+		return ERR_SET(err, -EIO, ERR_SYS, 0, "write to standard output");
+	return 0;
+}
+
 static int publish(struct whole_file *f)
 {
 	int r = 0;

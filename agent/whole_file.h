@@ -18,6 +18,10 @@ struct whole_file;
 int whole_file_open(const char *path, struct whole_file **ret, struct err *err);
 
 int whole_file_write(struct whole_file *f, const void *data, size_t bytes, struct err *err);
+
+/* For what takes such a call: `self` is the file, or NULL for standard output. */
+int whole_file_or_stdout_write(void *self, const void *data, size_t bytes, struct err *err);
+
 int whole_file_commit(struct whole_file *f, struct err *err);
 
 /* Of what is there, links followed. */

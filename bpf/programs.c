@@ -1,19 +1,9 @@
 #include "bpf/programs.h"
 
-/* Read-only and of the file: who never asks for them has them neither copied nor resident. */
-#define EMBED(name, file)                                                                          \
-	__asm__(".pushsection .rodata.bpf, \"a\"\n"                                                \
-	        ".balign 16\n"                                                                     \
-	        ".hidden " #name "\n"                                                              \
-	        ".global " #name "\n" #name ":\n"                                                  \
-	        ".incbin \"" POD_BPF_OBJECTS "/" file "\"\n"                                       \
-	        ".hidden " #name "_end\n"                                                          \
-	        ".global " #name "_end\n" #name "_end:\n"                                          \
-	        ".popsection\n");                                                                  \
-	extern const char name[], name##_end[]
+#include "transport/base/embed.h"
 
-EMBED(programs_tcpstat, "tcpstat.bpf.o");
-EMBED(programs_sockops, "sockops.bpf.o");
+EMBED(programs_tcpstat, POD_BPF_OBJECTS "/tcpstat.bpf.o");
+EMBED(programs_sockops, POD_BPF_OBJECTS "/sockops.bpf.o");
 
 struct programs programs_get(void)
 {

@@ -4,13 +4,13 @@
 
 # clang and llvm compile what runs in the kernel, whatever compiles the rest.
 packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-build pkg-config
-	libbpf-dev libcjson-dev libcurl4-openssl-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
+	libbpf-dev libcjson-dev libcurl4-openssl-dev libjs-dygraphs liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
 
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through.
 packages_test="clang-format-14 libclang-rt-14-dev libcmocka-dev
-	python3 python3-jsonschema python3-matplotlib python3-pytest
-	iperf3 iproute2 iputils-ping mandoc procps strace valgrind"
+	python3 python3-jsonschema python3-matplotlib python3-pytest python3-selenium
+	chromium chromium-driver fonts-dejavu-core iperf3 iproute2 iputils-ping mandoc procps strace valgrind"
 
 packages_missing() {
 	for package in "$@"; do

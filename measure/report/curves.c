@@ -24,7 +24,6 @@ static const struct {
 void curves_start(struct curves *c, uint64_t origin_ns)
 {
 	thin_grid_start(&c->grid, origin_ns);
-	limits_start(&c->limits);
 }
 
 static void halve(struct curves *c)
@@ -52,10 +51,16 @@ static void add_gauge(struct curves *c, enum curve_gauge which, uint32_t bin, ui
 	thin_gauge_add(&c->gauges[which], bin, value);
 }
 
-static void add_sum(struct curves *c, int which, uint64_t to_ns, double amount)
+static void add_sum_since(struct curves *c, int which, uint64_t from_ns, uint64_t to_ns,
+                          double amount)
 {
 	c->sum_totals[which] += amount;
-	thin_sum_add(&c->sums[which], &c->grid, c->last.at_ns, to_ns, amount);
+	thin_sum_add(&c->sums[which], &c->grid, from_ns, to_ns, amount);
+}
+
+static void add_sum(struct curves *c, int which, uint64_t to_ns, double amount)
+{
+	add_sum_since(c, which, c->last.at_ns, to_ns, amount);
 }
 
 /* What a counter has grown by; one that runs backwards has not. */
@@ -111,22 +116,40 @@ static void take_window(struct curves *c, struct curves_window *w, enum curve_ga
 	*w = (struct curves_window){ true, at_ns, bytes };
 }
 
+static void share_out(struct curves *c, const struct limits_look *look, uint64_t to_ns)
+{
+	double us = (double)(look->at_us - c->limits.from.at_us), percent[LIMITS];
+	struct limits stretch;
+
+	limits_start(&stretch);
+	limits_add(&stretch, &c->limits.from);
+	limits_add(&stretch, look);
+	if (limits_percent(&stretch, percent))
+		for (int i = 0; i < LIMITS; i++)
+			add_sum_since(c, CURVE_LIMITS_US + i, c->limits.from_ns, to_ns,
+			              percent[i] / 100 * us);
+}
+
 static void take_limits(struct curves *c, const struct tcp_sample *s)
 {
-	struct limits before = c->limits;
-	const struct limits_look look = {
+	struct curves_limits *l = &c->limits;
+	struct limits_look look = {
 		.at_us = s->at_ns / NS_PER_US,
 		.busy_us = s->busy_us,
 		.rwnd_limited_us = s->rwnd_limited_us,
 		.sndbuf_limited_us = s->sndbuf_limited_us,
-		.app_limited = s->present & TCP_SAMPLE_DELIVERY_RATE && s->app_limited,
 	};
 
-	limits_add(&c->limits, &look);
-	if (before.begun)
-		for (int i = 0; i < LIMITS; i++)
-			add_sum(c, CURVE_LIMITS_US + i, s->at_ns,
-			        (double)(c->limits.us[i] - before.us[i]));
+	if (s->present & TCP_SAMPLE_DELIVERY_RATE && s->app_limited)
+		l->app_limited_us += (s->at_ns - c->last.at_ns) / NS_PER_US;
+	look.app_limited_us = l->app_limited_us;
+	if (l->begun && s->at_ns - l->from_ns < CURVES_LIMITS_NS)
+		return;
+	if (l->begun)
+		share_out(c, &look, s->at_ns);
+	l->begun = true;
+	l->from_ns = s->at_ns;
+	l->from = look;
 }
 
 static void take_latest(struct curves *c, const struct tcp_sample *s)
@@ -147,7 +170,7 @@ void curves_take(struct curves *c, const struct tcp_sample *sample)
 		return;
 	}
 	if (c->samples == 0)
-		c->last.at_ns = s.at_ns;
+		c->first_ns = c->last.at_ns = s.at_ns;
 	if (s.at_ns <
 	    c->last.at_ns) /* no clock of ours goes back: it is drawn where the last one is */
 		s.at_ns = c->last.at_ns;

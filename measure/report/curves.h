@@ -14,6 +14,10 @@
  * what is seen. */
 #define CURVES_WINDOW_NS (10 * 1000000ULL)
 
+/* What limited the rate is asked of stretches of at least so much: the kernel's clocks tick in jiffies, 1 to
+ * 10 ms, so that shorter ones would seem now busier than they were long, and now idle. */
+#define CURVES_LIMITS_NS (100 * 1000000ULL)
+
 enum curve_gauge {
 	CURVE_SRTT_US,
 	CURVE_LATEST_RTT_US,
@@ -42,13 +46,22 @@ struct curves_window {
 	uint64_t at_ns, bytes;
 };
 
+/* Of our side as the one that sends; its CPU is not known. */
+struct curves_limits {
+	bool begun;
+	uint64_t app_limited_us; /* all such time until now */
+	uint64_t from_ns;        /* where the stretch began */
+	struct limits_look from;
+};
+
 struct curves {
 	struct thin_grid grid;
 	uint64_t samples;
-	uint64_t early; /* of before the grid's origin: not in it */
+	uint64_t first_ns; /* the first one's time */
+	uint64_t early;    /* of before the grid's origin: not in it */
 	struct tcp_sample last;
 	struct curves_window received, acked;
-	struct limits limits;      /* of our side as the one that sends, the CPU left out */
+	struct curves_limits limits;
 	struct summary_rtt latest; /* of latest_rtt_us, where there is any: each change once */
 	uint64_t gauge_samples[CURVE_GAUGES];
 	double sum_totals[CURVE_SUMS];
@@ -56,7 +69,7 @@ struct curves {
 	struct thin_sum sums[CURVE_SUMS];
 };
 
-/* All 0 but for this. */
+/* Of one that is all 0. */
 void curves_start(struct curves *c, uint64_t origin_ns);
 
 void curves_take(struct curves *c, const struct tcp_sample *sample);

@@ -163,15 +163,35 @@ static void keep_only(struct trace_view *v, const uint32_t *chosen, uint32_t cou
 	qsort(v->drawn, kept, sizeof(*v->drawn), by_number);
 }
 
+static void widen(struct trace_view *v, unsigned int shift)
+{
+	for (uint32_t i = 0; i < v->drawn_count; i++)
+		curves_widen(v->drawn[i].curves, shift);
+}
+
+static uint32_t bins(const struct trace_view *v)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < v->drawn_count; i++) {
+		const struct curves *c = v->drawn[i].curves;
+
+		sum += thin_grid_bin(&c->grid, c->last.at_ns) -
+		       thin_grid_bin(&c->grid, c->first_ns) + 1;
+	}
+	return sum;
+}
+
 static void make_bins_equal(struct trace_view *v)
 {
-	unsigned int widest = 0;
+	unsigned int shift = 0;
 
 	for (uint32_t i = 0; i < v->drawn_count; i++)
-		if (v->drawn[i].curves->grid.shift > widest)
-			widest = v->drawn[i].curves->grid.shift;
-	for (uint32_t i = 0; i < v->drawn_count; i++)
-		curves_widen(v->drawn[i].curves, widest);
+		if (v->drawn[i].curves->grid.shift > shift)
+			shift = v->drawn[i].curves->grid.shift;
+	widen(v, shift);
+	while (bins(v) > TRACE_VIEW_BINS)
+		widen(v, ++shift);
 }
 
 /* The largest flows are others than those that came first: their curves are taken in a second reading. */

@@ -18,6 +18,9 @@ struct err;
  * again where the largest are not among these, and can be. */
 #define TRACE_VIEW_HELD 32
 
+/* Bins in which there may be something, of all curves that are drawn: what a page weighs is bounded by it. */
+#define TRACE_VIEW_BINS (2 * THIN_BINS)
+
 struct trace_source {
 	struct trace_input input;
 

@@ -177,7 +177,7 @@ def test_help_lists_only_what_is_there():
         assert run("help", command).returncode == DONE
 
 
-@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "doctor"])
+@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "report", "doctor"])
 def test_every_option_has_its_place_in_the_manual(command):
     page = (MANUAL / f"radar-pod-{command}.1").read_text()
     described = set(re.findall(r"^\.It Fl -?([-a-z0-9]+)", page, re.M))
