@@ -455,6 +455,11 @@ bool stream_discard(struct stream *s, uint64_t n)
 	return true;
 }
 
+void stream_may_wait(struct stream *s, uint64_t ns)
+{
+	loop_may_wait(s->io, ns);
+}
+
 void stream_end_sending(struct stream *s)
 {
 	struct err err = {};

@@ -69,6 +69,9 @@ bool stream_sending(const struct stream *s);
  * decrypted. May be called from received(), for bytes behind those just handed over. */
 bool stream_discard(struct stream *s, uint64_t n);
 
+/* See loop_may_wait(). */
+void stream_may_wait(struct stream *s, uint64_t ns);
+
 /* Shuts down the sending side (close_notify, FIN) once what was sent is out. After opened(). */
 void stream_end_sending(struct stream *s);
 

@@ -137,6 +137,10 @@ void loop_receive(struct loop_io *io);
  * the last count is used up, which adds to it. */
 void loop_discard(struct loop_io *io, uint64_t n);
 
+/* What comes of a fast stream or discard within `ns` may be told together, and so much later: for who has
+ * the instants of arrival from elsewhere, and wants few wake-ups. 0: as it was, a millisecond. */
+void loop_may_wait(struct loop_io *io, uint64_t ns);
+
 /* All of `iov`, in order; short writes are continued. `iov` is copied, what it points to must stay
  * until sent(). n_iov is at most LOOP_IOV_MAX. Never raises SIGPIPE. */
 void loop_send(struct loop_io *io, const struct iovec *iov, size_t n_iov);

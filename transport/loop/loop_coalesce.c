@@ -4,10 +4,25 @@
 
 #include "transport/base/clock.h"
 
-#define COALESCE_NS        (1 * NS_PER_MS)
-#define COALESCE_LEARN_NS  (2 * NS_PER_MS)
-#define COALESCE_MIN_BYTES (64 * 1024)
-#define COALESCE_MAX_BYTES (1024 * 1024)
+#define COALESCE_NS              (1 * NS_PER_MS)
+#define COALESCE_MIN_BYTES       (64 * 1024)
+#define COALESCE_MIN_BYTES_ASKED (16 * 1024)
+#define COALESCE_MAX_BYTES       (1024 * 1024)
+
+static uint64_t period_ns(const struct loop_coalesce *c)
+{
+	return c->period_ns ? c->period_ns : COALESCE_NS;
+}
+
+static uint64_t min_bytes(const struct loop_coalesce *c)
+{
+	return c->period_ns ? COALESCE_MIN_BYTES_ASKED : COALESCE_MIN_BYTES;
+}
+
+uint64_t loop_coalesce_patience_ns(const struct loop_coalesce *c)
+{
+	return 2 * c->period_ns > COALESCE_PATIENCE_NS ? 2 * c->period_ns : COALESCE_PATIENCE_NS;
+}
 
 static uint64_t buffer_share(int fd)
 {
@@ -25,18 +40,18 @@ void loop_coalesce_learn(struct loop_coalesce *c, int fd, uint64_t n, uint64_t n
 	uint64_t share, wait;
 
 	c->bytes += n;
-	if (c->since_ns != 0 && elapsed_ns < COALESCE_LEARN_NS)
+	if (c->since_ns != 0 && elapsed_ns < 2 * period_ns(c))
 		return;
-	wait = c->since_ns ? c->bytes * COALESCE_NS / elapsed_ns : 0;
+	wait = c->since_ns ? c->bytes * period_ns(c) / elapsed_ns : 0;
 	c->since_ns = now_ns;
 	c->bytes = 0;
 	if (wait > COALESCE_MAX_BYTES)
 		wait = COALESCE_MAX_BYTES;
-	if (wait >= COALESCE_MIN_BYTES) {
+	if (wait >= min_bytes(c)) {
 		share = buffer_share(fd);
 		wait = wait < share ? wait : share;
 	}
-	c->may_wait = wait >= COALESCE_MIN_BYTES ? (uint32_t)wait : 0;
+	c->may_wait = wait >= min_bytes(c) ? (uint32_t)wait : 0;
 }
 
 static bool set_low_water(struct loop_coalesce *c, int fd, uint32_t bytes)

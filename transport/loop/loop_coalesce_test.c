@@ -18,6 +18,7 @@ struct coalesce_case {
 	const char *name;
 	struct step steps[STEPS_MAX];
 	bool waits; /* after the last step */
+	uint64_t period_us;
 };
 
 static const struct coalesce_case coalesce_cases[] = {
@@ -33,12 +34,15 @@ static const struct coalesce_case coalesce_cases[] = {
 	  { { 1, 1000 }, { 2500, 2500000 }, { 7500, 0 }, { 7510, 5000 }, { 9600, 2100000 } },
 	  true },
 	{ "it slows down", { { 1, 1000 }, { 2500, 2500000 }, { 50000, 400000 } }, false },
+	{ "100 Mbit/s, 5 ms may wait", { { 1, 1000 }, { 12500, 156250 } }, true, 5000 },
+	{ "10 Mbit/s, 5 ms may wait: too little", { { 1, 1000 }, { 12500, 15625 } }, false, 5000 },
+	{ "5 ms may wait: too early to know", { { 1, 1000 }, { 9000, 1000000 } }, false, 5000 },
 };
 
 static void rate_decides(void **state)
 {
 	const struct coalesce_case *c = *state;
-	struct loop_coalesce coalesce = {};
+	struct loop_coalesce coalesce = { .period_ns = c->period_us * NS_PER_US };
 	int pair[2], buffer_bytes = 4 * 1024 * 1024, mark = 0;
 	socklen_t size = sizeof(mark);
 

@@ -117,7 +117,7 @@ static void await_more(struct loop_io *io)
 
 	io->faltered.fire = on_faltered;
 	io->faltered.owner = io;
-	loop_timer_set(l, &io->faltered, loop_now_ns(l) + COALESCE_PATIENCE_NS);
+	loop_timer_set(l, &io->faltered, loop_now_ns(l) + loop_coalesce_patience_ns(&io->coalesce));
 }
 
 /* Whether to wait until much of the discard has come, or to take what there is. */
@@ -167,6 +167,11 @@ static void receive_on(struct loop_io *io, bool wait_first)
 	io->receive_cancelled = false;
 	r.wait_first |= coalesce(io, &r);
 	loop_request(io, LOOP_OP_RECEIVE, &r);
+}
+
+void loop_may_wait(struct loop_io *io, uint64_t ns)
+{
+	io->coalesce.period_ns = ns;
 }
 
 void loop_receive(struct loop_io *io)
