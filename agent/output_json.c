@@ -37,12 +37,28 @@ static void put_rtt(struct json_writer *w, const struct direction_result *d)
 {
 	if (!direction_rtt_ms(d, 0.5).known) {
 		json_put_null(w, "rtt_ms");
+		json_put_null(w, "rtt_source");
 		return;
 	}
 	json_begin_object(w, "rtt_ms");
 	json_put_figure(w, "p50", direction_rtt_ms(d, 0.50), MS_DECIMALS);
 	json_put_figure(w, "p90", direction_rtt_ms(d, 0.90), MS_DECIMALS);
 	json_put_figure(w, "p99", direction_rtt_ms(d, 0.99), MS_DECIMALS);
+	json_end_object(w);
+	json_put_text(w, "rtt_source", rtt_source_name(direction_rtt_source(d)));
+}
+
+static void put_idle(struct json_writer *w, const struct idle_rtt *idle)
+{
+	if (idle->samples == 0) {
+		json_put_null(w, "idle_rtt_ms");
+		return;
+	}
+	json_begin_object(w, "idle_rtt_ms");
+	json_put_count(w, "samples", idle->samples);
+	json_put_figure(w, "min", known(idle->min_us / 1e3), MS_DECIMALS);
+	json_put_figure(w, "p50", known(idle->p50_us / 1e3), MS_DECIMALS);
+	json_put_figure(w, "max", known(idle->max_us / 1e3), MS_DECIMALS);
 	json_end_object(w);
 }
 
@@ -68,6 +84,29 @@ static void put_steady(struct json_writer *w, const struct steady_rate *r)
 	json_put_figure(w, "steady_from_s", known((double)r->from_ns / NS_PER_S), SECONDS_DECIMALS);
 }
 
+static void put_limit_along(struct json_writer *w, const struct limits *l, enum limit which)
+{
+	double percent[LIMITS];
+
+	json_begin_array(w, limit_name(which));
+	for (uint32_t bin = 0; bin < l->bins; bin++) {
+		if (limits_percent_along(l, bin, percent))
+			json_put_figure(w, NULL, known(percent[which]), 1);
+		else
+			json_put_null(w, NULL);
+	}
+	json_end_array(w);
+}
+
+static void put_limits_along(struct json_writer *w, const struct limits *l)
+{
+	json_begin_object(w, "limits_along");
+	json_put_figure(w, "step_s", known((double)LIMITS_BIN_US / 1e6), 1);
+	for (enum limit i = 0; i < LIMITS; i++)
+		put_limit_along(w, l, i);
+	json_end_object(w);
+}
+
 static void put_limits(struct json_writer *w, const struct limits *l)
 {
 	double percent[LIMITS];
@@ -75,6 +114,7 @@ static void put_limits(struct json_writer *w, const struct limits *l)
 	if (!limits_percent(l, percent)) {
 		json_put_null(w, "limited_by");
 		json_put_null(w, "limits_percent");
+		json_put_null(w, "limits_along");
 		return;
 	}
 	json_put_text(w, "limited_by", limit_name(limits_most(l)));
@@ -82,6 +122,7 @@ static void put_limits(struct json_writer *w, const struct limits *l)
 	for (enum limit i = 0; i < LIMITS; i++)
 		json_put_figure(w, limit_name(i), known(percent[i]), 1);
 	json_end_object(w);
+	put_limits_along(w, l);
 }
 
 /* A count of bytes of one side, and the rate it makes over that side's time. */
@@ -128,6 +169,7 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	put_positive(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), SECONDS_DECIMALS);
 	put_steady(w, &d->steady);
 	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), MS_DECIMALS);
+	put_idle(w, &d->idle);
 	put_rtt(w, d);
 	json_put_figure(w, "retransmit_percent", direction_retransmit_percent(d), PERCENT_DECIMALS);
 	put_limits(w, &d->limits);

@@ -57,6 +57,14 @@ static void put_value(struct json_writer *w, const char *name, struct figure f, 
 	json_end_object(w);
 }
 
+/* The archive's figure first: that is what readers of this shape know. */
+static struct figure min_rtt_ms(const struct direction_result *d)
+{
+	struct figure servers = direction_server_min_rtt_ms(d);
+
+	return servers.known ? servers : direction_min_rtt_ms(d);
+}
+
 static void put_direction(struct json_writer *w, const char *name, const struct direction_result *d)
 {
 	static const struct figure unknown = { .known = false };
@@ -71,7 +79,7 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 	json_begin_object(w, name);
 	json_put_text(w, "UUID", d->server.connection_info.uuid);
 	put_value(w, "Throughput", failed ? unknown : direction_goodput_mbps(d), "Mbit/s");
-	put_value(w, "Latency", failed ? unknown : direction_min_rtt_ms(d), "ms");
+	put_value(w, "Latency", failed ? unknown : min_rtt_ms(d), "ms");
 	put_value(w, "Retransmission", resent_known ? direction_retransmit_percent(d) : unknown,
 	          "%");
 	json_end_object(w);

@@ -125,14 +125,16 @@ static void take_grant(struct test_stats *t)
 		give_up(t, &err);
 }
 
-static struct sockstat *open_source(void *self, uint64_t *ret_interval_ns)
+static bool open_source(void *self, struct run_source *ret)
 {
 	struct test_stats *t = self;
 
 	if (t->begun)
 		take_grant(t);
-	*ret_interval_ns = t->interval_ns;
-	return t->sockstat;
+	*ret = (struct run_source){ .sockstat = t->sockstat,
+		                    .interval_ns = t->interval_ns,
+		                    .each_segment = t->grant.tier == TIER_EBPF };
+	return t->sockstat != NULL;
 }
 
 int test_stats_demand(struct test_stats *t, struct err *err)

@@ -7,10 +7,12 @@ void feed_open(struct feed *f, const struct sample_sink *trace, uint64_t trace_i
 	*f = (struct feed){ .trace = trace, .trace_interval_ns = trace_interval_ns };
 }
 
-void feed_connect(struct feed *f, struct sockstat *sockstat, uint64_t interval_ns)
+void feed_connect(struct feed *f, struct sockstat *sockstat, uint64_t interval_ns,
+                  bool each_segment)
 {
 	f->sockstat = sockstat;
 	f->interval_ns = interval_ns;
+	f->each_segment = each_segment;
 }
 
 uint64_t feed_period_ns(const struct feed *f)

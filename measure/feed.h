@@ -3,7 +3,7 @@
  * it is what tells a watch so, and where its own samples go besides.
  *
  *   feed_open(&feed, trace, trace_interval_ns);
- *   feed_connect(&feed, sockstat, interval_ns);    where there are programs
+ *   feed_connect(&feed, sockstat, …);              where there are programs
  *   …
  *   feed_finish(&feed);                            the rest, and what was lost
  *
@@ -34,6 +34,7 @@ struct feed_flow {
 struct feed {
 	struct sockstat *sockstat; /* NULL: no programs */
 	uint64_t interval_ns;      /* at which they thin */
+	bool each_segment;         /* they look at each, thinned or not */
 	const struct sample_sink *trace;
 	uint64_t trace_interval_ns;
 	uint64_t
@@ -48,7 +49,8 @@ struct feed {
 
 /* `trace` may be NULL, and stays until feed_finish(). */
 void feed_open(struct feed *f, const struct sample_sink *trace, uint64_t trace_interval_ns);
-void feed_connect(struct feed *f, struct sockstat *sockstat, uint64_t interval_ns);
+void feed_connect(struct feed *f, struct sockstat *sockstat, uint64_t interval_ns,
+                  bool each_segment);
 
 /* How often to drain. */
 uint64_t feed_period_ns(const struct feed *f);

@@ -24,37 +24,61 @@ static bool runs_backwards(const struct limits_look *from, const struct limits_l
 	       to->app_limited_us < from->app_limited_us || to->cpu_us < from->cpu_us;
 }
 
-static void sum_up(struct limits_sums *s, const struct limits_look *from,
-                   const struct limits_look *to)
+static struct limits_sums stretch_between(const struct limits_look *from,
+                                          const struct limits_look *to)
 {
 	uint64_t all_us = to->at_us - from->at_us;
 
-	if ((double)(to->cpu_us - from->cpu_us) >= LIMITS_CPU_SHARE * (double)all_us) {
-		s->cpu_us += all_us;
-		return;
+	if ((double)(to->cpu_us - from->cpu_us) >= LIMITS_CPU_SHARE * (double)all_us)
+		return (struct limits_sums){ .cpu_us = all_us };
+	return (struct limits_sums){
+		.all_us = all_us,
+		.busy_us = to->busy_us - from->busy_us,
+		.rwnd_limited_us = to->rwnd_limited_us - from->rwnd_limited_us,
+		.sndbuf_limited_us = to->sndbuf_limited_us - from->sndbuf_limited_us,
+		.app_limited_us = to->app_limited_us - from->app_limited_us,
+	};
+}
+
+/* A part of a stretch, which is the same all along. */
+static void add_part(struct limits_sums *s, const struct limits_sums *stretch, double part)
+{
+	s->cpu_us += (uint64_t)((double)stretch->cpu_us * part);
+	s->all_us += (uint64_t)((double)stretch->all_us * part);
+	s->busy_us += (uint64_t)((double)stretch->busy_us * part);
+	s->rwnd_limited_us += (uint64_t)((double)stretch->rwnd_limited_us * part);
+	s->sndbuf_limited_us += (uint64_t)((double)stretch->sndbuf_limited_us * part);
+	s->app_limited_us += (uint64_t)((double)stretch->app_limited_us * part);
+}
+
+static void add_along(struct limits *l, const struct limits_sums *stretch, uint64_t from_us,
+                      uint64_t to_us)
+{
+	double length_us = (double)(to_us - from_us);
+
+	for (uint64_t bin = from_us / LIMITS_BIN_US;
+	     bin < LIMITS_BINS_MAX && bin * LIMITS_BIN_US < to_us; bin++) {
+		uint64_t bin_us = bin * LIMITS_BIN_US, end_us = bin_us + LIMITS_BIN_US;
+		uint64_t first_us = from_us > bin_us ? from_us : bin_us;
+		uint64_t last_us = to_us < end_us ? to_us : end_us;
+
+		add_part(&l->along[bin], stretch, (double)(last_us - first_us) / length_us);
+		l->bins = (uint32_t)bin + 1;
 	}
-	s->all_us += all_us;
-	s->busy_us += to->busy_us - from->busy_us;
-	s->rwnd_limited_us += to->rwnd_limited_us - from->rwnd_limited_us;
-	s->sndbuf_limited_us += to->sndbuf_limited_us - from->sndbuf_limited_us;
-	s->app_limited_us += to->app_limited_us - from->app_limited_us;
 }
 
 void limits_add(struct limits *l, const struct limits_look *look)
 {
-	uint64_t bin;
+	struct limits_sums stretch;
 
 	if (l->begun && runs_backwards(&l->last, look))
 		return;
 	if (!l->begun)
 		l->first_us = look->at_us;
 	if (l->begun && look->at_us > l->last.at_us) {
-		sum_up(&l->whole, &l->last, look);
-		bin = (look->at_us - l->first_us - 1) / LIMITS_BIN_US;
-		if (bin < LIMITS_BINS_MAX) {
-			sum_up(&l->along[bin], &l->last, look);
-			l->bins = (uint32_t)bin + 1;
-		}
+		stretch = stretch_between(&l->last, look);
+		add_part(&l->whole, &stretch, 1);
+		add_along(l, &stretch, l->last.at_us - l->first_us, look->at_us - l->first_us);
 	}
 	l->last = *look;
 	l->begun = true;

@@ -26,7 +26,7 @@ static struct figure latest_rtt_ms(const struct direction_result *d)
 	const struct measurement_tcp_info *t = &d->server.tcp_info;
 
 	if (d->test == NDT7_UPLOAD)
-		return (struct figure){ d->local.last_srtt_us > 0, d->local.last_srtt_us / 1e3 };
+		return (struct figure){ d->local.last_rtt_us > 0, d->local.last_rtt_us / 1e3 };
 	return (struct figure){ d->server.has_tcp_info && t->rtt_us > 0, (double)t->rtt_us / 1e3 };
 }
 

@@ -43,28 +43,42 @@ struct figure direction_goodput_mbps(const struct direction_result *d)
 	return known(units_mbps(d->bytes, d->elapsed_ns));
 }
 
+bool direction_is_told(const struct direction_result *d)
+{
+	return d->source == GOODPUT_CLIENT_RECEIVED &&
+	       (d->report.ending == NDT7_ENDING_CLOSE || d->report.ending == NDT7_ENDING_END);
+}
+
 bool direction_falls_short(const struct direction_result *d)
 {
 	uint64_t end_ns = d->report.count_ended_ns - d->report.started_ns, untold_ns;
 
+	if (direction_is_told(d)) /* its time ends with the last byte, whenever we heard of it */
+		return false;
 	if (end_ns > NDT7_DURATION_NS) /* a figure of ten seconds is whole, whatever came then */
 		end_ns = NDT7_DURATION_NS;
 	untold_ns = end_ns / 2 < UNTOLD_NS_MAX ? end_ns / 2 : UNTOLD_NS_MAX;
 	return d->source != GOODPUT_NONE && d->elapsed_ns + untold_ns < end_ns;
 }
 
-struct figure direction_min_rtt_ms(const struct direction_result *d)
+/* It saw none that was longer than the test. */
+struct figure direction_server_min_rtt_ms(const struct direction_result *d)
 {
 	const struct measurement_tcp_info *t = &d->server.tcp_info;
 	uint64_t most_us =
 		(d->report.ended_ns - d->report.started_ns + RESULT_SERVER_AHEAD_NS) / NS_PER_US;
 
-	if (d->has_server && measurement_has(t, MEASUREMENT_TCP_MinRTT) && t->min_rtt_us > 0 &&
-	    (uint64_t)t->min_rtt_us <= most_us) /* it saw none longer than the test */
-		return known((double)t->min_rtt_us / 1e3);
+	if (!d->has_server || !measurement_has(t, MEASUREMENT_TCP_MinRTT) || t->min_rtt_us <= 0 ||
+	    (uint64_t)t->min_rtt_us > most_us)
+		return unknown;
+	return known((double)t->min_rtt_us / 1e3);
+}
+
+struct figure direction_min_rtt_ms(const struct direction_result *d)
+{
 	if (d->test == NDT7_UPLOAD && d->local.min_rtt_us > 0)
 		return known(d->local.min_rtt_us / 1e3);
-	return unknown;
+	return direction_server_min_rtt_ms(d);
 }
 
 struct figure direction_retransmit_percent(const struct direction_result *d)
@@ -98,9 +112,34 @@ struct figure direction_cpu_percent(const struct direction_result *d)
 	return known(100 * (double)d->cpu_ns / (double)ran_ns);
 }
 
+const char *rtt_source_name(enum rtt_source s)
+{
+	static const char *const names[] = {
+		[RTT_NONE] = "none",
+		[RTT_SERVER] = "server tcp_info",
+		[RTT_RECEIVER] = "client receiver estimate",
+		[RTT_SAMPLES] = "client samples",
+		[RTT_SMOOTHED] = "client smoothed",
+	};
+
+	return names[s];
+}
+
+enum rtt_source direction_rtt_source(const struct direction_result *d)
+{
+	if (d->test == NDT7_DOWNLOAD && d->server_rtt.count > 0)
+		return RTT_SERVER;
+	if (d->local.rtt.count == 0)
+		return RTT_NONE;
+	if (d->test == NDT7_DOWNLOAD)
+		return RTT_RECEIVER;
+	return d->rtt_samples ? RTT_SAMPLES : RTT_SMOOTHED;
+}
+
 struct figure direction_rtt_ms(const struct direction_result *d, double p)
 {
-	const struct summary_rtt *r = d->test == NDT7_DOWNLOAD ? &d->server_rtt : &d->local.rtt;
+	bool servers = direction_rtt_source(d) == RTT_SERVER;
+	const struct summary_rtt *r = servers ? &d->server_rtt : &d->local.rtt;
 	double us;
 
 	if (!summary_rtt_percentile(r, p, &us))

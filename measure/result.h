@@ -49,6 +49,25 @@ struct figure {
 	double value;
 };
 
+/* Whose round-trip times a direction's distribution is of. */
+enum rtt_source {
+	RTT_NONE,
+	RTT_SERVER,   /* download: TCPInfo.RTT, the server's smoothed estimate, in its texts */
+	RTT_RECEIVER, /* download: our kernel's estimate as a receiver, each change of it */
+	RTT_SAMPLES,  /* upload: each sample of our kernel's */
+	RTT_SMOOTHED, /* upload: our kernel's smoothed estimate, each change of it */
+};
+
+const char *rtt_source_name(enum rtt_source s);
+
+/* Our kernel's samples of the handshakes: TCP, TLS, the upgrade. */
+struct idle_rtt {
+	uint64_t samples; /* 0: not known */
+	uint32_t min_us;
+	double p50_us;
+	uint32_t max_us;
+};
+
 struct direction_result {
 	enum ndt7_test test;
 	enum direction_state state;
@@ -79,11 +98,13 @@ struct direction_result {
 	struct limits limits;          /* of the side that sends: the server's texts, our kernel */
 	struct steady_rate steady;     /* of our kernel's bytes_received or bytes_acked */
 	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
-	struct figure idle_rtt_ms;     /* our kernel's, right after the TCP handshake */
-	uint64_t unseen_ns;            /* the longest time between two looks at our socket */
-	uint64_t cpu_ns;               /* of this process during the subtest */
-	uint64_t wire_bytes;           /* TCP payload both ways, with retransmissions of ours */
-	char flow[128];                /* the server's UUID, else our socket's cookie */
+	struct figure idle_rtt_ms; /* the least before the transfer, or that of the TCP handshake */
+	struct idle_rtt idle;
+	bool rtt_samples;      /* local.rtt is of samples, not of an estimate */
+	uint64_t unseen_ns;    /* the longest time between two looks at our socket */
+	uint64_t cpu_ns;       /* of this process during the subtest */
+	uint64_t wire_bytes;   /* TCP payload both ways, with retransmissions of ours */
+	char flow[128];        /* the server's UUID, else our socket's cookie */
 	uint64_t cookie;       /* our socket's, under which a trace has its samples; 0: none */
 	uint64_t samples_lost; /* of this flow, that were made and have not come to us */
 	bool polled;           /* although the run had a better source of the kernel's figures */
@@ -95,19 +116,23 @@ struct direction_result {
 
 /* Derived, so that no number is kept twice. */
 struct figure direction_goodput_mbps(const struct direction_result *d);
-struct figure direction_min_rtt_ms(const struct direction_result *d);
+struct figure direction_min_rtt_ms(const struct direction_result *d); /* of the side that sends */
+struct figure direction_server_min_rtt_ms(const struct direction_result *d); /* as M-Lab has it */
 struct figure direction_retransmit_percent(const struct direction_result *d);
 
 /* Of one CPU; not known of a test under 100 ms, in which what is before and after it weighs too much. */
 struct figure direction_cpu_percent(const struct direction_result *d);
+
+/* A download whose end is the peer's word, which stands in the stream right behind the last byte. */
+bool direction_is_told(const struct direction_result *d);
 
 /* The figure is of the beginning alone: of the last 1.5 s, or of the last half of a test under 3 s, nobody
  * has told what arrived. A server tells every 625 ms at the latest, so that this was not its last word, but
  * the last we heard; or our kernel counts, and nothing more was acknowledged; or nothing came. */
 bool direction_falls_short(const struct direction_result *d);
 
-/* RTT under load of the side that sent (the server's samples of a download, ours of an upload);
- * p from 0 to 1. */
+/* RTT under load, by the best source there is; p from 0 to 1. */
+enum rtt_source direction_rtt_source(const struct direction_result *d);
 struct figure direction_rtt_ms(const struct direction_result *d, double p);
 
 /* One target that was tried, whether it served or not. */

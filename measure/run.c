@@ -163,14 +163,11 @@ static const struct subtest_events subtest_events = {
 /* As late as can be: whoever begins the source has had the time until here. */
 static void connect_feed(struct run *r)
 {
-	uint64_t interval_ns = 0;
-	struct sockstat *s = NULL;
+	struct run_source source;
 
-	if (r->o.stats.open && !r->stats_asked)
-		s = r->o.stats.open(r->o.stats.self, &interval_ns);
+	if (r->o.stats.open && !r->stats_asked && r->o.stats.open(r->o.stats.self, &source))
+		feed_connect(&r->feed, source.sockstat, source.interval_ns, source.each_segment);
 	r->stats_asked = true;
-	if (s)
-		feed_connect(&r->feed, s, interval_ns);
 }
 
 static int start_subtest(struct run *r, const struct url *given, struct err *err)

@@ -37,12 +37,17 @@ struct run_event {
 	struct live_figures live;                 /* RUN_PROGRESS */
 };
 
+struct run_source {
+	struct sockstat *sockstat;
+	uint64_t interval_ns; /* at which the records are thinned */
+	bool each_segment;    /* the programs see each, else each round trip */
+};
+
 /* Who has the kernel's own records (measure/sockstat.h), where they are to be had. */
 struct run_stats {
-	/* Called once, right before the first connection. NULL: there are none, and TCP_INFO is polled. It
-	 * stays open until run_test() returns, and is the caller's. *ret_interval_ns is at which they are
-	 * thinned. `open` may be NULL. */
-	struct sockstat *(*open)(void *self, uint64_t *ret_interval_ns);
+	/* Called once, right before the first connection. False: there are none, and TCP_INFO is polled.
+	 * What it opens stays so until run_test() returns, and is the caller's. `open` may be NULL. */
+	bool (*open)(void *self, struct run_source *ret);
 	void *self;
 };
 

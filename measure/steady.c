@@ -1,5 +1,7 @@
 #include "measure/steady.h"
 
+#include <assert.h>
+
 #include "transport/base/clock.h"
 
 #define MSER_BINS   5
@@ -39,23 +41,59 @@ void steady_add(struct steady *s, uint64_t at_ns, uint64_t bytes)
 	s->last_bytes = bytes;
 }
 
-/* Bytes of `n` bins from `first` on. */
-static double between(const struct steady *s, uint32_t first, uint32_t n)
+static uint32_t bins_before(const struct steady *s, uint64_t until_ns)
 {
-	return s->edge_bytes[first + n] - s->edge_bytes[first];
+	uint64_t bins = until_ns > s->start_ns ? (until_ns - s->start_ns) / STEADY_BIN_NS : 0;
+
+	return bins < s->bins ? (uint32_t)bins : s->bins;
+}
+
+/* The bins that no probe has touched, joined. */
+struct joined {
+	uint32_t bins;
+	double edge_bytes[STEADY_BINS_MAX + 1];
+	uint16_t origin[STEADY_BINS_MAX + 1]; /* where each bin was, and where the last one ended */
+};
+
+static_assert(STEADY_BINS_MAX <= UINT16_MAX, "a bin's place fits");
+
+static void join(const struct steady *s, uint32_t bins, const struct steady_path *path,
+                 struct joined *ret)
+{
+	bool probed[STEADY_BINS_MAX];
+	uint32_t n = 0;
+
+	steady_probe_find(s->edge_bytes, bins, STEADY_BIN_NS, path, probed);
+	ret->edge_bytes[0] = 0;
+	for (uint32_t i = 0; i < bins; i++) {
+		if (probed[i])
+			continue;
+		ret->origin[n] = (uint16_t)i;
+		ret->edge_bytes[n + 1] =
+			ret->edge_bytes[n] + s->edge_bytes[i + 1] - s->edge_bytes[i];
+		n++;
+	}
+	ret->origin[n] = (uint16_t)(n > 0 ? ret->origin[n - 1] + 1 : 0);
+	ret->bins = n;
+}
+
+/* Bytes of `n` bins from `first` on. */
+static double between(const struct joined *j, uint32_t first, uint32_t n)
+{
+	return j->edge_bytes[first + n] - j->edge_bytes[first];
 }
 
 /* --- where the start ends ----------------------------------------------------------------------- */
 
 /* The bins to cut: a multiple of MSER_BINS in the first half. From the end to the front, so that sums are
  * kept: marginal standard error squared = sum of squared deviations / count². */
-static uint32_t mser_cut(const struct steady *s, uint32_t bins)
+static uint32_t mser_cut(const struct joined *j)
 {
-	uint32_t groups = bins / MSER_BINS, best = 0, n = 0;
+	uint32_t groups = j->bins / MSER_BINS, best = 0, n = 0;
 	double mean = 0, squares = 0, least = 0;
 
 	for (uint32_t group = groups; group-- > 0;) {
-		double x = between(s, group * MSER_BINS, MSER_BINS), step = x - mean, error;
+		double x = between(j, group * MSER_BINS, MSER_BINS), step = x - mean, error;
 
 		mean += step / ++n; /* Welford 1962 */
 		squares += step * (x - mean);
@@ -77,17 +115,16 @@ struct batches {
 };
 
 /* Bins left over at the front, fewer than one batch has, are left out of the interval's width alone. */
-static struct batches cut_batches(const struct steady *s, uint32_t cut, uint32_t bins,
-                                  uint32_t count)
+static struct batches cut_batches(const struct joined *j, uint32_t cut, uint32_t count)
 {
-	uint32_t length = (bins - cut) / count, first = bins - count * length;
+	uint32_t length = (j->bins - cut) / count, first = j->bins - count * length;
 	struct batches b = { .count = count, .bins = length };
 	double products = 0, squares = 0, before = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		b.mean += between(s, first + i * length, length) / count;
+		b.mean += between(j, first + i * length, length) / count;
 	for (uint32_t i = 0; i < count; i++) {
-		double x = between(s, first + i * length, length) - b.mean;
+		double x = between(j, first + i * length, length) - b.mean;
 
 		squares += x * x;
 		products += i > 0 ? x * before : 0;
@@ -98,13 +135,13 @@ static struct batches cut_batches(const struct steady *s, uint32_t cut, uint32_t
 	return b;
 }
 
-static struct batches independent_batches(const struct steady *s, uint32_t cut, uint32_t bins)
+static struct batches independent_batches(const struct joined *j, uint32_t cut)
 {
 	static const uint32_t counts[] = { 40, 30, 20, 15, BATCHES_MIN };
 	struct batches b = {};
 
 	for (unsigned int i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-		b = cut_batches(s, cut, bins, counts[i]);
+		b = cut_batches(j, cut, counts[i]);
 		if (b.correlation <= 1.28 / __builtin_sqrt(counts[i]))
 			return b;
 	}
@@ -132,38 +169,34 @@ static double half_width(const struct batches *b)
 	return student_t95(b->count - 1) * error;
 }
 
-static uint32_t bins_before(const struct steady *s, uint64_t until_ns)
-{
-	uint64_t bins = until_ns > s->start_ns ? (until_ns - s->start_ns) / STEADY_BIN_NS : 0;
-
-	return bins < s->bins ? (uint32_t)bins : s->bins;
-}
-
-void steady_estimate(const struct steady *s, uint64_t until_ns, uint32_t segment_bytes,
+void steady_estimate(const struct steady *s, uint64_t until_ns, const struct steady_path *path,
                      struct steady_rate *ret)
 {
 	double bits_per_bin = 8.0 * NS_PER_S / STEADY_BIN_NS;
-	uint32_t bins, cut;
+	uint32_t cut, bins;
 	struct batches b;
+	struct joined j;
 	double rate, half, grain;
 
 	*ret = (struct steady_rate){};
-	bins = s->begun ? bins_before(s, until_ns) : 0;
-	if (bins * STEADY_BIN_NS < STEADY_MIN_NS)
+	join(s, s->begun ? bins_before(s, until_ns) : 0, path, &j);
+	if (j.bins * STEADY_BIN_NS < STEADY_MIN_NS)
 		return;
-	cut = mser_cut(s, bins);
-	rate = between(s, cut, bins - cut) / (bins - cut);
-	if ((bins - cut) * STEADY_BIN_NS < STEADY_MIN_NS || rate <= 0)
+	cut = mser_cut(&j);
+	bins = j.bins - cut;
+	rate = between(&j, cut, bins) / bins;
+	if (bins * STEADY_BIN_NS < STEADY_MIN_NS || rate <= 0)
 		return;
-	b = independent_batches(s, cut, bins);
+	b = independent_batches(&j, cut);
 	half = half_width(&b);
-	grain = 2.0 * segment_bytes / (bins - cut); /* one at either end */
+	grain = 2.0 * path->segment_bytes / bins; /* one at either end */
 	if (half < grain)
 		half = grain;
 	*ret = (struct steady_rate){
 		.known = true,
-		.from_ns = cut * STEADY_BIN_NS,
-		.until_ns = bins * STEADY_BIN_NS,
+		.from_ns = j.origin[cut] * STEADY_BIN_NS,
+		.until_ns = j.origin[j.bins] * STEADY_BIN_NS,
+		.probed_ns = (j.origin[j.bins] - j.origin[cut] - bins) * STEADY_BIN_NS,
 		.bps = rate * bits_per_bin,
 		.ci95_low_bps = (rate > half ? rate - half : 0) * bits_per_bin,
 		.ci95_high_bps = (rate + half) * bits_per_bin,

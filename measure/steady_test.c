@@ -6,6 +6,8 @@
 
 #define SEGMENT 1448
 
+static const struct steady_path path = { SEGMENT, 0 };
+
 /* --- known series, known answers ---------------------------------------------------------------- */
 
 /* Bytes in the 10 ms that begin `ms` after the start, 1,000,000 on average once steady. */
@@ -99,7 +101,7 @@ static void series_has_its_rate(void **test)
 	struct steady_rate rate;
 
 	play(c, 1, &s);
-	steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
+	steady_estimate(&s, CLOCK_NEVER_NS, &path, &rate);
 	assert_int_equal(rate.known, !c->unknown);
 	if (c->unknown)
 		return;
@@ -166,7 +168,7 @@ static void interval_covers(void **test)
 
 	for (uint64_t seed = 1; seed <= RUNS; seed++) {
 		play(&series, seed * 7919, &s);
-		steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
+		steady_estimate(&s, CLOCK_NEVER_NS, &path, &rate);
 		covered += rate.known && rate.ci95_low_bps <= 8e8 && rate.ci95_high_bps >= 8e8;
 	}
 	print_message("%s: %.1f %% of %d\n", c->name, 100.0 * covered / RUNS, RUNS);
@@ -183,7 +185,7 @@ static void interval_is_never_finer_than_a_segment(void **state)
 
 	(void)state;
 	play(&c, 1, &s);
-	steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
+	steady_estimate(&s, CLOCK_NEVER_NS, &path, &rate);
 	assert_true(rate.ci95_high_bps - rate.ci95_low_bps >=
 	            2 * 2 * 8.0 * SEGMENT * NS_PER_S / (double)(rate.until_ns - rate.from_ns) *
 	                    0.999);
@@ -212,7 +214,7 @@ static void gaps_are_filled(void **state)
 	steady_start(&s);
 	for (uint64_t second = 0; second <= 10; second++)
 		steady_add(&s, second * NS_PER_S, second * 1000000);
-	steady_estimate(&s, CLOCK_NEVER_NS, SEGMENT, &rate);
+	steady_estimate(&s, CLOCK_NEVER_NS, &path, &rate);
 	assert_int_equal(s.bins, 1000);
 	assert_true(rate.known && rate.bps > 7.999e6 && rate.bps < 8.001e6);
 }
@@ -228,9 +230,57 @@ static void what_follows_is_not_looked_at(void **state)
 	play(&c, 1, &s);
 	for (uint64_t ms = 10010; ms <= 13000; ms += 10)
 		steady_add(&s, 77 + ms * NS_PER_MS, s.last_bytes);
-	steady_estimate(&s, 77 + 10 * NS_PER_S, SEGMENT, &rate);
+	steady_estimate(&s, 77 + 10 * NS_PER_S, &path, &rate);
 	assert_true(rate.known && rate.bps > 7.9999e8 && rate.bps < 8.0001e8);
 	assert_int_equal(rate.until_ns, 10 * NS_PER_S);
+}
+
+/* --- BBR's probes for the minimum RTT --------------------------------------------------------------- */
+
+struct probe_case {
+	const char *name;
+	uint32_t rtt_ms, in_flight; /* while it probes */
+	uint64_t from_ms, until_ms; /* when it probes */
+	double bin_bytes;           /* else, of 10 ms */
+	bool found;
+};
+
+static const struct probe_case probe_cases[] = {
+	{ "in the middle, 20 ms", 20, 4, 5000, 5220, 362000, true },
+	{ "in the middle, 100 ms", 100, 4, 4000, 4300, 362000, true },
+	{ "5 ms, 10 Mbit/s: hardly slower, left in", 5, 4, 5000, 5205, 12066, false },
+	{ "at the end", 20, 4, 9900, 10000, 362000, true },
+	{ "nothing at all is an outage", 20, 0, 5000, 5220, 362000, false },
+	{ "too short", 20, 4, 5000, 5100, 362000, false },
+	{ "a slower path is no probe", 20, 60, 5000, 5220, 362000, false },
+	{ "a path that is always so slow", 100, 4, 0, 10000, 600, false },
+};
+
+static void probe_is_taken_out(void **state)
+{
+	const struct probe_case *c = *state;
+	struct steady_path p = { SEGMENT, c->rtt_ms * 1000 };
+	double bytes = 0, probing = 10.0 * c->in_flight * SEGMENT / c->rtt_ms;
+	struct steady_rate rate;
+	struct steady s;
+
+	steady_start(&s);
+	steady_add(&s, 0, 0);
+	for (uint64_t ms = 0; ms < 10000; ms += 10) {
+		bool probes = ms >= c->from_ms && ms < c->until_ms && probing < c->bin_bytes;
+
+		bytes += probes ? probing : c->bin_bytes;
+		steady_add(&s, (ms + 10) * NS_PER_MS, (uint64_t)bytes);
+	}
+	steady_estimate(&s, CLOCK_NEVER_NS, &p, &rate);
+	assert_true(rate.known);
+	if (c->found)
+		assert_true(rate.bps > 799.9 * c->bin_bytes && rate.bps < 800.1 * c->bin_bytes);
+	else
+		assert_int_equal(rate.probed_ns, 0);
+	p.rtt_us = 0; /* a sender that does not probe */
+	steady_estimate(&s, CLOCK_NEVER_NS, &p, &rate);
+	assert_int_equal(rate.probed_ns, 0);
 }
 
 static void more_than_fits_is_left_out(void **state)
@@ -255,6 +305,7 @@ int main(void)
 	};
 	int failed = CASES_RUN(series_has_its_rate, known_series);
 
+	failed += CASES_RUN(probe_is_taken_out, probe_cases);
 	failed += CASES_RUN(interval_covers, coverages);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "measure/flow.h"
+#include "measure/kernel_rtt.h"
 #include "measure/server_side.h"
 #include "measure/sockstat.h"
 #include "measure/tally.h"
@@ -44,7 +45,9 @@ struct subtest {
 	struct watch watch;
 	struct tally tally;
 	struct server_side server;
+	struct kernel_rtt rtt;
 	uint64_t cpu_from_ns;
+	uint64_t last_segment_ns;     /* by the kernel, when the count had ended; 0: not known */
 	char peer[URL_HOST_MAX + 10]; /* host:port, as it is told */
 	char key[WS_KEY_TEXT_BYTES];
 	char request[REQUEST_BYTES_MAX];
@@ -163,6 +166,9 @@ static void on_sample(void *owner)
 	const struct ndt7_report *r = flow_report(s->flow);
 	struct measurement m = { .has_app_info = true, .origin = "client" };
 
+	if (r->count_ended_ns && !s->last_segment_ns)
+		s->last_segment_ns = watch_last_segment_ns(&s->watch);
+
 	m.app_info.num_bytes = (int64_t)r->num_bytes;
 	m.app_info.elapsed_us = (int64_t)(r->measured_ns / NS_PER_US);
 	bytes_copy_text(m.test, sizeof(m.test), ndt7_test_name(s->o.test));
@@ -186,31 +192,47 @@ static struct verdict_counts own_counts(const struct subtest *s)
 
 	if (ioctl(stream_fd(s->stream), SIOCOUTQ, &unsent_bytes) < 0)
 		unsent_bytes = -1;
-	return (struct verdict_counts){ .acked_bytes = s->tally.acked_bytes - s->tally.acked_before,
+	return (struct verdict_counts){ .last_segment_ns = s->last_segment_ns,
+		                        .acked_bytes = s->tally.acked_bytes - s->tally.acked_before,
 		                        .acked_at_ns = s->tally.acked_at_ns,
 		                        .unsent_bytes = unsent_bytes };
 }
 
-static uint32_t segment_bytes(const struct subtest *s)
+static bool sender_is_bbr(const struct direction_result *d)
 {
+	if (d->test == NDT7_DOWNLOAD)
+		return d->server.has_bbr_info;
+	return strncmp(d->congestion, "bbr", 3) == 0;
+}
+
+static struct steady_path path_of(const struct subtest *s)
+{
+	const struct direction_result *d = s->o.result;
+	struct steady_path path = {};
 	struct tcpinfo_raw raw;
 
-	if (tcpinfo_read(stream_fd(s->stream), &raw, NULL) < 0)
-		return 0;
-	return tcpinfo_segment_bytes(&raw, s->o.test == NDT7_DOWNLOAD);
+	if (tcpinfo_read(stream_fd(s->stream), &raw, NULL) == 0)
+		path.segment_bytes = tcpinfo_segment_bytes(&raw, d->test == NDT7_DOWNLOAD);
+	if (sender_is_bbr(d) && d->idle_rtt_ms.known)
+		path.rtt_us = (uint32_t)(d->idle_rtt_ms.value * 1e3);
+	return path;
 }
 
 static void keep_figures(struct subtest *s)
 {
 	struct direction_result *d = s->o.result;
 	const struct tcp_sample *last = &d->local.last;
+	struct steady_path path = path_of(s);
 	struct tcpstat_flow flow;
 
 	d->unseen_ns = s->watch.unseen_ns;
-	if (watch_aggregates(&s->watch, &flow))
+	if (watch_aggregates(&s->watch, &flow)) {
 		d->samples_lost = flow.lost;
+		d->rtt_samples =
+			d->test == NDT7_UPLOAD && kernel_rtt_loaded(&s->rtt, &flow, &d->local.rtt);
+	}
 	tally_settle(&s->tally, cpu_wanted_us());
-	tally_finish(&s->tally, d->report.started_ns + d->report.measured_ns, segment_bytes(s));
+	tally_finish(&s->tally, d->report.started_ns + d->report.measured_ns, &path);
 	d->cpu_ns = clock_cpu_ns() - s->cpu_from_ns;
 	d->wire_bytes =
 		last->bytes_received +
@@ -241,6 +263,18 @@ static const struct flow_events flow_events = {
 
 /* --- the WebSocket handshake ---------------------------------------------------------------------- */
 
+static void look_at_idle_rtt(struct subtest *s)
+{
+	struct direction_result *d = s->o.result;
+	struct tcpstat_flow flow;
+
+	if (!watch_aggregates(&s->watch, &flow))
+		return;
+	kernel_rtt_begin(&s->rtt, &flow, &d->idle);
+	if (d->idle.samples > 0)
+		d->idle_rtt_ms = (struct figure){ true, d->idle.min_us / 1e3 };
+}
+
 static int begin_running(struct subtest *s, struct err *err)
 {
 	struct flow_options o = {
@@ -252,12 +286,14 @@ static int begin_running(struct subtest *s, struct err *err)
 	};
 	int r;
 
+	look_at_idle_rtt(s);
 	s->cpu_from_ns = clock_cpu_ns();
 	r = flow_start(&o, &s->flow, err);
 	if (r < 0)
 		return r;
 	loop_timer_cancel(s->o.loop, &s->deadline);
 	watch_start(&s->watch, flow_report(s->flow)->started_ns);
+	stream_may_wait(s->stream, watch_patience_ns(&s->watch));
 	tally_settle(&s->tally, cpu_wanted_us());
 	s->phase = PHASE_RUNNING;
 	s->served = true;

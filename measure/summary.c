@@ -22,14 +22,21 @@ static double lower_end_us(size_t bucket)
 	return steps / SUMMARY_RTT_STEPS * (double)(1ULL << bucket / SUMMARY_RTT_STEPS);
 }
 
-void summary_rtt_add(struct summary_rtt *r, uint32_t rtt_us)
+void summary_rtt_add_many(struct summary_rtt *r, uint32_t rtt_us, uint32_t times)
 {
+	if (times == 0)
+		return;
 	if (r->count == 0 || rtt_us < r->min_us)
 		r->min_us = rtt_us;
 	if (rtt_us > r->max_us)
 		r->max_us = rtt_us;
-	r->count++;
-	r->buckets[bucket_of(rtt_us)]++;
+	r->count += times;
+	r->buckets[bucket_of(rtt_us)] += times;
+}
+
+void summary_rtt_add(struct summary_rtt *r, uint32_t rtt_us)
+{
+	summary_rtt_add_many(r, rtt_us, 1);
 }
 
 /* A value that is no number counts as the least. */
@@ -75,17 +82,18 @@ static bool runs_backwards(const struct tcp_sample *from, const struct tcp_sampl
 
 static void take_rtt(struct summary *s, const struct tcp_sample *sample)
 {
+	uint32_t rtt_us = s->receives ? sample->rcv_rtt_us : sample->srtt_us;
+	bool known = sample->present & (s->receives ? TCP_SAMPLE_RCV_RTT : TCP_SAMPLE_RTT);
 	bool has_min = sample->present & TCP_SAMPLE_MIN_RTT && sample->min_rtt_us > 0;
 
 	if (has_min && (s->min_rtt_us == 0 || sample->min_rtt_us < s->min_rtt_us))
 		s->min_rtt_us = sample->min_rtt_us;
 
 	/* Polls are more frequent than estimates: one that did not change is not another one. */
-	if (!(sample->present & TCP_SAMPLE_RTT) || sample->srtt_us == 0 ||
-	    sample->srtt_us == s->last_srtt_us)
+	if (!known || rtt_us == 0 || rtt_us == s->last_rtt_us)
 		return;
-	s->last_srtt_us = sample->srtt_us;
-	summary_rtt_add(&s->rtt, sample->srtt_us);
+	s->last_rtt_us = rtt_us;
+	summary_rtt_add(&s->rtt, rtt_us);
 }
 
 static void take(void *self, const struct tcp_sample *sample)
@@ -101,9 +109,9 @@ static void take(void *self, const struct tcp_sample *sample)
 	}
 }
 
-void summary_start(struct summary *s)
+void summary_start(struct summary *s, bool receives)
 {
-	*s = (struct summary){};
+	*s = (struct summary){ .receives = receives };
 }
 
 struct sample_sink summary_sink(struct summary *s)

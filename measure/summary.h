@@ -19,6 +19,7 @@ struct summary_rtt {
 };
 
 void summary_rtt_add(struct summary_rtt *r, uint32_t rtt_us);
+void summary_rtt_add_many(struct summary_rtt *r, uint32_t rtt_us, uint32_t times);
 
 /* The value below which the fraction `p` (0 to 1) of the samples lies, interpolated in its bucket
  * and never outside [min, max]. false: there are no samples. */
@@ -28,11 +29,13 @@ struct summary {
 	uint64_t samples;
 	struct tcp_sample first, last; /* by arrival; counters that ran backwards are not taken */
 	uint32_t min_rtt_us;           /* smallest min_rtt_us seen; 0: none */
-	struct summary_rtt rtt;        /* of srtt_us, each change of it once */
-	uint32_t last_srtt_us;
+	bool receives;
+	struct summary_rtt rtt; /* of srtt_us, or of a receiver's rcv_rtt_us; each change once */
+	uint32_t last_rtt_us;
 };
 
-void summary_start(struct summary *s);
+/* Of a flow that sends, or `receives`: there a kernel has another estimate. */
+void summary_start(struct summary *s, bool receives);
 struct sample_sink summary_sink(struct summary *s);
 
 /* 100 * bytes_retrans / bytes_sent. false: not known: nothing was sent, or more sent again than sent. */

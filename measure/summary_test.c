@@ -169,7 +169,7 @@ static void sink_keeps_first_last_and_min(void **state)
 	struct summary s;
 
 	(void)state;
-	summary_start(&s);
+	summary_start(&s, false);
 	give(&s, look(100, 20000, 0)); /* no minimum yet */
 	assert_int_equal(s.min_rtt_us, 0);
 	give(&s, look(200, 30000, 19000));
@@ -186,7 +186,7 @@ static void each_estimate_counts_once(void **state)
 	struct summary s;
 
 	(void)state;
-	summary_start(&s);
+	summary_start(&s, false);
 	for (int i = 0; i < 50; i++)
 		give(&s, look(1, 20000, 1));
 	give(&s, look(1, 21000, 1));
@@ -201,7 +201,7 @@ static void absent_is_not_zero(void **state)
 	struct summary s;
 
 	(void)state;
-	summary_start(&s);
+	summary_start(&s, false);
 	give(&s, look(500, 20000, 15000));
 	give(&s, (struct tcp_sample){ .event = TCP_SAMPLE_STATE }); /* offers nothing */
 	assert_int_equal(s.min_rtt_us, 15000);
@@ -238,11 +238,29 @@ static void backwards_is_not_taken(void **state) /* N43 */
 		                           .bytes_sent = 100, .bytes_retrans = 100 };
 	struct summary s;
 
-	summary_start(&s);
+	summary_start(&s, false);
 	give(&s, before);
 	give(&s, c->sample);
 	assert_memory_equal(&s.last, &before, sizeof(before));
 	assert_int_equal(s.samples, 2);
+}
+
+/* A receiver sends next to nothing: its own srtt is of the handshake still. */
+static void a_receiver_has_another_estimate(void **state)
+{
+	struct tcp_sample sample = { .present = TCP_SAMPLE_RTT | TCP_SAMPLE_RCV_RTT,
+		                     .srtt_us = 5000 };
+	struct summary s;
+	double us;
+
+	(void)state;
+	summary_start(&s, true);
+	give(&s, sample);
+	sample.rcv_rtt_us = 40000;
+	give(&s, sample);
+	give(&s, sample);
+	assert_int_equal(s.rtt.count, 1);
+	assert_true(summary_rtt_percentile(&s.rtt, 0.5, &us) && us == 40000);
 }
 
 /* --- retransmissions ------------------------------------------------------------------------------- */
@@ -279,6 +297,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(sink_keeps_first_last_and_min),
 	cmocka_unit_test(each_estimate_counts_once),
 	cmocka_unit_test(absent_is_not_zero),
+	cmocka_unit_test(a_receiver_has_another_estimate),
 };
 
 int main(void)

@@ -37,7 +37,7 @@ void tally_start(struct tally *t, struct direction_result *result)
 {
 	*t = (struct tally){ .result = result };
 	steady_start(&t->steady);
-	summary_start(&result->local);
+	summary_start(&result->local, result->test == NDT7_DOWNLOAD);
 }
 
 struct sample_sink tally_sink(struct tally *t)
@@ -61,7 +61,7 @@ void tally_settle(struct tally *t, uint64_t cpu_us)
 	                                  .cpu_us = cpu_us });
 }
 
-void tally_finish(struct tally *t, uint64_t until_ns, uint32_t segment_bytes)
+void tally_finish(struct tally *t, uint64_t until_ns, const struct steady_path *path)
 {
-	steady_estimate(&t->steady, until_ns, segment_bytes, &t->result->steady);
+	steady_estimate(&t->steady, until_ns, path, &t->result->steady);
 }

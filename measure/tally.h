@@ -31,5 +31,5 @@ struct sample_sink tally_sink(struct tally *t);
  * it, since some start. */
 void tally_settle(struct tally *t, uint64_t cpu_us);
 
-/* segment_bytes is the payload of a full segment; until_ns the end of the transfer itself. */
-void tally_finish(struct tally *t, uint64_t until_ns, uint32_t segment_bytes);
+/* until_ns is the end of the transfer itself. */
+void tally_finish(struct tally *t, uint64_t until_ns, const struct steady_path *path);

@@ -54,7 +54,7 @@ static bool take_sample(struct trace_flow_summary *f, const struct tcp_sample *s
 		f->samples = malloc(sizeof(*f->samples));
 		if (!f->samples)
 			return false;
-		summary_start(f->samples);
+		summary_start(f->samples, false);
 		f->first_ns = sample->at_ns;
 	}
 	sink = summary_sink(f->samples);

@@ -104,12 +104,29 @@ static void explain_nothing(struct direction_result *d, const char *peer)
 		        ndt7_ending_name(d->report.ending));
 }
 
+/* The peer's word came when the kernel says: we may have heard of it late. */
+static uint64_t received_in_ns(const struct direction_result *d, uint64_t last_segment_ns)
+{
+	const struct ndt7_report *r = &d->report;
+
+	if (!direction_is_told(d) || last_segment_ns <= r->started_ns ||
+	    last_segment_ns - r->started_ns > r->measured_ns)
+		return r->measured_ns;
+	return last_segment_ns - r->started_ns;
+}
+
+static void take_download(struct direction_result *d, const struct verdict_counts *ours)
+{
+	take(d, GOODPUT_CLIENT_RECEIVED, d->report.num_bytes, d->report.measured_ns);
+	d->elapsed_ns = received_in_ns(d, ours->last_segment_ns);
+}
+
 void verdict_pass(struct direction_result *d, const struct verdict_counts *ours, const char *peer)
 {
 	if (d->test == NDT7_UPLOAD)
 		take_upload(d, ours);
 	else if (d->report.num_bytes > 0 && d->report.measured_ns > 0)
-		take(d, GOODPUT_CLIENT_RECEIVED, d->report.num_bytes, d->report.measured_ns);
+		take_download(d, ours);
 	d->state = judge(d);
 	if (d->state == DIRECTION_FAILED)
 		explain_nothing(d, peer);

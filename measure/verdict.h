@@ -6,8 +6,11 @@
 
 #include "measure/result.h"
 
-/* What our own kernel has counted of an upload. */
+/* What our own kernel has counted. */
 struct verdict_counts {
+	uint64_t last_segment_ns; /* download: when the count had ended; 0: not known */
+
+	/* upload */
 	uint64_t acked_bytes; /* since t = 0 … */
 	uint64_t acked_at_ns; /* … when that last grew; 0: it has not */
 	int64_t unsent_bytes; /* what waits in the socket; -1: not known */

@@ -181,6 +181,21 @@ bool watch_aggregates(const struct watch *w, struct tcpstat_flow *ret)
 	       sockstat_flow(w->o.feed->sockstat, w->fd, ret, NULL) == 0;
 }
 
+uint64_t watch_patience_ns(const struct watch *w)
+{
+	return w->source == &recorded ? WATCH_PATIENCE_NS : 0;
+}
+
+/* Of the lesser tier that is the last round trip's. */
+uint64_t watch_last_segment_ns(const struct watch *w)
+{
+	struct tcpstat_flow flow;
+
+	if (!w->o.feed->each_segment || !watch_aggregates(w, &flow))
+		return 0;
+	return flow.looked_ns;
+}
+
 void watch_begin(struct watch *w, int fd)
 {
 	struct tcpstat_flow flow;

@@ -27,6 +27,9 @@ struct watch_source;
 /* TCP_INFO is polled so often. */
 #define WATCH_POLL_NS (10 * 1000000ULL)
 
+/* See watch_patience_ns(): one wake-up for what comes in so much. */
+#define WATCH_PATIENCE_NS (5 * 1000000ULL)
+
 /* For a trace it is polled on a timer of its own, which changes neither when the figures are taken nor
  * what they see; more often than that it is not: a look costs a few microseconds and a wake-up. */
 #define WATCH_TRACE_NS_MIN (1000000ULL)
@@ -59,6 +62,12 @@ void watch_start(struct watch *w, uint64_t now_ns);
 
 /* Whether it is polled although there are programs: the kernel had no room for its record. */
 bool watch_fell_back(const struct watch *w);
+
+/* So late may this process hear of what came, since the instants are the kernel's; 0: as soon as may be. */
+uint64_t watch_patience_ns(const struct watch *w);
+
+/* When the last segment came in, by the kernel. 0: the source does not know. */
+uint64_t watch_last_segment_ns(const struct watch *w);
 
 /* What holds of all segments until now, thinned away or not. False: the source has no such thing. */
 bool watch_aggregates(const struct watch *w, struct tcpstat_flow *ret);

@@ -79,7 +79,7 @@ def test_N36_the_servers_count():
     assert outcome.upload["goodput_mbps"] == pytest.approx(8 * 987_654 / 1_234_567, rel=1e-3)
     assert outcome.upload["goodput_source"] == "server tcp_info"
     assert outcome.upload["bytes"] == 987_654
-    assert outcome.upload["min_rtt_ms"] == 4.321
+    assert 0 < outcome.upload["min_rtt_ms"] < 4.321  # of who sends: our kernel's
 
 
 def test_N36_the_servers_app_info():
