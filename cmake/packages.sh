@@ -9,7 +9,7 @@ packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-bui
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through.
 packages_test="clang-format-14 libclang-rt-14-dev libcmocka-dev
-	python3 python3-jsonschema python3-matplotlib python3-pytest python3-selenium
+	python3 python3-jsonschema python3-matplotlib python3-pip python3-pytest python3-selenium
 	chromium chromium-driver fonts-dejavu-core iperf3 iproute2 iputils-ping mandoc procps strace valgrind"
 
 packages_missing() {

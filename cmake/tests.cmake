@@ -14,6 +14,12 @@ find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 set(POD_MSAN_CANNOT flow http libcurl living loader locate loop loop_coalesce resolve run serve serve_answer stream subtest
     tcp_dial tls tls_context trace_reader fuzz.json fuzz.locate fuzz.trace)
 
+# The bar that asks for whole suites under a sanitizer.
+set(POD_LABELS)
+if(POD_SANITIZE OR POD_VALGRIND)
+  set(POD_LABELS M3)
+endif()
+
 # Makes a target's calls of OpenSSL visible to it.
 function(pod_msan_openssl target)
   if(POD_SANITIZE STREQUAL "memory" AND TARGET ${target})
@@ -27,7 +33,7 @@ function(pod_register name label seconds run)
     set(run sh -c "echo 'skip: the memory sanitizer does not see what its libraries write' && exit 77")
   endif()
   add_test(NAME ${name} COMMAND ${run})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${seconds} LABELS ${label})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${seconds} LABELS "${label};${POD_LABELS}")
 endfunction()
 
 function(pod_test name)
@@ -52,7 +58,7 @@ function(pod_fuzz name)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   set(grown ${CMAKE_CURRENT_BINARY_DIR}/grown/${name})
   file(MAKE_DIRECTORY ${grown})
-  pod_register(fuzz.${name} fuzz 1200
+  pod_register(fuzz.${name} "fuzz;M4" 1200
     "fuzz_${name};-max_total_time=${POD_FUZZ_SECONDS};-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
 endfunction()
 
@@ -63,7 +69,7 @@ function(pod_pytest name file)
   endif()
   add_test(NAME ${name} COMMAND ${POD_PYTHON} -m pytest -q -rs -p no:cacheprovider
            ${CMAKE_CURRENT_SOURCE_DIR}/${file} ${arg_ARGS})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS e2e
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "e2e;${POD_LABELS}"
     ENVIRONMENT "RADAR_POD=$<TARGET_FILE:radar-pod>;PYTHONDONTWRITEBYTECODE=1;${arg_ENV}"
     SKIP_RETURN_CODE 77)
   if(arg_SERIAL)

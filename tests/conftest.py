@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
 ALL_SKIPPED = 77  # ctest's SKIP_RETURN_CODE; pytest by itself would answer 0
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """A line for each skipped test: -rs folds them into one for each reason, -v cuts the reason short."""
     for report in terminalreporter.stats.get("skipped", []):
-        if (terminalreporter.config.rootpath / report.fspath).parent == HERE:
-            terminalreporter.write_line(f"skipped {report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")
+        terminalreporter.write_line(f"skipped {report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")
 
 
 @pytest.hookimpl(trylast=True)
