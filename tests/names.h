@@ -15,9 +15,10 @@
 
 struct names_row {
 	const char *name;
-	int eai;   /* what is answered */
-	int error; /* errno, for EAI_SYSTEM */
-	bool hang; /* until names_release is posted, once for each lookup */
+	int eai;          /* what is answered */
+	int error;        /* errno, for EAI_SYSTEM */
+	bool hang;        /* until names_release is posted, once for each lookup */
+	int hang_without; /* a family: likewise lookups of any other, and of both */
 	const char *addresses[NAMES_ADDRESSES_MAX];
 };
 
@@ -61,6 +62,11 @@ static int names_answer(const struct names_row *row, int family, struct addrinfo
 	return *ret ? 0 : EAI_NODATA;
 }
 
+static bool names_hangs(const struct names_row *row, int family)
+{
+	return row->hang || (row->hang_without && row->hang_without != family);
+}
+
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **ret)
 {
@@ -70,7 +76,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 		return names_real()(name, service, hints, ret);
 	if (hints->ai_flags & AI_NUMERICHOST)
 		return EAI_NONAME;
-	while (row->hang && sem_wait(&names_release) < 0)
+	while (names_hangs(row, hints->ai_family) && sem_wait(&names_release) < 0)
 		;
 	if (row->eai != 0) {
 		errno = row->error;

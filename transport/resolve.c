@@ -44,11 +44,20 @@ struct lookup {
 	struct resolve_answer answer;
 };
 
+enum { QUERY_BOTH, QUERY_V6, QUERY_V4, QUERIES };
+
+struct query {
+	struct resolve *resolve;
+	struct lookup *lookup; /* NULL: not begun */
+	struct loop_io *wake;
+};
+
 struct resolve {
 	struct loop *loop;
-	struct lookup *lookup;
-	struct loop_io *wake;
-	struct loop_timer timer; /* the deadline, or at once where the answer is there */
+	struct query queries[QUERIES];
+	struct loop_timer timer;    /* the deadline, or at once where the answer is there */
+	struct loop_timer patience; /* then RESOLVE_DELAY_NS, once a family has answered */
+	bool asked_apart;
 	resolve_done done;
 	void *owner;
 };
@@ -221,8 +230,11 @@ static struct resolve *resolve_free(struct resolve *r)
 	if (!r)
 		return NULL;
 	loop_timer_cancel(r->loop, &r->timer);
-	loop_remove(r->wake);
-	lookup_release(r->lookup);
+	loop_timer_cancel(r->loop, &r->patience);
+	for (int i = 0; i < QUERIES; i++) {
+		loop_remove(r->queries[i].wake);
+		lookup_release(r->queries[i].lookup);
+	}
 	free(r);
 	return NULL;
 }
@@ -234,99 +246,182 @@ struct resolve *resolve_cancel(struct resolve *r)
 	return resolve_free(r);
 }
 
-static void finish(struct resolve *r, const struct err *err)
+static void finish(struct resolve *r, const struct resolve_answer *answer, const struct err *err)
 {
-	r->done(r->owner, err ? NULL : &r->lookup->answer, err);
+	r->done(r->owner, answer, err);
 	resolve_free(r);
 }
 
-static void answer(struct resolve *r)
+static bool is_ready(const struct query *q)
 {
-	const struct lookup *k = r->lookup;
+	return q->lookup && atomic_load(&q->lookup->ready);
+}
+
+static bool has_addresses(const struct query *q)
+{
+	return is_ready(q) && q->lookup->eai == 0;
+}
+
+/* What both families were asked for at once has the last word, unless it has failed. */
+static void finish_with_both(struct resolve *r)
+{
+	const struct lookup *k = r->queries[QUERY_BOTH].lookup;
 	struct err err = {};
 
 	if (k->eai == 0) {
-		finish(r, NULL);
+		finish(r, &k->answer, NULL);
 		return;
 	}
 	ERR_SET(&err, code_of(k), ERR_DNS, k->eai, "resolve %s: %s", k->host,
 	        k->eai == EAI_SYSTEM ? strerror(k->error) : gai_strerror(k->eai));
-	finish(r, &err);
+	finish(r, NULL, &err);
+}
+
+static void finish_apart(struct resolve *r)
+{
+	struct resolve_answer all = {};
+
+	for (int i = QUERY_V6; i < QUERIES; i++) {
+		const struct query *q = &r->queries[i];
+
+		for (size_t n = 0; has_addresses(q) && n < q->lookup->answer.count; n++)
+			all.addresses[all.count++] = q->lookup->answer.addresses[n];
+	}
+	finish(r, &all, NULL);
+}
+
+static void heard_apart(struct resolve *r)
+{
+	const struct query *v6 = &r->queries[QUERY_V6], *v4 = &r->queries[QUERY_V4];
+
+	if (!has_addresses(v6) && !has_addresses(v4))
+		return; /* the other family, or both, may have some yet */
+	if (is_ready(v6) && is_ready(v4))
+		finish_apart(r);
+	else
+		loop_timer_set(r->loop, &r->patience, loop_now_ns(r->loop) + RESOLVE_DELAY_NS);
 }
 
 static void on_timer(void *owner)
 {
 	struct resolve *r = owner;
+	const struct query *both = &r->queries[QUERY_BOTH];
 	struct err err = {};
 
-	if (atomic_load(&r->lookup->ready)) {
-		answer(r);
+	if (is_ready(both)) {
+		finish_with_both(r);
 		return;
 	}
-	ERR_SET(&err, -ETIMEDOUT, ERR_SYS, 0, "resolve %s before the deadline", r->lookup->host);
-	finish(r, &err);
+	ERR_SET(&err, -ETIMEDOUT, ERR_SYS, 0, "resolve %s before the deadline", both->lookup->host);
+	finish(r, NULL, &err);
 }
 
 static void on_wake(void *owner, int events)
 {
-	struct resolve *r = owner;
+	struct query *q = owner;
+	struct resolve *r = q->resolve;
 	struct err err = {};
 
-	if (atomic_load(&r->lookup->ready)) {
-		answer(r);
-		return;
+	if (!is_ready(q)) {
+		ERR_SET(&err, events < 0 ? events : -EIO, ERR_SYS, 0, "wait for the address of %s",
+		        q->lookup->host);
+		finish(r, NULL, &err);
+	} else if (q == &r->queries[QUERY_BOTH]) {
+		finish_with_both(r);
+	} else {
+		heard_apart(r);
 	}
-	ERR_SET(&err, events < 0 ? events : -EIO, ERR_SYS, 0, "wait for the address of %s",
-	        r->lookup->host);
-	finish(r, &err);
 }
 
-static int wait_for_thread(struct resolve *r, struct err *err)
+/* Its lookup is there; a thread does it. */
+static int start_query(struct query *q, struct err *err)
 {
 	static const struct loop_events events = { .polled = on_wake };
 	CLEANUP(fd_closep) int fd = -1;
 	int result;
 
-	r->lookup->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->lookup->wake_fd < 0)
+	q->lookup->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (q->lookup->wake_fd < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make an eventfd");
-	fd = fcntl(r->lookup->wake_fd, F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(q->lookup->wake_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "duplicate an eventfd");
-	result = loop_add(r->loop, fd, &events, r, &r->wake, err);
+	result = loop_add(q->resolve->loop, fd, &events, q, &q->wake, err);
 	if (result < 0)
 		return result;
 	TAKE(fd, -1);
-	loop_poll(r->wake, POLLIN);
-	return start_thread(r->lookup, err);
+	loop_poll(q->wake, POLLIN);
+	return start_thread(q->lookup, err);
+}
+
+/* Where there is no room for that, the first lookup goes on alone. */
+static void ask_apart(struct resolve *r)
+{
+	static const int families[QUERIES] = { [QUERY_V6] = AF_INET6, [QUERY_V4] = AF_INET };
+	const struct lookup *both = r->queries[QUERY_BOTH].lookup;
+
+	r->asked_apart = true;
+	for (int i = QUERY_V6; i < QUERIES; i++) {
+		struct query *q = &r->queries[i];
+
+		q->lookup = lookup_new(both->host, both->port, families[i]);
+		if (q->lookup && start_query(q, NULL) < 0)
+			q->wake = loop_remove(q->wake);
+	}
+}
+
+static void on_patience(void *owner)
+{
+	struct resolve *r = owner;
+
+	if (r->asked_apart)
+		finish_apart(r);
+	else
+		ask_apart(r);
+}
+
+static struct resolve *resolve_new(struct loop *l, resolve_done done, void *owner)
+{
+	struct resolve *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	*r = (struct resolve){ .loop = l, .done = done, .owner = owner };
+	r->timer = (struct loop_timer){ .fire = on_timer, .owner = r };
+	r->patience = (struct loop_timer){ .fire = on_patience, .owner = r };
+	for (int i = 0; i < QUERIES; i++)
+		r->queries[i].resolve = r;
+	return r;
 }
 
 int resolve_start(struct loop *l, const char *host, uint16_t port, int family, uint64_t deadline_ns,
                   resolve_done done, void *owner, struct resolve **ret, struct err *err)
 {
 	CLEANUP(resolve_freep) struct resolve *r = NULL;
+	struct query *both;
 	int result;
 
 	if (*host == '\0' || strlen(host) >= HOST_MAX)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "resolve a name of %zu bytes",
 		               strlen(host));
-	r = calloc(1, sizeof(*r));
+	r = resolve_new(l, done, owner);
 	if (!r)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a resolve");
-	*r = (struct resolve){ .loop = l, .done = done, .owner = owner };
-	r->timer = (struct loop_timer){ .fire = on_timer, .owner = r };
-	r->lookup = lookup_new(host, port, family);
-	if (!r->lookup)
+	both = &r->queries[QUERY_BOTH];
+	both->lookup = lookup_new(host, port, family);
+	if (!both->lookup)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a lookup");
 
-	look_up(r->lookup, AI_NUMERICHOST); /* does not wait */
-	if (r->lookup->eai != EAI_NONAME) {
-		r->lookup->ready = true;
+	look_up(both->lookup, AI_NUMERICHOST); /* does not wait */
+	if (both->lookup->eai != EAI_NONAME) {
+		both->lookup->ready = true;
 		deadline_ns = loop_now_ns(l);
 	} else {
-		result = wait_for_thread(r, err);
+		result = start_query(both, err);
 		if (result < 0)
 			return result;
+		if (family == AF_UNSPEC)
+			loop_timer_set(l, &r->patience, loop_now_ns(l) + RESOLVE_PATIENCE_NS);
 	}
 	loop_timer_set(l, &r->timer, deadline_ns);
 	*ret = TAKE(r, NULL);

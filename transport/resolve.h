@@ -18,6 +18,12 @@ struct resolve;
 
 #define RESOLVE_THREADS_MAX 16
 
+/* One call asks for both families and answers when both are known, so a name server that says nothing of
+ * IPv6 would hide the IPv4 address until the deadline. After so long the families are asked for apart as
+ * well, and what answers first is taken; the other family is waited for by RFC 8305 3, Resolution Delay. */
+#define RESOLVE_PATIENCE_NS (1000 * 1000000ULL)
+#define RESOLVE_DELAY_NS    (50 * 1000000ULL)
+
 /* At most half of them are of one family, so that a long list of the one does not hide the other.
  */
 #define RESOLVE_ADDRESSES_MAX 16
@@ -32,8 +38,9 @@ struct resolve_address {
 };
 
 struct resolve_answer {
-	size_t count;                                            /* at least 1 */
-	struct resolve_address addresses[RESOLVE_ADDRESSES_MAX]; /* in RFC 6724 order */
+	size_t count; /* at least 1 */
+	/* in RFC 6724 order; where the families were asked for apart, IPv6 before IPv4 */
+	struct resolve_address addresses[RESOLVE_ADDRESSES_MAX];
 };
 
 /* answer is NULL where it failed, and err says why: ERR_DNS with the EAI_* code in detail (-ENOENT

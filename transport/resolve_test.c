@@ -35,6 +35,12 @@ const struct names_row
 		{ .name = "memory", .eai = EAI_MEMORY },
 		{ .name = "system", .eai = EAI_SYSTEM, .error = EMFILE },
 		{ .name = "hangs", .hang = true, .addresses = { "192.0.2.1" } },
+		{ .name = "mute6",
+	          .hang_without = AF_INET,
+	          .addresses = { "2001:db8::1", "192.0.2.1" } },
+		{ .name = "mute4",
+	          .hang_without = AF_INET6,
+	          .addresses = { "192.0.2.1", "2001:db8::1" } },
 		{ .name = NULL },
 	};
 
@@ -277,6 +283,34 @@ static void threads_have_a_ceiling(void **state)
 	loop_close(l);
 }
 
+static struct mute_case {
+	const char *name;
+	const char *host;
+	const char *want;
+} mute_cases[] = {
+	{ "RFC 8305: nothing is said of IPv6", "mute6", "192.0.2.1" },
+	{ "RFC 8305: nothing is said of IPv4", "mute4", "2001:db8::1" },
+};
+
+/* The family that answers is not held up by the other. */
+static void mute_family_is_not_waited_for(void **state)
+{
+	const struct mute_case *c = *state;
+	uint64_t began_ns = clock_now_ns();
+	struct loop *l;
+	struct heard h;
+	char list[512];
+
+	process_needs_threads(body);
+	l = process_loop(body);
+	assert_int_equal(resolve_now(l, c->host, AF_UNSPEC, 10 * NS_PER_S, &h), 0);
+	assert_true(clock_now_ns() - began_ns >= RESOLVE_PATIENCE_NS + RESOLVE_DELAY_NS);
+	assert_true(h.answered);
+	assert_string_equal(list_addresses(&h.answer, list, sizeof(list)), c->want);
+	release(2);
+	loop_close(l);
+}
+
 /* SigBlk of the one thread called "resolve", as proc(5) has it. */
 static unsigned long long blocked_in_thread(void)
 {
@@ -333,6 +367,7 @@ static int run_all(enum loop_body with)
 	body = with;
 	failed = CASES_RUN(name_is_answered, answer_cases);
 	failed += CASES_RUN(failure_is_told, failure_cases);
+	failed += CASES_RUN(mute_family_is_not_waited_for, mute_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed;
 }

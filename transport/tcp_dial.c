@@ -1,7 +1,6 @@
 /* The race of RFC 8305 5, over the addresses in the order of RFC 6724, families in turn.
  *
- * getaddrinfo(3) asks for both families and answers once, so there is no Resolution Delay (3) to
- * wait for: whoever races here has all its addresses.
+ * The Resolution Delay (3) is the resolver's: whoever races here has all the addresses there will be.
  */
 #include "transport/tcp.h"
 

@@ -3,7 +3,8 @@
     unshare -n -m python3 namespace.py MODE COMMAND…
 
 There is only loopback, so nothing can leave this machine. MODE is what the name server does: `silent`
-hears and never answers, `none` answers that there is no such name, `refused` is not there at all.
+hears and never answers, `none` answers that there is no such name, `ipv4` knows every name as 127.0.0.1 and
+says nothing when it is asked for IPv6, `refused` is not there at all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import threading
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 NO_SUCH_NAME = 3
+TYPE_A = 1
 
 
 def bring_loopback_up() -> None:
@@ -45,11 +47,25 @@ def ask_only_here() -> None:
     os.unlink(conf.name)
 
 
+def asks_for_ipv4(question: bytes) -> bool:
+    end_of_name = question.index(b"\0", 12)
+    return struct.unpack("!H", question[end_of_name + 1 : end_of_name + 3])[0] == TYPE_A
+
+
+def localhost(question: bytes) -> bytes:
+    """One record, for the name at offset 12."""
+    end = question.index(b"\0", 12) + 5
+    head = question[:2] + struct.pack("!HHHHH", 0x8180, 1, 1, 0, 0)
+    return head + question[12:end] + struct.pack("!HHHIH4B", 0xC00C, TYPE_A, 1, 60, 4, 127, 0, 0, 1)
+
+
 def answer(server: socket.socket, mode: str) -> None:
     while True:
         question, who = server.recvfrom(4096)
         if mode == "none":
             server.sendto(question[:2] + struct.pack("!H", 0x8180 | NO_SUCH_NAME) + question[4:], who)
+        elif mode == "ipv4" and asks_for_ipv4(question):
+            server.sendto(localhost(question), who)
 
 
 def main() -> int:

@@ -82,6 +82,12 @@ def test_H2_name_server_is_silent():
     assert outcome.seconds > 4
 
 
+def test_name_server_is_silent_about_ipv6():
+    """The address it does tell of is tried."""
+    outcome = pod.test("--server", "ws://name.invalid:9", "--download", prefix=alone("ipv4"))
+    check_unreached(outcome, "127.0.0.1:9", "refused", 5)
+
+
 def test_H2_name_server_is_silent_for_locate():
     outcome = pod.test("--locate-url", "http://name.invalid/v2/nearest/ndt/ndt7", "--download", prefix=alone("silent"))
     check_unreached(outcome, "name.invalid", "name|resol|time|within", 13)
