@@ -5,6 +5,7 @@
         sys.exit(truth.void)
     flow = truth.busiest("down")
     truth.goodput(flow, 2.0, 8.0).bps               payload, each byte once
+    truth.goodput(flow, *truth.window(t0, t1)).bps  between two readings of time.monotonic_ns()
     truth.goodput_capacity_bps("down", flow)        what the link was good for
     truth.base_rtt_s, truth.queueing("down"), truth.drops("down")
 
@@ -160,12 +161,14 @@ class Goodput:
     """Payload of a flow in a window, each byte of the stream once.
 
     A bin tells its 16 busiest flows apart. Where this flow was not among them it had at most
-    `uncertain_bytes` more.
+    `uncertain_bytes` more. Of a bin that the window cuts it is taken to have had its share of time;
+    it may have had `edge_bytes` more or less.
     """
 
     payload_bytes: float
     seconds: float
     uncertain_bytes: float = 0
+    edge_bytes: float = 0
 
     @property
     def bps(self) -> float | None:
@@ -247,6 +250,21 @@ class Truth:
         last = [bins[-1] for bins in self._bins.values() if bins]
         return max((b.at_ns + b.length_ns for b in last), default=0) / NS_PER_S
 
+    def at_s(self, monotonic_ns: int) -> float:
+        """Seconds since the run's start of an instant of CLOCK_MONOTONIC, which is one for all
+        network namespaces of a machine; of a run that was cut off it is not known."""
+        if self.end is None:
+            raise ValueError("the file has no end: when the run began is not known")
+        return (monotonic_ns - int(self.end["start_monotonic_ns"])) / NS_PER_S
+
+    def window(self, from_monotonic_ns: int, to_monotonic_ns: int) -> tuple[float, float]:
+        """Of two instants of CLOCK_MONOTONIC, for goodput() and the others; both lie in the run."""
+        start_s, end_s = self.at_s(from_monotonic_ns), self.at_s(to_monotonic_ns)
+        if not 0 <= start_s < end_s <= self.duration_s:
+            raise ValueError(f"a window of {start_s:g} to {end_s:g} s does not lie in the run's "
+                             f"{self.duration_s:g} s")
+        return start_s, end_s
+
     def missed_rates(self, direction: str) -> list[Bin]:
         """Bins of whose bytes more than 1 % were due, and missing, in an earlier one."""
         return [b for b in self._bins[direction] if 100 * b.overdue_bytes > b.delivered.bytes]
@@ -276,7 +294,15 @@ class Truth:
         start = min(f.first_s for f in flows) if start_s is None else start_s
         end = max(f.last_s for f in flows) if end_s is None else end_s
         parts = [self._bytes_between(f, start, end) for f in flows]
-        return Goodput(sum(p[0] for p in parts), end - start, sum(p[1] for p in parts))
+        return Goodput(sum(p[0] for p in parts), end - start, sum(p[1] for p in parts),
+                       sum(self._edge_bytes(f, start, end) for f in flows))
+
+    def _edge_bytes(self, flow: Flow, start_s: float, end_s: float) -> float:
+        if start_s <= flow.first_s and flow.last_s <= end_s:
+            return 0
+        shares = ((b.unique_payload_bytes, self._share(b.at_ns, start_s, end_s))
+                  for b in self.flow_bins(flow))
+        return sum(n * max(share, 1 - share) for n, share in shares if 0 < share < 1)
 
     def _bytes_between(self, flow: Flow, start_s: float, end_s: float) -> tuple[float, float]:
         """Unique payload, and how much more it may be."""
@@ -352,6 +378,13 @@ class Truth:
         if flow.delivered_payload_bytes < SEGMENTS_OF_BULK * flow.largest_payload_bytes:
             return mtu - headers, mtu
         return flow.largest_payload_bytes, flow.largest_ip_bytes
+
+    @property
+    def set_rtt_s(self) -> float:
+        """What the scenario sets for there and back, at first; neither the time on the line nor
+        jitter is in it."""
+        directions = (self.header["scenario"][d] for d in DIRECTIONS)
+        return float(sum(d["delay_ns"] for d in directions)) / NS_PER_S
 
     @property
     def base_rtt_s(self) -> float | None:

@@ -87,6 +87,15 @@ char *addresses_expand(const struct addresses *a, const char *word)
 	return NULL;
 }
 
+bool addresses_are_named(const struct addresses *a, char *const *argv)
+{
+	for (; *argv; argv++)
+		for (int i = 0; i < a->count; i++)
+			if (strstr(*argv, a->of[i].name) || strstr(*argv, a->of[i].value))
+				return true;
+	return false;
+}
+
 int addresses_expand_all(const struct addresses *a, char **argv)
 {
 	for (; *argv; argv++) {

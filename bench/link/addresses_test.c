@@ -39,7 +39,30 @@ static void word_is_expanded(void **state)
 	free(got);
 }
 
+static struct named_case {
+	const char *name;
+	const char *argv[5];
+	bool want;
+} named_cases[] = {
+	{ "a variable", { "ping", "-c", "5", "$LINK_SERVER" }, true },
+	{ "an address", { "ping", "198.18.0.2" }, true },
+	{ "in a shell's line", { "sh", "-c", "ping ${LINK_SERVER6}" }, true },
+	{ "none: an unquoted variable is gone", { "ping", "-c", "5" }, false },
+	{ "none: one in double quotes is empty", { "ping", "" }, false },
+};
+
+static void names_are_found(void **state)
+{
+	const struct named_case *c = *state;
+	struct addresses a = addresses_of("lab", SCENARIO_BOTH);
+
+	assert_int_equal(addresses_are_named(&a, (char *const *)c->argv), c->want);
+}
+
 int main(void)
 {
-	return CASES_RUN(word_is_expanded, expand_cases) != 0;
+	int failed = CASES_RUN(word_is_expanded, expand_cases);
+
+	failed += CASES_RUN(names_are_found, named_cases);
+	return failed != 0;
 }

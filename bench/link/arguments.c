@@ -109,6 +109,8 @@ int arguments_parse(const struct arguments_syntax *s, int argc, char **argv, str
 		if (r < 0)
 			return r;
 	}
+	if (s->command && !a.command)
+		a.command = s->otherwise;
 	r = a.help ? 0 : check(s, words, &a, err);
 	if (r == 0)
 		*ret = a;

@@ -21,7 +21,8 @@ enum arguments_option {
 struct arguments_syntax {
 	int words;            /* exactly so many */
 	unsigned int options; /* enum arguments_option; --help is everyone's */
-	bool command;         /* must follow "--" */
+	bool command;         /* must follow "--" … */
+	char **otherwise;     /* … or this is it, where there is no "--"; NULL: there must be */
 };
 
 struct arguments {

@@ -8,8 +8,10 @@
 
 #define ALL (OPTION_TRUTH | OPTION_SEED | OPTION_NAME | OPTION_SERVER | OPTION_QUIET | OPTION_JSON)
 
-static const struct arguments_syntax run = { 1, ALL & ~OPTION_JSON, true };
-static const struct arguments_syntax list = { 0, OPTION_JSON, false };
+static const struct arguments_syntax run = { 1, ALL & ~OPTION_JSON, true, NULL };
+static char *a_shell[] = { (char *)"sh", NULL };
+static const struct arguments_syntax run_or_shell = { 1, 0, true, a_shell };
+static const struct arguments_syntax list = { 0, OPTION_JSON, false, NULL };
 
 static struct parse_case {
 	const char *name;
@@ -27,6 +29,12 @@ static struct parse_case {
 	{ "a switch", &list, { "--json" }, 0, NULL },
 	{ "no word", &run, { "--", "ping" }, -EINVAL, "1 word expected" },
 	{ "no command", &run, { "x.link" }, -EINVAL, "COMMAND is expected" },
+	{ "no command, but a shell", &run_or_shell, { "x.link" }, 0, NULL },
+	{ "nothing behind --, though a shell",
+	  &run_or_shell,
+	  { "x.link", "--" },
+	  -EINVAL,
+	  "COMMAND" },
 	{ "nothing behind --", &run, { "x.link", "--" }, -EINVAL, "COMMAND is expected" },
 	{ "the command without --", &run, { "x.link", "ping" }, -EINVAL, "'ping'" },
 	{ "an unknown option", &run, { "x", "--tru", "t", "--", "a" }, -EINVAL, "--tru" },

@@ -1,6 +1,8 @@
 /* radar-pod-link: a table of commands. What is no command's name is a scenario, to be run. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/link/command.h"
 #include "transport/base/err.h"
@@ -10,14 +12,15 @@ static const struct command {
 	int (*run)(const struct arguments *a);
 	struct arguments_syntax syntax;
 } commands[] = {
-	{ "up", cmd_up, { 2, OPTION_TRUTH | OPTION_SEED, false } },
-	{ "exec", cmd_exec, { 2, 0, true } },
-	{ "down", cmd_down, { 1, OPTION_QUIET, false } },
-	{ "list", cmd_list, { 0, OPTION_JSON, false } },
-	{ "clean", cmd_clean, { 0, OPTION_QUIET, false } },
+	{ "up", cmd_up, { 2, OPTION_TRUTH | OPTION_SEED, false, NULL } },
+	{ "exec", cmd_exec, { 2, 0, true, NULL } },
+	{ "down", cmd_down, { 1, OPTION_QUIET, false, NULL } },
+	{ "list", cmd_list, { 0, OPTION_JSON, false, NULL } },
+	{ "clean", cmd_clean, { 0, OPTION_QUIET, false, NULL } },
 	{ NULL,
 	  cmd_run,
-	  { 1, OPTION_TRUTH | OPTION_SEED | OPTION_NAME | OPTION_SERVER | OPTION_QUIET, true } },
+	  { 1, OPTION_TRUTH | OPTION_SEED | OPTION_NAME | OPTION_SERVER | OPTION_QUIET, true,
+	    NULL } },
 };
 
 static const char help[] =
@@ -29,6 +32,12 @@ static const char help[] =
 	"       link down NAME [--quiet]                  when the truth is whole\n"
 	"       link list [--json]\n"
 	"       link clean                                what dead links have left\n"
+	"\n"
+	"SCENARIO is a file, or its text with ; for the end of a line:\n"
+	"\n"
+	"  link '[both]; rate = 100Mbit/s; delay = 10ms' -- ping -c 5 '$LINK_SERVER'\n"
+	"\n"
+	"Without -- COMMAND, on a terminal, it is your shell.\n"
 	"\n"
 	"Options:\n"
 	"  --truth FILE      what went over it: JSONL, or CSV where FILE ends in .csv\n"
@@ -61,8 +70,22 @@ static const struct command *find_command(const char *word)
 	return c;
 }
 
+/* What runs where no command is given: on a terminal the user's shell, else nothing. */
+static char **shell_of_terminal(void)
+{
+	static char *shell[2];
+	const char *wanted = getenv("SHELL");
+
+	if (!isatty(STDIN_FILENO))
+		return NULL;
+	shell[0] = (char *)(wanted && *wanted ? wanted : "/bin/sh");
+	return shell;
+}
+
 int main(int argc, char **argv)
 {
+	char **shell = shell_of_terminal();
+	struct arguments_syntax syntax;
 	const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
 	struct arguments a = {};
 	struct err err = {};
@@ -72,7 +95,9 @@ int main(int argc, char **argv)
 		fputs(help, stderr);
 		return EXIT_USAGE;
 	}
-	if (arguments_parse(&c->syntax, argc - 1 - named, argv + 1 + named, &a, &err) < 0) {
+	syntax = c->syntax;
+	syntax.otherwise = shell;
+	if (arguments_parse(&syntax, argc - 1 - named, argv + 1 + named, &a, &err) < 0) {
 		fprintf(stderr, "link%s%s: %s (link --help)\n", named ? " " : "",
 		        named ? c->name : "", err.text);
 		return EXIT_USAGE;
@@ -81,5 +106,10 @@ int main(int argc, char **argv)
 		fputs(help, stdout);
 		return EXIT_DONE;
 	}
+	if (a.command && a.command == shell)
+		fprintf(stderr,
+		        "link: %s on a side of the link, until it ends; $LINK_SERVER and "
+		        "$LINK_CLIENT are its addresses\n",
+		        shell[0]);
 	return c->run(&a);
 }

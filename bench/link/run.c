@@ -218,6 +218,19 @@ static enum exit_code open_all(struct run *run, const char *name)
 	return exit_code_of(r);
 }
 
+/* A command that failed, and knew nobody on the link: most often a shell has replaced $LINK_SERVER. */
+static void tell_of_quotes(const struct run *run)
+{
+	struct addresses a = addresses_of(run->session.name, run->session.scenario.family);
+
+	if (run->status == EXIT_DONE || run->interrupted ||
+	    addresses_are_named(&a, run->arguments->command))
+		return;
+	fprintf(stderr, "link: the command failed, and no word of it names the other side; was "
+	                "$LINK_SERVER unquoted? Then the shell has made nothing of it: write "
+	                "'$LINK_SERVER'\n");
+}
+
 static void tell(const struct run *run)
 {
 	if (!run->arguments->quiet)
@@ -235,6 +248,8 @@ static void pass_packets(struct run *run)
 	child_end(&run->client);
 	if (!run->started)
 		return;
+	if (!run->arguments->quiet)
+		tell_of_quotes(run);
 	namespaces_end_processes(run->session.namespaces);
 	if (session_end(&run->session, run->interrupted) != EXIT_DONE)
 		run->status = EXIT_NOT_DONE;

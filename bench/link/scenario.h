@@ -121,7 +121,9 @@ int scenario_parse_trace(const char *name, const char *text, size_t n, uint64_t 
  * again, with the same traces, it is the same scenario, but for its name.   -EIO  `out` refused it */
 int scenario_print(const struct scenario *s, FILE *out);
 
-/* Reads a .link file and the traces it names. Errors as above, and of open(2) and read(2). */
+/* Reads a .link file and the traces it names. What is no file's name and has a "=" in it is the text itself, named
+ * "inline", with ";" for the end of a line; its traces are in the working directory. Errors as above, and of open(2)
+ * and read(2). */
 int scenario_load(const char *path, struct scenario *ret, struct err *err);
 
 /* Ends what a scenario holds; accepts one that is all zero. */

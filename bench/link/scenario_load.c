@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/link/scenario.h"
 #include "transport/base/cleanup.h"
@@ -73,12 +75,33 @@ static int read_trace(void *owner, const char *name, uint64_t **ret, size_t *ret
 	return scenario_parse_trace(name, text, n, ret, ret_count, err);
 }
 
+/* No file is of this name, and a key has a value in it. */
+static bool is_inline(const char *path)
+{
+	return strchr(path, '=') && access(path, F_OK) < 0 &&
+	       (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+}
+
+static int parse_inline(const char *words, struct scenario *ret, struct err *err)
+{
+	CLEANUP(freep) char *text = strdup(words);
+	size_t n = strlen(words);
+
+	if (!text)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the scenario");
+	for (char *end = strchr(text, ';'); end; end = strchr(end, ';'))
+		*end = '\n';
+	return scenario_parse("inline", text, n, read_trace, (void *)"", ret, err);
+}
+
 int scenario_load(const char *path, struct scenario *ret, struct err *err)
 {
 	CLEANUP(freep) char *text = NULL;
 	size_t n;
 	int r;
 
+	if (is_inline(path))
+		return parse_inline(path, ret, err);
 	r = read_whole(path, SCENARIO_TEXT_MAX_BYTES, &text, &n, err);
 	if (r < 0)
 		return r;

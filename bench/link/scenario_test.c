@@ -793,6 +793,39 @@ static void files_that_cannot_be_read(void **state)
 	assert_int_equal(scenario_load(path, &s, &err), -E2BIG);
 }
 
+static void a_text_stands_for_a_file(void **state)
+{
+	struct scenario s;
+	struct err err = {};
+
+	(void)state;
+	if (scenario_load("seed = 3; [both]; rate = 100Mbit/s; delay = 10ms; [up]; rate = 5Mbit/s",
+	                  &s, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(s.name, "inline");
+	assert_int_equal(s.seed, 3);
+	assert_int_equal(s.direction[LINK_DOWN].rate_bps, 100000000);
+	assert_int_equal(s.direction[LINK_UP].rate_bps, 5000000);
+	assert_int_equal(s.direction[LINK_UP].delay_ns, 10 * NS_PER_MS);
+	scenario_clear(&s);
+	assert_int_equal(scenario_load("[both]; rate = fast", &s, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "inline:2: rate: "));
+}
+
+static void a_file_comes_before_a_text(void **state)
+{
+	struct scenario s;
+	struct err err = {};
+	char path[128];
+
+	put_file(*state, "mtu = 1400.link", "mtu = 1300\n", path);
+	if (scenario_load(path, &s, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(s.mtu, 1300);
+	scenario_clear(&s);
+	unlink(path);
+}
+
 /* bench/links: each is read, and read again from its canonical form. */
 static void the_shipped_scenarios_round_trip(void **state)
 {
@@ -834,6 +867,8 @@ int main(void)
 		cmocka_unit_test(a_trace_lies_beside_its_scenario),
 		cmocka_unit_test(a_missing_trace_is_named),
 		cmocka_unit_test(files_that_cannot_be_read),
+		cmocka_unit_test(a_text_stands_for_a_file),
+		cmocka_unit_test(a_file_comes_before_a_text),
 		cmocka_unit_test(the_shipped_scenarios_round_trip),
 	};
 	int failed = CASES_RUN(is_taken, taken_cases);

@@ -60,7 +60,7 @@ def scenario(name: str) -> Path:
     return LINKS / f"{name}.link"
 
 
-def across(path: Path, folder: Path, command: list[str], server: str | None = None,
+def across(path: Path | str, folder: Path, command: list[str], server: str | None = None,
            options: list[str] | None = None) -> Run:
     """A command across a link, with its truth, whose accounts must balance."""
     file = folder / "truth.jsonl"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 from links import LINKS, POD, across, iperf_bytes, need, ping_rtts_ms, scenario, why_not
 
+HERE = Path(__file__).resolve().parent
 SCENARIOS = sorted(p.stem for p in LINKS.glob("*.link"))
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 
@@ -51,7 +54,7 @@ def test_ndt7_both_ways(name, tmp_path):
     if not Path(POD).exists():
         pytest.skip(f"{POD} is not built")
     run = across(scenario(name), tmp_path,
-                 [POD, "test", "--server", "ws://[$LINK_SERVER6]:7780", "--scheme", "ws", "--max-bytes", "4MB",
+                 [POD, "test", "--server", "ws://[$LINK_SERVER6]:7780", "--scheme", "ws", "--max-bytes", "2MB",
                   "--format", "json", "--no-store"],
                  f"exec {POD} serve --listen $LINK_SERVER6 --ws 7780 --quiet >/dev/null").done()
     result = json.loads(run.out)
@@ -59,6 +62,20 @@ def test_ndt7_both_ways(name, tmp_path):
         flow = run.truth.busiest(direction)
         assert result[test]["bytes"] > 1_000_000
         assert flow.unique_payload_bytes >= result[test]["bytes"]
+
+
+def test_a_clients_window_is_the_truths(tmp_path):
+    """A client's own account between two readings of its clock, and the truth's of the same window."""
+    flows = [sys.executable, str(HERE / "flows.py")]
+    run = across("[both]; rate = 20Mbit/s; delay = 5ms; queue = 50ms", tmp_path,
+                 [*flows, "drain", "$LINK_SERVER", "5000", "1"], f"exec {shlex.join(flows)} pour $LINK_SERVER 5000").done()
+    client = json.loads(run.out)
+    flow = run.truth.busiest("down")
+    goodput = run.truth.goodput(flow, *run.truth.window(client["begin_ns"], client["end_ns"]))
+    read_at_once = 65536 # what a reader may not yet have had of what had come
+    assert abs(goodput.payload_bytes - client["bytes"]) <= goodput.edge_bytes + read_at_once
+    assert goodput.bps <= run.truth.goodput_capacity_bps("down", flow) * 1.01
+    assert run.truth.set_rtt_s == 0.01
 
 
 def test_fragments(tmp_path):

@@ -135,6 +135,47 @@ def test_goodput_of_the_whole_is_exact(run: tuple[Truth, Counts, Path]) -> None:
         assert truth.goodput(str(flow)) == truth.goodput(flow.tuple) == truth.goodput(flow.flow)
 
 
+START_MONOTONIC_NS = 5000 * linktruth.NS_PER_S  # the generator's
+
+
+def test_a_window_of_the_clock_is_the_same(run: tuple[Truth, Counts, Path]) -> None:
+    truth, counts, _ = run
+    t0, t1 = START_MONOTONIC_NS + 500_000_000, START_MONOTONIC_NS + 1_500_000_000
+    flow = flow_of(truth, counts["flows"][0]["port"])
+    assert truth.window(t0, t1) == (0.5, 1.5)
+    assert truth.goodput(flow, *truth.window(t0, t1)) == truth.goodput(flow, 0.5, 1.5)
+    assert truth.at_s(START_MONOTONIC_NS + 1) == pytest.approx(1e-9)
+
+
+@pytest.mark.parametrize("t0, t1", [(-1, 10), (10, 10), (20, 10), (0, 4 * 10**9)])
+def test_a_window_outside_the_run_is_refused(run: tuple[Truth, Counts, Path], t0: int,
+                                             t1: int) -> None:
+    truth, _, _ = run
+    with pytest.raises(ValueError, match="does not lie in the run"):
+        truth.window(START_MONOTONIC_NS + t0, START_MONOTONIC_NS + t1)
+
+
+def test_what_the_edges_may_hide_is_told(run: tuple[Truth, Counts, Path]) -> None:
+    """Bins of 10 ms, windows that begin and end within one: the truth of the next finer windows
+    lies within the bound."""
+    truth, counts, _ = run
+    for want in counts["flows"][:FEW]:
+        flow = flow_of(truth, want["port"])
+        whole = truth.goodput(flow, 0.5, 1.5)
+        assert whole.edge_bytes == 0
+        cut = truth.goodput(flow, 0.503, 1.508)
+        outer, inner = truth.goodput(flow, 0.50, 1.51), truth.goodput(flow, 0.51, 1.50)
+        assert cut.payload_bytes - cut.edge_bytes <= inner.payload_bytes + 0.01
+        assert outer.payload_bytes <= cut.payload_bytes + cut.edge_bytes + 0.01
+
+
+def test_what_the_scenario_sets_for_an_rtt(run: tuple[Truth, Counts, Path]) -> None:
+    truth, _, _ = run
+    scenario = truth.header["scenario"]
+    assert truth.set_rtt_s == sum(scenario[d]["delay_ns"] for d in linktruth.DIRECTIONS) / 1e9
+    assert truth.base_rtt_s >= truth.set_rtt_s
+
+
 def test_half_a_bin_has_half_its_bytes(run: tuple[Truth, Counts, Path]) -> None:
     truth, _, _ = run
     flow = truth.busiest("down")
@@ -393,12 +434,20 @@ def test_json_has_the_same_figures(play: Any) -> None:
     [flow] = told["flows"]
     assert flow["goodput_bps"] == pytest.approx(8 * sum(counts["flows"][0]["windows"][5:15]))
     assert told["down"]["capacity_bps"] == pytest.approx(8e6) and told["up"]["capacity_bps"] is None
+    assert told["set_rtt_s"] <= told["base_rtt_s"]
+    same = ask(folder / "run.csv", "--json", "--monotonic", "5000.5:5001.500000000", "--flow",
+               "198.18.0.2:443>198.18.0.1:40000")
+    assert json.loads(same.stdout) == told
 
 
 @pytest.mark.parametrize("args, code, why", [
     (["nowhere.jsonl"], 1, "No such file"),
     (["run.jsonl", "--window", "5"], 2, "window"),
     (["run.jsonl", "--window", "2:1"], 2, "window"),
+    (["run.jsonl", "--monotonic", "2:x"], 2, "monotonic"),
+    (["run.jsonl", "--monotonic", "5000.5:5000.1"], 2, "monotonic"),
+    (["run.jsonl", "--monotonic", "4000:4001"], 1, "does not lie in the run"),
+    (["run.jsonl", "--monotonic", "5000.1:5000.2", "--window", "1:2"], 2, "not allowed with"),
     (["run.jsonl", "--flow", "nobody"], 2, "flow"),
     (["run.jsonl", "--flow", "9999"], 1, "no flow"),
     (["run.flows.csv"], 4, "run.flows.csv:2: a header is expected"),

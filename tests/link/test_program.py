@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -263,6 +264,36 @@ def test_the_second_link_leaves_the_first_its_cpu(tmp_path):
     assert len(set(cpus)) == len(cpus) and None not in cpus[:-1]
 
 
+@possible_here
+def test_an_unquoted_variable_is_told(wire):
+    """As a shell hands it over: by nothing."""
+    run = link(wire, "--", "ls", "--no-such-option")
+    assert run.status == 2 and "write '$LINK_SERVER'" in run.err
+    assert "write" not in link(wire, "--", "sh", "-c", "exit 2 # $LINK_SERVER").err
+    assert "write" not in link(wire, "--", "true").err
+
+
+@possible_here
+def test_a_text_is_a_scenario(tmp_path):
+    run = across("[both]; delay = 20ms", tmp_path, ["true"]).done()
+    assert run.truth.header["scenario"]["name"] == "inline"
+    assert run.truth.header["scenario"]["down"]["delay_ns"] == 20_000_000
+    bad = link("[both]; delay = 20furlongs", "--", "true")
+    assert bad.status == BAD_FILE and "inline:2" in bad.err
+
+
+@possible_here
+def test_a_terminal_has_a_shell(wire):
+    terminal, inside = pty.openpty()
+    run = subprocess.Popen([LINK, str(wire)], stdin=inside, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           start_new_session=True, env=os.environ | {"SHELL": "/bin/sh"})
+    os.close(inside)
+    os.write(terminal, b"echo server $LINK_SERVER; exit 9\n")
+    out, err = run.communicate(timeout=20)
+    os.close(terminal)
+    assert run.returncode == 9 and "server 198.18.0.2" in out and "/bin/sh on a side of the link" in err
+
+
 # --- ends of every kind -------------------------------------------------------------------------------
 
 
@@ -300,8 +331,9 @@ def children(pid):
 @possible_here
 def test_what_sigkill_leaves_the_next_start_removes(wire, tmp_path):
     before = host_network()
-    run = start(wire, "--name", "killed", "--truth", tmp_path / "t.jsonl", "--server", "exec sleep 1000", "--",
-                "sh", "-c", "trap '' TERM; echo ready; sleep 1000")
+    run = start(wire, "--name", "killed", "--truth", tmp_path / "t.jsonl", "--server",
+                f"exec {sys.executable} {HERE}/flows.py serve $LINK_SERVER 5000",
+                "--", "sh", "-c", "trap '' TERM; echo ready; sleep 1000")
     run.stdout.readline()
     run.kill()
     run.wait(timeout=10)
@@ -414,7 +446,7 @@ def test_down_ends_what_runs_there(wire):
 
 @possible_here
 def test_down_tells_of_a_void_run(wire, tmp_path):
-    run = on_a_small_disk(tmp_path, f"{LINK} up lab-a {wire} --truth {tmp_path}/disk/t.jsonl && sleep 3; "
+    run = on_a_small_disk(tmp_path, f"{LINK} up lab-a {wire} --truth {tmp_path}/disk/t.jsonl && sleep 2; "
                                     f"{LINK} down lab-a; echo $?")
     assert run.stdout.split()[-1] == str(NOT_DONE) and "void" in run.stderr, run
     assert leftovers("lab-a") == []
