@@ -43,6 +43,7 @@ struct test_wish {
 	const char *ca_file;
 	bool insecure;
 	const char *output;
+	const char *result; /* the file of the option of that name */
 	const char *trace;
 	uint64_t trace_interval_ns;
 	const char *client_name;
@@ -97,6 +98,8 @@ static const struct option options[] = {
 	    "what the pod service takes (human)"),
 	ROW(TEXT, "--output", "FILE", output,
 	    "write the result there, whole or not at all, instead of to standard output"),
+	ROW(TEXT, "--result", "FILE", result,
+	    "write it there too, as the one object of json, for `radar-pod report`"),
 	ROW(SWITCH, "--no-store", NULL, no_store,
 	    "do not keep the result (this release keeps none)"),
 
@@ -201,6 +204,9 @@ static int check_wish(const struct test_wish *w, struct err *err)
 			err, -EINVAL, ERR_SYS, 0,
 			"--format raw needs both directions, or the pod service would count the "
 			"missing one as 0");
+	if (w->output && w->result && strcmp(w->output, w->result) == 0)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--output and --result would write into the same file");
 	r = check_trace(w, err);
 	if (r == 0)
 		r = check_server(w, err);
@@ -342,30 +348,53 @@ static enum exit_code code_of_refusal(const struct test_wish *w, const struct er
 	return EXIT_NOT_DONE;
 }
 
-static enum exit_code write_result(struct output *o, struct output_file *file,
-                                   const struct test_result *r, struct err *err)
-{
-	enum exit_code code = (enum exit_code)result_exit_code(r);
+/* What a test writes to, opened before it begins. */
+struct test_files {
+	struct output_file *output;
+	struct output_file *result; /* NULL: not asked for; likewise below */
+	struct test_trace *trace;
+};
 
-	if (o->format->finish(o, r, err) < 0 || output_file_commit(file, err) < 0) {
-		log_err(LOG_LEVEL_ERROR, err);
-		return EXIT_NOT_DONE;
-	}
-	return code;
+static void test_files_close(struct test_files *f)
+{
+	test_trace_close(f->trace);
+	output_file_close(f->result);
+	output_file_close(f->output);
 }
 
-CLEANUP_DEFINE(output_file_closep, struct output_file *, output_file_close)
-CLEANUP_DEFINE(test_trace_closep, struct test_trace *, test_trace_close)
+static bool write_one(struct output *o, struct output_file *file, const struct test_result *r)
+{
+	struct err err = {};
+
+	o->to = file->to;
+	if (o->format->finish(o, r, &err) == 0 && output_file_commit(file, &err) == 0)
+		return true;
+	log_err(LOG_LEVEL_ERROR, &err);
+	return false;
+}
+
+/* Each is tried, whatever became of the other. */
+static enum exit_code write_result(struct output *o, const struct test_files *files,
+                                   const struct test_result *r)
+{
+	struct output json = { .format = &output_json };
+	bool written = write_one(o, files->output, r);
+
+	if (files->result)
+		written = write_one(&json, files->result, r) && written;
+	return written ? (enum exit_code)result_exit_code(r) : EXIT_NOT_DONE;
+}
 
 /* Everything that can be refused before anything is measured. */
 static int prepare(const struct test_wish *w, const struct output_format *format,
-                   struct output_file **file, struct test_trace **trace, int *stop_fd,
-                   struct err *err)
+                   struct test_files *files, int *stop_fd, struct err *err)
 {
-	int r = output_file_open(w->output, format->whole, file, err);
+	int r = output_file_open(w->output, format->whole, &files->output, err);
 
+	if (r == 0 && w->result)
+		r = output_file_open(w->result, true, &files->result, err);
 	if (r == 0 && w->trace)
-		r = test_trace_open(w->trace, w->trace_interval_ns, trace, err);
+		r = test_trace_open(w->trace, w->trace_interval_ns, &files->trace, err);
 	return r < 0 ? r : interrupt_open(stop_fd, err);
 }
 
@@ -389,8 +418,7 @@ static void write_trace(struct test_trace *trace, struct test_result *result)
 static enum exit_code run(const struct test_wish *w, const struct output_format *format)
 {
 	CLEANUP(freep) struct test_result *result = calloc(1, sizeof(*result));
-	CLEANUP(output_file_closep) struct output_file *file = NULL;
-	CLEANUP(test_trace_closep) struct test_trace *trace = NULL;
+	CLEANUP(test_files_close) struct test_files files = {};
 	CLEANUP(test_stats_end) struct test_stats stats;
 	struct output o = { .format = format, .terminal = terminal_of(STDOUT_FILENO) };
 	struct run_options options_of_run;
@@ -401,7 +429,7 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 	                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS);
 	r = result ? 0 : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
 	if (r == 0)
-		r = prepare(w, format, &file, &trace, &stop_fd, &err);
+		r = prepare(w, format, &files, &stop_fd, &err);
 	if (r < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		return r == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
@@ -412,8 +440,8 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		          *stats.remedy ? stats.remedy : "--stats auto works here");
 		return EXIT_CANNOT_HERE;
 	}
-	o.to = file->to;
-	options_of_run = run_options(w, &o, &stats, trace, stop_fd);
+	o.to = files.output->to;
+	options_of_run = run_options(w, &o, &stats, files.trace, stop_fd);
 	r = run_test(&options_of_run, result, &err);
 	close(stop_fd);
 	test_stats_tell(&stats, result);
@@ -423,9 +451,9 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 	}
 	if (standard_output_works())
 		say_what_failed(result);
-	if (trace)
-		write_trace(trace, result);
-	return write_result(&o, file, result, &err);
+	if (files.trace)
+		write_trace(files.trace, result);
+	return write_result(&o, &files, result);
 }
 
 enum exit_code cmd_test(int argc, char **argv)

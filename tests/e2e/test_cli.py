@@ -105,6 +105,7 @@ USAGE_ERRORS = [
     ("both families", ["test", "-4", "-6"], USAGE, "-4 and -6"),
     ("a server, and a country to find one", ["test", "--server", "h", "--country", "US"], USAGE,
      "--country"),
+    ("two outputs into one file", ["test", "--output", "r", "--result", "r"], USAGE, "--result"),
     ("a server, and a locate service", ["test", "--server", "h", "--locate-url", "http://h/"],
      USAGE, "--locate-url"),
     ("a country by name", ["test", "--country", "France"], USAGE, "two letters"),
@@ -161,8 +162,8 @@ def test_a_refused_locate_url_is_said_without_its_token():
     assert r.returncode == USAGE and "ftp://" in r.stderr and "hush" not in r.stderr
 
 
-@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["doctor"], ["help"],
-                                   []])
+@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["report"], ["doctor"],
+                                   ["help"], []])
 def test_help_fits_80_columns_and_exits_0(words):
     r = run(*words, "--help")
     assert r.returncode == DONE and r.stderr == ""
@@ -172,7 +173,7 @@ def test_help_fits_80_columns_and_exits_0(words):
 
 def test_help_lists_only_what_is_there():
     listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
-    assert listed == ["test", "serve", "trace", "record", "doctor", "help"]
+    assert listed == ["test", "serve", "trace", "record", "report", "doctor", "help"]
     for command in listed:
         assert run("help", command).returncode == DONE
 
@@ -654,6 +655,29 @@ def mounted(directory, options):
         yield
     finally:
         subprocess.run(["umount", directory], check=True)
+
+
+def test_the_result_goes_to_a_file_beside_what_is_printed(server, tmp_path):
+    path = tmp_path / "r.json"
+    r = short(server, "--result", str(path))
+    assert r.returncode == DONE and "  Download" in r.stdout
+    assert json.loads(path.read_text())["download"]["bytes"] > 0
+    r = short(server, "--result", str(path), "--output", str(tmp_path / "r.txt"))
+    assert r.returncode == DONE and r.stdout == ""
+    assert "  Download" in (tmp_path / "r.txt").read_text()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_result_is_there_where_nothing_was_measured(tmp_path):
+    r = run("test", "--server", "ws://127.0.0.1:1", "--result", str(tmp_path / "r.json"))
+    assert r.returncode == NOT_DONE
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["download"] is None and len(result["errors"]) == 2
+
+
+def test_a_result_that_cannot_be_written_fails_before_the_test(server, tmp_path):
+    r = run("test", "--server", server["ws"], "--result", str(tmp_path / "nowhere/r"))
+    assert r.returncode == NOT_DONE and r.stdout == "" and "No such file" in r.stderr
 
 
 def test_output_to_a_full_disk_fails_before_the_test(server, tmp_path):
