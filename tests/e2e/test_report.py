@@ -82,6 +82,22 @@ def test_large_figures_are_those_of_the_terminal(reported):
         assert people(result[direction]["goodput_mbps"]) in said
 
 
+def test_the_page_says_what_the_terminal_said(server, tmp_path):
+    """The three steps of ./quickstart."""
+    r = run("test", "--server", server["wss"], "--insecure", "--max-bytes", "2GB", "--trace",
+            str(tmp_path / "t.jsonl.zst"), "--result", str(tmp_path / "r.json"))
+    assert r.returncode == DONE, r.stderr
+    said = run("report", str(tmp_path / "t.jsonl.zst"), "--result", str(tmp_path / "r.json"))
+    assert said.returncode == DONE and said.stderr == ""
+    for label in ("Download", "Upload"):
+        rate = re.search(rf"^  {label} +([0-9.]+ .bit/s)", r.stdout, re.M)[1]
+        assert rate in " ".join(text_of(said.stdout, f"card-{label.lower()}").split())
+    latency = re.search(r"^  Latency +(.*)", r.stdout, re.M)[1]
+    table = re.search(r'<table id="latency".*?</table>', said.stdout, re.S)[0]
+    for figure in re.findall(r"[0-9.]+ ms", latency):
+        assert figure in table
+
+
 def test_latency_agrees_with_the_result(reported):
     page, result = reported
     table = re.search(r'<table id="latency".*?</table>', page, re.S)[0]
