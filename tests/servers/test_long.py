@@ -23,6 +23,13 @@ MIB = 1 << 20
 READ_BYTES_S = 30e6  # a message of 1 MiB keeps the sender for 35 ms: no sample is later than that
 
 
+def alone_with(script: scripted.Script, *args: str, **server: int) -> tuple[float, pod.Outcome]:
+    """How long after its connection was there the program was gone, and what it said."""
+    with scripted.Server(script, **server) as s:
+        outcome = pod.test("--server", s.url(), *args)
+        return time.monotonic() - s.only.began, outcome
+
+
 def marked(test: Callable[..., None]) -> Callable[..., None]:
     """Long, and beside the others: it mostly sleeps."""
     return pytest.mark.long(pytest.mark.at_once(test))
@@ -82,9 +89,9 @@ def test_N30_a_download_without_end():
         c.upgrade()
         stream(c, 20)
 
-    _, outcome = pod.against(script, "--download")
+    seconds, outcome = alone_with(script, "--download")
     assert outcome.status == 0, outcome
-    assert 12.5 < outcome.seconds < 15.5
+    assert 13 <= seconds < 15.5
     assert outcome.download["ending"] == "cap"
     assert outcome.warned("did not end")
 
@@ -101,7 +108,7 @@ def test_N31_one_frame_then_silence():
 
     server, outcome = pod.against(script, "--download")
     assert outcome.status == 3, outcome
-    assert server.only.ended_at - sent[0] < 10  # 7 s, and 2 s for a Close that never comes
+    assert 7 <= server.only.ended_at - sent[0] < 8
     assert outcome.download["ending"] == "stall" and outcome.download["bytes"] == 8192
     assert outcome.warned("nothing came")
 
@@ -112,17 +119,20 @@ def test_N31_silence_from_the_beginning():
         c.upgrade()
         c.until_end(within=15)
 
-    _, outcome = pod.against(script, "--download")
+    seconds, outcome = alone_with(script, "--download")
     assert outcome.status == 1 and outcome.result["download"] is None, outcome
-    assert outcome.seconds < 10
+    assert 7 <= seconds < 8
     assert "stall" in outcome.stderr, outcome
 
 
 @marked
 def test_N32_an_upload_without_end():
+    began = []
+
     def script(c: Connection) -> None:
         c.upgrade()
-        c.rate_bytes_s = 5e6
+        began.append(time.monotonic())
+        c.rate_bytes_s = 50e6  # of what waits in buffers, the last is read 0.1 s later
         until = time.monotonic() + 10.6
         while time.monotonic() < until:
             c.text(fakes.tcp_info(ElapsedTime=int((time.monotonic() - c.began) * 1e6), BytesReceived=c.bytes_read))
@@ -133,9 +143,9 @@ def test_N32_an_upload_without_end():
     server, outcome = pod.against(script, "--upload", receive_buffer_bytes=256 * 1024)
     assert outcome.status == 0, outcome
     assert outcome.upload["ending"] == "time" and outcome.upload["complete"]
-    assert server.only.ended_at - server.only.began < 13.5
+    assert server.only.ended_at - began[0] <= 13
     data = server.only.of(wire.BINARY)
-    assert data[-1].at - server.only.began < 12, "bulk went on"
+    assert data[-1].at - began[0] == pytest.approx(10, abs=0.3 if not pod.sanitized() else 0.6)
     assert server.only.of(wire.CLOSE), "it says Close when its time is over"
 
 
@@ -145,9 +155,9 @@ def test_N33_a_server_that_stops_reading():
         fakes.upload_begin(c, 0.5)
         c.pause(30)
 
-    _, outcome = pod.against(script, "--upload")
+    seconds, outcome = alone_with(script, "--upload")
     assert outcome.status == 3 and not outcome.upload["complete"], outcome
-    assert outcome.seconds < 14
+    assert seconds <= 13
     assert outcome.warned("nothing more was acknowledged")
     outcome.check_figures()
 
@@ -180,9 +190,10 @@ def test_N33_a_server_that_never_reads():
         c.upgrade()
         c.pause(30)
 
-    _, outcome = pod.against(script, "--upload", receive_buffer_bytes=4096)
-    assert outcome.status in (0, 1, 3), outcome
-    assert outcome.seconds < 14
+    seconds, outcome = alone_with(script, "--upload", receive_buffer_bytes=4096)
+    assert outcome.status == 3 and not outcome.upload["complete"], outcome
+    assert outcome.warned("nothing more was acknowledged")
+    assert seconds <= 13
 
 
 @pytest.mark.long
@@ -227,7 +238,7 @@ def whole_test(test: str, *, address: str = "", pongs: bool = True, answers: boo
 def check_whole(c: Connection) -> None:
     """N60: the last text is of the end, then Close 1000 follows."""
     texts = [f.json()["TCPInfo"]["ElapsedTime"] for f in c.of(wire.TEXT)]
-    assert texts[-1] / 1e6 == pytest.approx(10.0, abs=0.25)
+    assert texts[-1] / 1e6 == pytest.approx(10.0, abs=0.1)
     closes = c.of(wire.CLOSE)
     assert [f.code for f in closes] == [1000]
     order = [f.opcode for f in c.frames if f.opcode in (wire.TEXT, wire.CLOSE)]
@@ -247,7 +258,7 @@ def test_N60_N61_the_end_with_an_answer(test: str):
 def test_N61_the_end_without_an_answer(test: str):
     c = whole_test(test, answers=False)
     check_whole(c)
-    assert c.ended_at - c.began == pytest.approx(15, abs=0.5)
+    assert c.ended_at - c.began == pytest.approx(15, abs=0.3)
 
 
 @marked
