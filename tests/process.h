@@ -24,3 +24,10 @@ void process_needs_threads(enum loop_body body);
 
 /* Likewise a row that resolves `host`, unless that is an address. */
 void process_needs_lookup(enum loop_body body, const char *host);
+
+/* From now on the system call of that number answers -error, in this process for good; to be called in a
+ * child. Ends it as skipped where no filter can be set. */
+void process_bar(int number, int error);
+
+/* Runs `play` in a child and answers its status; skips the row where that is CASES_EXIT_SKIPPED. */
+int process_in_child(int (*play)(const void *row), const void *row);

@@ -4,15 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cases.h"
@@ -290,25 +286,10 @@ static const struct barred_case {
 	{ "pipes barred: copied instead", SYS_pipe2, EMFILE },
 };
 
-/* The number of the call alone decides: enough for a filter that knows one architecture. */
-static void bar(int syscall, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)syscall, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(*filter), .filter = filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		_exit(CASES_EXIT_SKIPPED);
-}
-
 /* In a child, since the filter stays: 0, or the number of what failed. */
-static int send_barred(const struct barred_case *c)
+static int send_barred(const void *row)
 {
+	const struct barred_case *c = row;
 	struct loop *l = NULL;
 	struct ends e;
 
@@ -316,7 +297,7 @@ static int send_barred(const struct barred_case *c)
 		return 1;
 	open_ends(&e, l, 3);
 	loop_receive(e.r.io);
-	bar(c->syscall, c->error);
+	process_bar(c->syscall, c->error);
 	send_message(&e.s);
 	if (run(l, SOON_NS) != LOOP_STOPPED)
 		return 2;
@@ -333,17 +314,7 @@ static int send_barred(const struct barred_case *c)
 
 static void copies_instead(void **state)
 {
-	int status = 0;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(send_barred(*state));
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == CASES_EXIT_SKIPPED)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(process_in_child(send_barred, *state), 0);
 }
 
 /* --- SIGPIPE of the caller's own ---------------------------------------------------------------- */

@@ -3,20 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/io_uring.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cases.h"
@@ -1151,29 +1147,14 @@ static const struct barred_case barred_cases[] = {
 	{ "H7: io_uring_enter answers EPERM", SYS_io_uring_enter, EPERM },
 };
 
-/* The number of the call alone decides: enough for a filter that knows one architecture. */
-static void bar(int syscall, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)syscall, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(*filter), .filter = filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		_exit(CASES_EXIT_SKIPPED);
-}
-
 /* In a child, since the filter stays: 0, or the number of what failed. */
-static int open_barred(const struct barred_case *c)
+static int open_barred(const void *row)
 {
+	const struct barred_case *c = row;
 	struct loop *l = NULL;
 	struct err err = {};
 
-	bar(c->syscall, c->error);
+	process_bar(c->syscall, c->error);
 	if (loop_open(LOOP_BODY_IO_URING, &l, &err) != -c->error || l || err.code != -c->error)
 		return 1;
 	if (loop_open(LOOP_BODY_AUTO, &l, &err) != 0)
@@ -1190,17 +1171,7 @@ static int open_barred(const struct barred_case *c)
 
 static void falls_back(void **state)
 {
-	int status = 0;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(open_barred(*state));
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == CASES_EXIT_SKIPPED)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(process_in_child(open_barred, *state), 0);
 }
 
 static void epoll_by_choice_is_no_fallback(void **state)
