@@ -51,7 +51,7 @@
 #define NDT7_RECEIVE_BYTES_MAX   (1ULL << 24) /* of what is taken */
 #define NDT7_IGNORED_BYTES_MAX   (1ULL << 26) /* of what is read behind a violation */
 #define NDT7_SCALING_FRACTION    16
-#define NDT7_PONGS_MAX           8
+#define NDT7_PONGS_MAX           32 /* a turn of the loop reads some MiB, and one pong goes in each */
 #define NDT7_PING_BYTES_MAX      125 /* RFC 6455 5.5 */
 #define NDT7_EARLY_EXIT_BYTES    250000000ULL
 
