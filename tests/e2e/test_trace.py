@@ -1,9 +1,11 @@
 """Traces as people take and read them: test --trace over loopback, the trace command, hard conditions."""
 
+import contextlib
 import csv
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -80,6 +82,23 @@ def test_every_form_is_read_back(server, tmp_path, form):
     assert [f.name for f in tmp_path.iterdir()] == [form]
     assert "  Trace  " in r.stdout
     assert len(samples_of(records(tmp_path / form))) >= 4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_test_with_a_trace_stays_within_8_mb(server, tmp_path, form):
+    if b"san_init" in pathlib.Path(PROGRAM).read_bytes():
+        pytest.skip("a sanitizer has its own idea of memory")
+    p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--max-bytes", "2GB", "--stats",
+                          "tcp_info", "--format", "json", "--trace", str(tmp_path / form)],
+                         stdout=subprocess.DEVNULL)
+    peak_kb = 0
+    while p.poll() is None:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+            peak_kb = max([peak_kb, *map(int, re.findall(r"VmHWM:\s+(\d+)", status))])
+        time.sleep(0.002)
+    assert p.returncode == DONE
+    assert 1 << 10 < peak_kb < 8 << 10
 
 
 def test_a_trace_goes_over_tls_too(server, tmp_path):
