@@ -9,12 +9,10 @@
 #include "agent/command.h"
 #include "agent/options.h"
 #include "agent/record_group.h"
-#include "agent/sysinfo.h"
+#include "agent/record_source.h"
 #include "agent/trace_file.h"
 #include "agent/trace_table.h"
-#include "bpf/loader.h"
 #include "bpf/obstacle.h"
-#include "measure/sockstat.h"
 #include "measure/trace_recorder.h"
 #include "measure/trace_summary.h"
 #include "transport/base/bytes.h"
@@ -26,16 +24,12 @@
 #define INTERVAL_NS NS_PER_MS
 #define LINGER_NS   (2 * NS_PER_S)
 
-/* A flow's end takes 11 KB, and a program may end thousands in an instant: 750 of them, or 50,000
- * samples, between two looks. */
-#define RING_BYTES (8U << 20)
-
 /* Between two looks at the ring: the longer one while it is empty. */
 #define DRAIN_BUSY_MS 10
 #define DRAIN_IDLE_MS 40
 
-/* Flows in the table at the end; of more it says where they are. */
-#define TABLE_FLOWS_MAX 64
+/* Connections in the table at the end, the largest ones. */
+#define TABLE_FLOWS_MAX 20
 
 struct record_wish {
 	const char *out;
@@ -83,9 +77,7 @@ struct recording {
 	const struct record_wish *wish;
 	struct trace_file *file;
 	struct record_group *group;
-	struct loader_grant grant;
-	struct sockstat *stat;
-	struct sockstat_sink sink;
+	struct record_source source;
 	struct child_program child;
 	char lost_where
 		[160]; /* samples that the ring could not take, by CPU; "" where there are none */
@@ -188,49 +180,6 @@ static enum exit_code code_of_failure(const struct err *err)
 	}
 }
 
-/* Its name, where the program in the kernel may not ask for it; as long as there is such a process. */
-static void meet(void *recording, const struct tcp_flow *flow)
-{
-	const struct sample_sink *file = trace_file_sink(((struct recording *)recording)->file);
-	struct tcp_flow named = *flow;
-
-	if (flow->pid > 0 && !flow->comm[0])
-		sysinfo_process_name(flow->pid, named.comm);
-	file->meet(file->self, &named);
-}
-
-static void take(void *recording, const struct tcp_sample *sample)
-{
-	const struct sample_sink *file = trace_file_sink(((struct recording *)recording)->file);
-
-	file->take(file->self, sample);
-}
-
-static void lose(void *recording, uint64_t cookie, uint64_t samples)
-{
-	const struct sample_sink *file = trace_file_sink(((struct recording *)recording)->file);
-
-	file->lose(file->self, cookie, samples);
-}
-
-static int open_source(struct recording *r, unsigned tiers, struct err *err)
-{
-	const struct loader_wish wish = { .interval_ns = r->wish->interval_ns,
-		                          .ring_bytes = RING_BYTES,
-		                          .tiers = tiers,
-		                          .cgroup_fd = record_group_fd(r->group),
-		                          .whole_cgroup = true };
-	int bad = loader_start(&wish, &r->grant, err);
-
-	if (bad < 0 || r->grant.tier == TIER_TCP_INFO)
-		return bad;
-	r->sink = (struct sockstat_sink){ .samples = { take, meet, lose, r } };
-	return sockstat_open(&(struct sockstat_maps){ r->grant.flows_fd, r->grant.records_fd,
-	                                              r->grant.counters_fd, r->grant.ring_bytes,
-	                                              r->grant.cpus },
-	                     &r->stat, err);
-}
-
 /* EXIT_DONE: the program may start. */
 static enum exit_code prepare(struct recording *r)
 {
@@ -240,11 +189,14 @@ static enum exit_code prepare(struct recording *r)
 
 	if (obstructed(tiers, refusals))
 		return refuse(tiers, refusals);
-	if (record_group_open(&r->group, &err) < 0 || open_source(r, tiers, &err) < 0) {
+	if (record_group_open(&r->group, &err) < 0 ||
+	    record_source_open(&r->source, record_group_fd(r->group), r->wish->interval_ns, tiers,
+	                       trace_file_sink(r->file), &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		return code_of_failure(&err);
 	}
-	return r->grant.tier == TIER_TCP_INFO ? refuse(tiers, r->grant.refusals) : EXIT_DONE;
+	return r->source.grant.tier == TIER_TCP_INFO ? refuse(tiers, r->source.grant.refusals)
+	                                             : EXIT_DONE;
 }
 
 /* --- the run -------------------------------------------------------------------------------------- */
@@ -261,7 +213,7 @@ static void turn(struct recording *r, int *wait_ms)
 
 	if (poll(&p, 1, *wait_ms) > 0)
 		child_program_tend(&r->child);
-	*wait_ms = sockstat_drain(r->stat, &r->sink) > 0 ? DRAIN_BUSY_MS : DRAIN_IDLE_MS;
+	*wait_ms = record_source_drain(&r->source) > 0 ? DRAIN_BUSY_MS : DRAIN_IDLE_MS;
 }
 
 static bool is_quiet(const struct recording *r)
@@ -281,7 +233,7 @@ static void follow(struct recording *r)
 	now_ns = clock_now_ns();
 	until_ns = r->wish->linger_ns < CLOCK_NEVER_NS - now_ns ? now_ns + r->wish->linger_ns
 	                                                        : CLOCK_NEVER_NS;
-	sockstat_drain(r->stat, &r->sink);
+	record_source_drain(&r->source);
 	while (!is_quiet(r) && !r->child.told_end && clock_now_ns() < until_ns) {
 		wait_ms = DRAIN_BUSY_MS;
 		turn(r, &wait_ms);
@@ -300,45 +252,41 @@ static void tell_left_behind(struct recording *r)
 		         moved, r->wish->command[0]);
 }
 
-static void note_lost(struct recording *r)
+struct table {
+	uint32_t flows[TABLE_FLOWS_MAX];
+	size_t count;
+	struct trace_summary summary;
+};
+
+static int sum_up(void *self, const struct trace_record *record, struct err *err)
 {
-	struct text t = text_on(r->lost_where, sizeof(r->lost_where));
-	const struct tcpstat_counters *counters;
-	uint32_t cpus;
+	struct table *t = self;
 
-	counters = sockstat_cpu_counters(r->stat, &cpus);
-	for (uint32_t i = 0; i < cpus; i++)
-		if (counters[i].lost > 0)
-			text_append(&t, "%s%llu on CPU %u", t.bytes ? ", " : "",
-			            (unsigned long long)counters[i].lost, i);
-}
-
-static void finish_source(struct recording *r)
-{
-	struct err err = {};
-
-	if (sockstat_finish(r->stat, &r->sink, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err);
-	note_lost(r);
-	r->stat = sockstat_close(r->stat);
-	loader_release(&r->grant);
-}
-
-static int sum_up(void *summary, const struct trace_record *record, struct err *err)
-{
-	return record->kind == TRACE_HEADER ? 0 : trace_summary_take(summary, record, err);
+	if (record->kind == TRACE_HEADER || record->kind == TRACE_END)
+		return 0;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->flows[i] == record->flow)
+			return trace_summary_take(&t->summary, record, err);
+	return 0;
 }
 
 static void show_table(struct recording *r, const struct trace_header *header)
 {
-	__attribute__((cleanup(trace_summary_free))) struct trace_summary summary;
+	struct trace_recorder *recorder = trace_file_recorder(r->file);
+	uint64_t flows = trace_recorder_counts(recorder)->flows;
 	struct terminal terminal = terminal_of(STDERR_FILENO);
-	struct trace_told told = { .file = trace_file_path(r->file), .summary = &summary };
+	struct table t = {};
+	struct trace_told told = { .file = trace_file_path(r->file), .summary = &t.summary };
 
-	trace_summary_start(&summary);
-	if (trace_recorder_replay(trace_file_recorder(r->file), header,
-	                          (struct trace_emitter){ sum_up, &summary }, NULL) == 0)
+	trace_summary_start(&t.summary);
+	t.count = trace_recorder_largest(recorder, t.flows, TABLE_FLOWS_MAX);
+	if (trace_recorder_replay(recorder, header, (struct trace_emitter){ sum_up, &t }, NULL) ==
+	    0)
 		trace_summary_human(&told, &terminal, stderr);
+	if (flows > t.count)
+		fprintf(stderr, "    and %llu smaller ones: radar-pod trace summary %s\n",
+		        (unsigned long long)(flows - t.count), trace_file_path(r->file));
+	trace_summary_free(&t.summary);
 }
 
 static void tell(struct recording *r, const struct trace_header *header)
@@ -355,7 +303,7 @@ static void tell(struct recording *r, const struct trace_header *header)
 		            (unsigned long long)counts->lost_for_space);
 	if (r->wish->quiet)
 		return;
-	if (isatty(STDERR_FILENO) && counts->flows > 0 && counts->flows <= TABLE_FLOWS_MAX)
+	if (isatty(STDERR_FILENO) && counts->flows > 0)
 		show_table(r, header);
 	log_info("%s: %llu samples of %llu connections", path, (unsigned long long)counts->samples,
 	         (unsigned long long)counts->flows);
@@ -382,7 +330,7 @@ static int write_trace(struct recording *r, enum tier tier)
 
 static int run(struct recording *r)
 {
-	enum tier tier = r->grant.tier;
+	enum tier tier = r->source.grant.tier;
 	struct err err = {};
 	int bad = child_program_start(&r->child, r->wish->command, enter, r->group, &err);
 
@@ -391,7 +339,9 @@ static int run(struct recording *r)
 		return bad < 0 ? (int)code_of_failure(&err) : r->child.code;
 	}
 	follow(r);
-	finish_source(r);
+	if (record_source_finish(&r->source, r->lost_where, sizeof(r->lost_where), &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err);
+	record_source_close(&r->source);
 	tell_left_behind(r);
 	return write_trace(r, tier);
 }
@@ -417,8 +367,7 @@ static void end_recording(struct recording *r)
 	size_t moved;
 
 	child_program_end(&r->child);
-	sockstat_close(r->stat);
-	loader_release(&r->grant);
+	record_source_close(&r->source);
 	record_group_close(r->group, &moved);
 	trace_file_close(r->file);
 }
@@ -429,7 +378,7 @@ enum exit_code cmd_record(int argc, char **argv)
 	CLEANUP(end_recording)
 	struct recording r = {
 		.wish = &wish,
-		.grant = { .flows_fd = -1, .records_fd = -1, .counters_fd = -1 },
+		.source = RECORD_SOURCE_NONE,
 		.child = { .signals_fd = -1 },
 	};
 	char name[NAME_BYTES];

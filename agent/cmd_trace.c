@@ -9,16 +9,15 @@
 #include "agent/command.h"
 #include "agent/options.h"
 #include "agent/standard_output.h"
+#include "agent/trace_filter.h"
 #include "agent/trace_table.h"
 #include "agent/whole_file.h"
-#include "measure/trace_line.h"
 #include "measure/trace_reader.h"
 #include "measure/trace_summary.h"
 #include "measure/trace_writer.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 #include "transport/base/log.h"
-#include "transport/base/units.h"
 
 enum verb { VERB_INFO, VERB_EXPORT, VERB_SUMMARY };
 enum format { FORMAT_UNSAID, FORMAT_HUMAN, FORMAT_JSON, FORMAT_JSONL, FORMAT_CSV };
@@ -44,13 +43,15 @@ static const struct option options[] = {
 	    "of info and summary: human or json (human); of export: jsonl or csv (as --out is "
 	    "named, else csv)"),
 
-	OPTION_HEADING("Of export, what and where to"),
+	OPTION_HEADING("What of it"),
 	ROW(TEXT, "--flow", "N", flow,
 	    "only this flow, by its number or its cookie of 16 digits (all)"),
 	ROW(TEXT, "--event", "LIST", events,
 	    "only samples of these events, such as ack,retransmit (all)"),
 	ROW(TIME, "--from", "DUR", from_ns, "only from so long after the trace began (0)"),
 	ROW(TIME, "--to", "DUR", to_ns, "only up to so long after the trace began (its end)"),
+
+	OPTION_HEADING("Of export, where to"),
 	ROW(TEXT, "--out", "FILE", out,
 	    "write there, whole or not at all, instead of to standard output; .jsonl or .csv, "
 	    "each also with .zst"),
@@ -68,67 +69,6 @@ static const struct option_syntax syntax = {
 };
 
 /* --- what is wished ------------------------------------------------------------------------------ */
-
-struct filter {
-	uint32_t flow; /* 0: all, or the one of the cookie */
-	bool by_cookie;
-	uint64_t cookie;
-	uint32_t events; /* a bit for each */
-	uint64_t from_ns, to_ns;
-};
-
-/* 16 digits are a cookie, as a result and a flow's record write it. */
-static int take_flow(const char *text, struct filter *ret, struct err *err)
-{
-	char *end;
-	uint64_t number;
-
-	if (strlen(text) == 16) {
-		ret->by_cookie = true;
-		ret->cookie = strtoull(text, &end, 16);
-		if (*end == '\0' && text[0] != '-' && text[0] != '+')
-			return 0;
-	} else if (units_parse_u64(text, 1, TRACE_FLOWS_MAX, &number, NULL) == 0) {
-		ret->flow = (uint32_t)number;
-		return 0;
-	}
-	return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-	               "--flow takes a flow's number or its cookie of 16 digits, not \"%s\"", text);
-}
-
-static int take_events(const char *text, uint32_t *ret, struct err *err)
-{
-	for (const char *at = text;; at++) {
-		size_t n = strcspn(at, ",");
-		enum tcp_sample_event event = trace_event_named(at, n);
-
-		if (event == TCP_SAMPLE_EVENTS)
-			return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-			               "--event takes info, ack, retransmit, state and congestion, "
-			               "not \"%.*s\"",
-			               (int)n, at);
-		*ret |= 1U << event;
-		at += n;
-		if (*at == '\0')
-			return 0;
-	}
-}
-
-static int take_filter(const struct trace_wish *w, struct filter *ret, struct err *err)
-{
-	int r = 0;
-
-	*ret = (struct filter){ .from_ns = w->from_ns, .to_ns = w->to_ns };
-	if (w->flow)
-		r = take_flow(w->flow, ret, err);
-	if (r == 0 && w->events)
-		r = take_events(w->events, &ret->events, err);
-	if (!w->events)
-		ret->events = UINT32_MAX;
-	if (r == 0 && w->to_ns < w->from_ns)
-		r = ERR_SET(err, -EINVAL, ERR_SYS, 0, "--to is before --from");
-	return r;
-}
 
 /* What --out is called, and --format says; both may be silent. */
 static int take_form(const struct trace_wish *w, struct trace_form *ret, struct err *err)
@@ -148,25 +88,22 @@ static int take_form(const struct trace_wish *w, struct trace_form *ret, struct 
 	return 0;
 }
 
-static int check_wish(const struct trace_wish *w, struct filter *filter, struct trace_form *form,
-                      struct err *err)
+static int check_wish(const struct trace_wish *w, struct trace_filter *filter,
+                      struct trace_form *form, struct err *err)
 {
-	int r;
+	int r = 0;
 
 	if (w->verb == NO_VERB)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "info, export or summary?");
 	if (!w->file)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "which file?");
-	if (w->verb == VERB_EXPORT) {
+	if (w->verb == VERB_EXPORT)
 		r = take_form(w, form, err);
-		return r < 0 ? r : take_filter(w, filter, err);
-	}
-	if (w->format == FORMAT_JSONL || w->format == FORMAT_CSV)
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "--format of this is human or json");
-	if (w->flow || w->events || w->out || w->from_ns || w->to_ns != UINT64_MAX)
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "--flow, --event, --from, --to and --out belong to export");
-	return 0;
+	else if (w->format == FORMAT_JSONL || w->format == FORMAT_CSV)
+		r = ERR_SET(err, -EINVAL, ERR_SYS, 0, "--format of this is human or json");
+	else if (w->out)
+		r = ERR_SET(err, -EINVAL, ERR_SYS, 0, "--out belongs to export");
+	return r < 0 ? r : trace_filter_of(w->flow, w->events, w->from_ns, w->to_ns, filter, err);
 }
 
 /* --- the trace ------------------------------------------------------------------------------------- */
@@ -203,18 +140,35 @@ static enum exit_code end_of(const char *file, int outcome)
 
 /* --- info and summary --------------------------------------------------------------------------------- */
 
-static enum exit_code tell(const struct trace_wish *w, struct trace_reader *reader)
+/* What does not pass counts as left out. */
+static int sum_up(struct trace_reader *reader, const struct trace_filter *filter,
+                  struct trace_summary *s, struct err *err)
+{
+	struct trace_record record;
+	uint64_t left_out = 0;
+	int r = 0;
+
+	while (r == 0 && (r = trace_reader_next(reader, &record, err)) == TRACE_READ_RECORD) {
+		if (trace_filter_passes(filter, &record))
+			r = trace_summary_take(s, &record, err);
+		else
+			left_out += record.kind == TRACE_SAMPLE;
+	}
+	s->end.left_out += left_out;
+	return r;
+}
+
+static enum exit_code tell(const struct trace_wish *w, struct trace_reader *reader,
+                           const struct trace_filter *filter)
 {
 	__attribute__((cleanup(trace_summary_free))) struct trace_summary summary;
 	struct trace_told told = { w->file, reader, &summary };
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
-	struct trace_record record;
 	struct err err = {};
-	int r = 0;
+	int r;
 
 	trace_summary_start(&summary);
-	while (r == 0 && (r = trace_reader_next(reader, &record, &err)) == TRACE_READ_RECORD)
-		r = trace_summary_take(&summary, &record, &err);
+	r = sum_up(reader, filter, &summary, &err);
 	if (r < 0)
 		return complain(w->file, &err);
 	if (w->format == FORMAT_JSON)
@@ -229,46 +183,26 @@ static enum exit_code tell(const struct trace_wish *w, struct trace_reader *read
 
 struct export
 {
-	struct filter filter;
-	uint64_t began_ns;
+	const struct trace_filter *filter;
 	struct trace_end counts; /* of what passes */
 	struct trace_writer *writer;
 };
 
-static bool wants_flow(struct export *x, const struct trace_record *r)
-{
-	if (x->filter.by_cookie && r->kind == TRACE_FLOW && r->met.cookie == x->filter.cookie)
-		return true;
-	if (x->filter.by_cookie)
-		return r->kind == TRACE_SAMPLE && r->sample.cookie == x->filter.cookie;
-	return x->filter.flow == 0 || x->filter.flow == r->flow;
-}
-
-static bool wants_sample(const struct export *x, const struct tcp_sample *s)
-{
-	uint64_t at_ns = s->at_ns > x->began_ns ? s->at_ns - x->began_ns : 0;
-
-	return x->filter.events >> s->event & 1 && at_ns >= x->filter.from_ns &&
-	       at_ns <= x->filter.to_ns;
-}
-
 static int pass_on(struct export *x, struct trace_record *r, struct err *err)
 {
+	if (!trace_filter_passes(x->filter, r)) {
+		x->counts.left_out += r->kind == TRACE_SAMPLE;
+		return 0;
+	}
 	if (r->kind == TRACE_END) {
 		x->counts.lost = r->end.lost;
 		x->counts.lost_for_space = r->end.lost_for_space;
 		x->counts.left_out += r->end.left_out;
 		r->end = x->counts;
 	} else if (r->kind == TRACE_SAMPLE) {
-		if (!wants_flow(x, r) || !wants_sample(x, &r->sample)) {
-			x->counts.left_out++;
-			return 0;
-		}
 		x->counts.samples++;
 		x->counts.events[r->sample.event]++;
 	} else {
-		if (!wants_flow(x, r))
-			return 0;
 		x->counts.flows++;
 	}
 	return trace_writer_put(x->writer, r, err);
@@ -300,12 +234,11 @@ CLEANUP_DEFINE(whole_file_closep, struct whole_file *, whole_file_close)
 CLEANUP_DEFINE(trace_writer_closep, struct trace_writer *, trace_writer_close)
 
 static enum exit_code export_trace(const struct trace_wish *w, struct trace_reader *reader,
-                                   struct trace_form form, const struct filter *filter)
+                                   struct trace_form form, const struct trace_filter *filter)
 {
 	CLEANUP(whole_file_closep) struct whole_file *file = NULL;
 	CLEANUP(trace_writer_closep) struct trace_writer *writer = NULL;
-	struct export x = { .filter = *filter,
-		            .began_ns = trace_reader_header(reader)->anchor.monotonic_ns };
+	struct export x = { .filter = filter };
 	struct err err = {};
 	bool reading = false;
 	int r, outcome;
@@ -331,7 +264,7 @@ enum exit_code cmd_trace(int argc, char **argv)
 	struct trace_wish wish = { .verb = NO_VERB, .to_ns = UINT64_MAX };
 	CLEANUP(trace_reader_closep) struct trace_reader *reader = NULL;
 	CLEANUP(fd_closep) int opened = -1;
-	struct filter filter;
+	struct trace_filter filter;
 	struct trace_form form;
 	enum exit_code code;
 	struct err err = {};
@@ -350,6 +283,7 @@ enum exit_code cmd_trace(int argc, char **argv)
 	}
 	if (trace_reader_open((struct trace_input){ read_fd, &fd }, &reader, &err) < 0)
 		return complain(wish.file, &err);
+	filter.began_ns = trace_reader_header(reader)->anchor.monotonic_ns;
 	return wish.verb == VERB_EXPORT ? export_trace(&wish, reader, form, &filter)
-	                                : tell(&wish, reader);
+	                                : tell(&wish, reader, &filter);
 }

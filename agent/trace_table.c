@@ -98,7 +98,7 @@ static void put_counts(const struct lines *l, const struct trace_summary *s)
 	else
 		put_line(l, "Lost", "%llu samples", (unsigned long long)s->end.lost);
 	if (s->end.left_out > 0)
-		put_line(l, "Left out", "%llu samples, when it was exported",
+		put_line(l, "Left out", "%llu samples, as was asked for",
 		         (unsigned long long)s->end.left_out);
 }
 

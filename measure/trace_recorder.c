@@ -365,6 +365,31 @@ uint32_t trace_recorder_open_flows(const struct trace_recorder *r)
 	return r->slots_used - r->ended;
 }
 
+static uint64_t bytes_of(const struct trace_recorder *r, uint32_t number)
+{
+	const struct tcp_sample *last = &r->slots[number - 1].last;
+
+	return last->bytes_acked + last->bytes_received;
+}
+
+size_t trace_recorder_largest(const struct trace_recorder *r, uint32_t *ret, size_t room)
+{
+	size_t count = 0;
+
+	for (uint32_t number = 1; number <= r->slots_used; number++) {
+		size_t at = count;
+
+		while (at > 0 && bytes_of(r, number) > bytes_of(r, ret[at - 1]))
+			at--;
+		if (at == room)
+			continue;
+		count += count < room;
+		memmove(ret + at + 1, ret + at, (count - at - 1) * sizeof(*ret));
+		ret[at] = number;
+	}
+	return count;
+}
+
 uint64_t trace_recorder_lost(const struct trace_recorder *r, uint64_t cookie)
 {
 	uint32_t slot = find_slot(r, cookie);

@@ -43,6 +43,9 @@ const struct trace_end *trace_recorder_counts(const struct trace_recorder *r);
 /* Flows of which nothing has told how they ended. */
 uint32_t trace_recorder_open_flows(const struct trace_recorder *r);
 
+/* The numbers in the trace of the flows that moved the most bytes, the largest first; answers how many. */
+size_t trace_recorder_largest(const struct trace_recorder *r, uint32_t *ret, size_t room);
+
 /* Samples of that flow that are not held. */
 uint64_t trace_recorder_lost(const struct trace_recorder *r, uint64_t cookie);
 

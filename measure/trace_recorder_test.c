@@ -239,6 +239,48 @@ static void losses_are_counted_by_flow(void **state)
 	end(&p);
 }
 
+static void the_largest_flows_by_number(void **state)
+{
+	static const uint64_t bytes[] = { 5, 900, 5, 30, 900, 1 };
+	uint32_t largest[8];
+	struct play p;
+
+	(void)state;
+	start(&p, 2 * TRACE_CHUNK_BYTES, 0, -1);
+	assert_int_equal(trace_recorder_largest(p.recorder, largest, 3), 0);
+	for (size_t i = 0; i < 6; i++)
+		give(&p, &(struct tcp_sample){ .at_ns = i + 1,
+		                               .cookie = i + 1,
+		                               .present = TCP_SAMPLE_BYTES,
+		                               .bytes_received = bytes[i] });
+	assert_int_equal(trace_recorder_largest(p.recorder, largest, 3), 3);
+	assert_int_equal(largest[0], 2); /* of two alike the first */
+	assert_int_equal(largest[1], 5);
+	assert_int_equal(largest[2], 4);
+	assert_int_equal(trace_recorder_largest(p.recorder, largest, 8), 6);
+	assert_int_equal(largest[5], 6);
+	end(&p);
+}
+
+static void a_flow_is_open_until_its_ending_is_told(void **state)
+{
+	struct tcp_flow flow = { .cookie = 7 };
+	struct play p;
+
+	(void)state;
+	start(&p, 2 * TRACE_CHUNK_BYTES, 0, -1);
+	assert_int_equal(trace_recorder_open_flows(p.recorder), 0);
+	give(&p, &(struct tcp_sample){ .at_ns = 1, .cookie = 7 });
+	give(&p, &(struct tcp_sample){ .at_ns = 1, .cookie = 8 });
+	p.sink.meet(p.sink.self, &flow);
+	assert_int_equal(trace_recorder_open_flows(p.recorder), 2);
+	strcpy(flow.ending, "closed");
+	p.sink.meet(p.sink.self, &flow);
+	p.sink.meet(p.sink.self, &flow);
+	assert_int_equal(trace_recorder_open_flows(p.recorder), 1);
+	end(&p);
+}
+
 static void too_many_flows(void **state)
 {
 	struct tcp_sample s = {};
@@ -299,6 +341,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_takes_nothing),
 		cmocka_unit_test(flows_come_before_their_samples),
 		cmocka_unit_test(losses_are_counted_by_flow),
+		cmocka_unit_test(the_largest_flows_by_number),
+		cmocka_unit_test(a_flow_is_open_until_its_ending_is_told),
 		cmocka_unit_test(too_many_flows),
 		cmocka_unit_test(a_writer_that_fails_ends_the_replay),
 		cmocka_unit_test(a_busy_flow_is_compact),

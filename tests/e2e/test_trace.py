@@ -259,6 +259,23 @@ def test_export_filters_by_flow_time_and_event(traced):
     assert samples_of(map(json.loads, none.splitlines())) == []
 
 
+def test_info_and_summary_filter_as_export_does(traced):
+    path, _ = traced
+    whole = samples_of(records(path))
+    began = json.loads(path.read_text().splitlines()[0])["monotonic_ns"]
+    want = [s for s in whole if s["flow"] == 2 and 10_000_000 <= s["at_ns"] - began <= 900_000_000]
+    words = ["--format", "json", "--flow", "2", "--from", "10ms", "--to", "900ms"]
+    info = json.loads(run("trace", "info", str(path), *words).stdout)
+    assert info["samples"] == len(want) and info["left_out"] == len(whole) - len(want)
+    assert info["samples_lost"] == 0 and info["complete"]
+    [flow] = json.loads(run("trace", "summary", str(path), *words).stdout)["flows"]
+    assert flow["flow"] == 2 and flow["samples"] == len(want)
+    none = json.loads(run("trace", "summary", str(path), "--event", "retransmit,congestion", "--format",
+                          "json").stdout)["flows"]
+    assert [f["samples"] for f in none] == [0, 0]
+    assert f"{len(whole)} samples, as was asked" in run("trace", "info", str(path), "--flow", "99").stdout
+
+
 def test_csv_is_a_table_under_its_names(traced):
     out = run("trace", "export", str(traced[0]), "--format", "csv").stdout
     rows = list(csv.DictReader(l for l in out.splitlines() if not l.startswith("#")))
@@ -330,6 +347,27 @@ def test_export_to_a_full_disk_leaves_nothing(traced, tmp_path):
         r = run("trace", "export", str(traced[0]), "--out", str(tmp_path / "t.csv"))
         assert r.returncode == NOT_DONE and "No space left" in r.stderr
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [["info"], ["summary"], ["export", "--event", "state"]], ids=lambda v: v[0])
+def test_two_gigabytes_are_never_in_memory(verb):
+    """A trace of 2 GB through a pipe, in 8 MB."""
+    if b"san_init" in pathlib.Path(PROGRAM).read_bytes():
+        pytest.skip("a sanitizer has its own idea of memory")
+    line = ('{"at_ns":1,"flow":1,"event":"ack","srtt_us":1,"rttvar_us":1,"bytes_acked":%d,"bytes_received":2,'
+            '"pacing_rate_bps":12345678,"notsent_bytes":0}\n')
+    block = "".join(line % i for i in range(8000)).encode()
+    blocks = -(-(2 << 30) // len(block))
+    p = subprocess.Popen([PROGRAM, "trace", verb[0], "-", *verb[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    p.stdin.write((HEADER + FLOW).encode())
+    for _ in range(blocks):
+        p.stdin.write(block)
+    p.stdin.write(b'{"record":"end","samples":%d}\n' % (8000 * blocks))
+    p.stdin.flush()
+    peak_kb = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{p.pid}/status").read_text())[1])
+    p.stdin.close()
+    assert p.stdout.read() and p.wait(timeout=60) == DONE
+    assert peak_kb < 8 << 10
 
 
 def test_a_long_trace_is_read_in_constant_memory(tmp_path):
