@@ -45,7 +45,7 @@ struct trace_header {
 	char arch[65];
 	char source[16];      /* "tcp_info", "ebpf", "ebpf-sockops" */
 	char result[40];      /* the id of the result that it belongs to */
-	char command[256];    /* what was recorded, its words between spaces; cut where longer */
+	char command[254];    /* what was recorded, its words between spaces; cut where longer */
 	uint64_t interval_ns; /* at most one sample of a flow in so much; 0: each one */
 	struct trace_anchor anchor;
 	uint64_t memory_bytes; /* the ceilings of what was held while it ran, in memory */

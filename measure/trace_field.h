@@ -104,7 +104,7 @@ static inline char *trace_put(char *at, const char *text, size_t n)
 
 #define TRACE_PUT(at, literal) trace_put((at), (literal), sizeof(literal) - 1)
 
-extern const char trace_digits[200]; /* "00", "01", … */
+extern const char trace_digits[]; /* "000102…99" */
 
 /* Two digits a division; it is most of what writing costs. */
 static inline char *trace_put_count(char *at, uint64_t value)

@@ -336,11 +336,17 @@ static void meet(void *self, const struct tcp_flow *flow)
 {
 	struct trace_recorder *r = self;
 	uint32_t slot = slot_of(r, flow->cookie);
+	char comm[sizeof(flow->comm)];
+	struct tcp_flow *met;
 
 	if (slot == NO_SLOT)
 		return;
-	r->ended += flow->ending[0] && !r->slots[slot].met.ending[0];
-	r->slots[slot].met = *flow;
+	met = &r->slots[slot].met;
+	r->ended += flow->ending[0] && !met->ending[0];
+	memcpy(comm, met->comm, sizeof(comm));
+	*met = *flow;
+	if (!met->comm[0]) /* at its end the process may be gone, and its name with it */
+		memcpy(met->comm, comm, sizeof(comm));
 }
 
 static void lose(void *self, uint64_t cookie, uint64_t samples)

@@ -281,6 +281,26 @@ static void a_flow_is_open_until_its_ending_is_told(void **state)
 	end(&p);
 }
 
+/* The process is gone by then, and nobody can say its name any more. */
+static void an_ending_without_a_name_keeps_it(void **state)
+{
+	struct tcp_flow flow = { .cookie = 7, .comm = "iperf3" };
+	struct trace_header header = {};
+	struct play p;
+
+	(void)state;
+	start(&p, 2 * TRACE_CHUNK_BYTES, 0, -1);
+	p.sink.meet(p.sink.self, &flow);
+	flow = (struct tcp_flow){ .cookie = 7, .ending = "closed" };
+	p.sink.meet(p.sink.self, &flow);
+	assert_int_equal(trace_recorder_replay(p.recorder, &header,
+	                                       (struct trace_emitter){ tell, &p }, NULL),
+	                 0);
+	assert_string_equal(p.told[1].met.comm, "iperf3");
+	assert_string_equal(p.told[1].met.ending, "closed");
+	end(&p);
+}
+
 static void too_many_flows(void **state)
 {
 	struct tcp_sample s = {};
@@ -343,6 +363,7 @@ int main(void)
 		cmocka_unit_test(losses_are_counted_by_flow),
 		cmocka_unit_test(the_largest_flows_by_number),
 		cmocka_unit_test(a_flow_is_open_until_its_ending_is_told),
+		cmocka_unit_test(an_ending_without_a_name_keeps_it),
 		cmocka_unit_test(too_many_flows),
 		cmocka_unit_test(a_writer_that_fails_ends_the_replay),
 		cmocka_unit_test(a_busy_flow_is_compact),
