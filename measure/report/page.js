@@ -19,7 +19,10 @@
 	const flows = data.flows;
 	const byId = (id) => document.getElementById(id);
 
+	const names = flows.map((f) => f.name);
 	flows.forEach((f, i) => {
+		if (names.filter((n) => n === f.name).length > 1)
+			f.name += ' (' + f.n + ')';
 		f.shown = true;
 		f.variable = '--flow-' + i;
 	});
@@ -238,10 +241,12 @@
 
 	/* Of what the other side sends, its kernel knows. */
 	function theirs(chart) {
-		const names = flows.filter((f) => f.received).map((f) => f.name).join(', ');
-		if (names)
+		const of = flows.filter((f) => f.received);
+		const whom = of.length === flows.length ? 'here' :
+			'of ' + (of.length > 2 ? of.length + ' of them' : of.map((f) => f.name).join(' and '));
+		if (of.length)
 			chart.figure.querySelector('.how').append(
-				'. Not known of ' + names + ': the kernel that sends is the other side’s.');
+				'. Not known ' + whom + ': the kernel that sends is the other side’s.');
 	}
 
 	/* Lines of measures × flows. */
@@ -254,8 +259,9 @@
 			if (id === 'cwnd')
 				theirs(this);
 			if (this.measures.length === 0) {
-				this.plot.replaceWith(element('p', 'nothing', this.bars ?
-					'None was seen.' : 'The trace’s source does not tell.'));
+				this.plot.replaceWith(element('p', 'nothing', this.bars ? 'None was seen.' :
+					id === 'cwnd' && flows.every((f) => f.received) ? '' :
+						'The trace’s source does not tell.'));
 				this.legend.remove();
 				charts.pop();
 				return;
@@ -338,8 +344,8 @@
 				}
 				if (!found)
 					return;
-				const spread = found[2] > found[0] && !this.bars ?
-					' (' + line.m.words(found[0]) + ' – ' + line.m.words(found[2]) + ')' : '';
+				const [least, greatest] = [line.m.words(found[0]), line.m.words(found[2])];
+				const spread = least !== greatest && !this.bars ? ` (${least} – ${greatest})` : '';
 				told.push(this.value(line.f, this.measures.length > 1 ? line.m.name : '',
 					line.m.words(found[1]) + spread));
 			});
