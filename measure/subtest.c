@@ -337,7 +337,6 @@ static int send_request(struct subtest *s, struct err *err)
 		                      .key = s->key };
 	int n;
 
-	ws_key(s->key);
 	n = ws_request_write(&request, s->request, sizeof(s->request));
 	if (n < 0)
 		return ERR_SET(err, n, ERR_SYS, 0, "write the WebSocket request");
@@ -500,6 +499,16 @@ static void start_figures(struct subtest *s)
 	s->o.tcp.owner = s;
 }
 
+/* libcrypto reads its configuration at its first digest: 2 ms, and perhaps a disk. Not between the server's
+ * answer, which is checked by one, and t = 0. */
+static void make_key(struct subtest *s)
+{
+	char accept[WS_ACCEPT_TEXT_BYTES];
+
+	ws_key(s->key);
+	ws_accept(s->key, strlen(s->key), accept);
+}
+
 int subtest_start(const struct subtest_options *options, struct subtest **ret, struct err *err)
 {
 	CLEANUP(subtest_freep) struct subtest *s = calloc(1, sizeof(*s));
@@ -515,6 +524,7 @@ int subtest_start(const struct subtest_options *options, struct subtest **ret, s
 	         options->url->host, options->url->port);
 	start_result(options);
 	start_figures(s);
+	make_key(s);
 	s->deadline = (struct loop_timer){ .fire = on_deadline, .owner = s };
 	s->end = (struct loop_timer){ .fire = on_end, .owner = s };
 	deadline_ns = loop_now_ns(s->o.loop) + SUBTEST_CONNECT_NS;
