@@ -161,15 +161,18 @@ static void waits_for_room(struct loop *l)
 {
 	struct ends e;
 	int small = 16 * 1024;
-	uint64_t wakeups;
+	uint64_t before, wakeups = UINT64_MAX;
 
 	open_ends(&e, l, 5);
 	setsockopt(loop_io_fd(e.s.io), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	send_message(&e.s);
-	assert_int_equal(run(l, 20 * NS_PER_MS), LOOP_DEADLINE);
-	wakeups = loop_counts(l).wakeups;
-	assert_int_equal(run(l, 50 * NS_PER_MS), LOOP_DEADLINE);
-	assert_true(loop_counts(l).wakeups <= wakeups + 2); /* asleep */
+	/* Asleep once the receiver's buffer is full too, which a busy machine takes its time for. */
+	for (int i = 0; i < 40 && wakeups > 2; i++) {
+		before = loop_counts(l).wakeups;
+		assert_int_equal(run(l, 50 * NS_PER_MS), LOOP_DEADLINE);
+		wakeups = loop_counts(l).wakeups - before;
+	}
+	assert_in_range(wakeups, 0, 2);
 	loop_receive(e.r.io);
 	expect_whole(&e, l);
 	assert_true(loop_counts(l).referred_bytes > 0);
