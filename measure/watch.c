@@ -56,16 +56,13 @@ static uint64_t trace_period_ns(const struct watch *w)
 	return asked_ns > WATCH_TRACE_NS_MIN ? asked_ns : WATCH_TRACE_NS_MIN;
 }
 
-/* What was missed while something else ran is not made up for. */
+/* Counted from the look, not from when it was due: at most one in an interval, also behind a late one. */
 static void on_trace_turn(void *owner)
 {
 	struct watch *w = owner;
-	uint64_t now_ns = loop_now_ns(w->o.loop);
-	uint64_t next_ns = w->trace_turn.at_ns + trace_period_ns(w);
 
 	look_for_trace(w);
-	loop_timer_set(w->o.loop, &w->trace_turn,
-	               next_ns > now_ns ? next_ns : now_ns + trace_period_ns(w));
+	loop_timer_set(w->o.loop, &w->trace_turn, loop_now_ns(w->o.loop) + trace_period_ns(w));
 }
 
 static void polled_begin(struct watch *w)
