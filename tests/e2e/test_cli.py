@@ -75,10 +75,23 @@ def server():
         yield urls
 
 
+def wait_until_connected(url, seconds=20):
+    """Until somebody has a connection to it, by proc(5)'s table: local, remote, state 01."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        if any(row[2].endswith(port) and row[3] == "01" for row in rows):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"nobody has connected to {url} in {seconds} s")
+
+
 def broken_off(server, *words, after=1.0, number=signal.SIGINT):
-    """A test that was interrupted: its output, and its exit code."""
+    """A test that was interrupted so long after it had connected: its output, and its exit code."""
     p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], *words],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until_connected(server["ws"])
     time.sleep(after)
     p.send_signal(number)
     out, _ = p.communicate(timeout=10)
@@ -744,7 +757,7 @@ def test_n89_stdout_is_closed(server, format):
                         "--format", format], stderr=subprocess.PIPE, text=True, timeout=60)
     assert r.returncode == NOT_DONE
     assert "standard output" in r.stderr
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10  # not one direction of it was run
 
 
 def test_n89_a_reader_that_goes_away_ends_the_test(server):
