@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "measure/feed.h"
 #include "measure/tcpinfo.h"
 #include "tests/bpf/rig.h"
 #include "tests/cases.h"
@@ -112,6 +113,63 @@ static void last_record_is_tcp_info(void **state)
 	assert_int_equal(r.sample[r.samples - 1].state, 7); /* TCP_CLOSE */
 	assert_string_equal(r.flow.ending, "reset sent");
 	assert_int_equal(r.lost, 0);
+	close(fd[1]);
+	rig_close(&r);
+}
+
+/* The number behind "name:" in what ss(8) says of the connection. */
+static uint64_t said_by_ss(const char *text, const char *name)
+{
+	char key[32];
+	const char *at;
+
+	snprintf(key, sizeof(key), " %s:", name);
+	at = strstr(text, key);
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+static bool ask_ss(int fd, char *out, size_t out_bytes)
+{
+	struct sockaddr_in local = {};
+	socklen_t bytes = sizeof(local);
+	char command[80];
+	FILE *ss;
+	size_t n;
+
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&local, &bytes), 0);
+	snprintf(command, sizeof(command), "ss -tinH sport = :%u 2>&1", ntohs(local.sin_port));
+	ss = popen(command, "r");
+	assert_non_null(ss);
+	n = fread(out, 1, out_bytes - 1, ss);
+	out[n] = '\0';
+	return pclose(ss) == 0;
+}
+
+static void totals_are_what_ss_and_both_ends_say(void **state)
+{
+	enum { SENT = 3000000, RECEIVED = 70000 };
+	char text[2048];
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET, fd);
+	rig_pass(&r, fd[0], fd[1], SENT);
+	rig_pass(&r, fd[1], fd[0], RECEIVED);
+	rig_settle(&r, fd[0]);
+	if (!ask_ss(fd[0], text, sizeof(text))) {
+		print_message("skip: there is no ss(8)\n");
+		skip();
+	}
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	assert_int_equal(r.end.event.bytes_acked, said_by_ss(text, "bytes_acked"));
+	assert_int_equal(r.end.event.bytes_received, said_by_ss(text, "bytes_received"));
+	assert_int_equal(r.end.event.bytes_sent, said_by_ss(text, "bytes_sent"));
+	assert_int_equal(r.end.event.snd_cwnd_segments, said_by_ss(text, "cwnd"));
+	assert_int_equal(r.end.event.bytes_acked, SENT + 1); /* and the SYN */
+	assert_int_equal(r.end.event.bytes_received, RECEIVED);
 	close(fd[1]);
 	rig_close(&r);
 }
@@ -298,6 +356,60 @@ static void small_ring_counts_its_losses(void **state)
 	rig_close(&r);
 }
 
+struct told {
+	uint64_t samples, lost, lost_of_nobody;
+};
+
+static void count_sample(void *self, const struct tcp_sample *sample)
+{
+	(void)sample;
+	((struct told *)self)->samples++;
+}
+
+static void count_lost(void *self, uint64_t cookie, uint64_t samples)
+{
+	struct told *t = self;
+
+	*(cookie ? &t->lost : &t->lost_of_nobody) += samples;
+}
+
+/* While it lives, at its end, and when all is over: no loss twice. */
+static void a_trace_is_told_of_each_loss_once(void **state)
+{
+	struct loader_wish wish = EVERY_ACK;
+	struct told told = {};
+	const struct sample_sink trace = { .take = count_sample,
+		                           .lose = count_lost,
+		                           .self = &told };
+	struct tcpstat_counters counters;
+	struct tcpstat_flow flow;
+	struct feed feed;
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	wish.ring_bytes = LOADER_RING_BYTES_MIN;
+	rig_open(&r, &wish);
+	feed_open(&feed, &trace, 0);
+	feed_connect(&feed, r.s, 0, true);
+	rig_pair(&r, AF_INET, fd);
+	feed_announce(&feed, &(struct tcp_flow){ .cookie = tcpinfo_cookie(fd[0]) });
+	rig_pass(NULL, fd[0], fd[1], 100000000); /* nobody drains */
+	rig_pass(NULL, fd[1], fd[0], 100000000);
+	assert_int_equal(sockstat_flow(r.s, fd[0], &flow, NULL), 0);
+	assert_true(flow.lost > 0);
+	feed_lost(&feed, tcpinfo_cookie(fd[0]), flow.lost);
+	assert_int_equal(told.lost, flow.lost);
+	feed_drain(&feed);
+	rig_abort(fd[0]);
+	feed_finish(&feed);
+	assert_int_equal(sockstat_counters(r.s, &counters, NULL), 0);
+	assert_int_equal(told.lost + told.lost_of_nobody, counters.lost);
+	assert_true(told.samples > 0 && told.samples <= counters.emitted);
+	close(fd[1]);
+	rig_close(&r);
+}
+
 static void a_lost_end_is_told(void **state)
 {
 	struct loader_wish wish = EVERY_ACK;
@@ -476,11 +588,13 @@ static void sockops_tier(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(totals_are_what_ss_and_both_ends_say),
 	cmocka_unit_test(every_ack_at_full_speed),
 	cmocka_unit_test(aggregates_of_a_sender),
 	cmocka_unit_test(untagged_gives_nothing),
 	cmocka_unit_test(interval_thins_acks),
 	cmocka_unit_test(small_ring_counts_its_losses),
+	cmocka_unit_test(a_trace_is_told_of_each_loss_once),
 	cmocka_unit_test(a_lost_end_is_told),
 	cmocka_unit_test(handshake_is_seen),
 	cmocka_unit_test(a_peers_reset_is_seen),

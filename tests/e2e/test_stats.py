@@ -98,6 +98,19 @@ def test_interval_0_is_every_one_there_is(server, tmp_path, source):
     assert lines[-1]["lost"] >= result["download"]["samples_lost"] + result["upload"]["samples_lost"]
 
 
+def test_the_handshake_is_seen(server, tmp_path):
+    needs("ebpf")
+    path = tmp_path / "t.jsonl"
+    result = result_of(server, "--stats", "ebpf", "--download", "--trace", str(path))
+    first = next(s for s in map(json.loads, path.read_text().splitlines()) if "record" not in s)
+    assert (first["event"], first["bytes_acked"]) == ("state", 0) # before its SYN was sent
+    assert "srtt_us" not in first # no round trip yet: absent, not 0
+    assert first["at_ns"] < result["download"]["started_ns"]
+    idle = result["download"]["idle_rtt_ms"]
+    assert idle["samples"] >= 1 and idle["min"] <= idle["p50"] <= idle["max"]
+    assert result["latency"]["idle_ms"] == idle["min"]
+
+
 def test_a_coarse_trace_leaves_the_figures_fine(server, tmp_path):
     needs("ebpf")
     path = tmp_path / "t.jsonl"
