@@ -155,14 +155,16 @@ static enum exit_code refuse(unsigned tiers, const struct tier_refusal refusals[
 	return EXIT_CANNOT_HERE;
 }
 
-/* Before anything is made: what is known to stand in the way. */
+/* Before anything is made: what is known to stand in the way. Of the control group its making tells. */
 static bool obstructed(unsigned tiers, struct tier_refusal refusals[TIER_TCP_INFO])
 {
 	uint64_t capabilities = obstacle_capabilities();
+	struct obstacle_where where = obstacle_here;
 
+	where.group_is_open = true;
 	for (enum tier t = TIER_EBPF; t < TIER_TCP_INFO; t++)
 		if (tiers & TIER_BIT(t) &&
-		    !obstacle_find(t, true, capabilities, &obstacle_here, &refusals[t]))
+		    !obstacle_find(t, true, capabilities, &where, &refusals[t]))
 			return false;
 	return true;
 }

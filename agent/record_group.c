@@ -224,13 +224,11 @@ static int open_group(struct record_group *g, struct err *err)
 {
 	char above[CGROUP_PATH_BYTES];
 	unsigned long long began = 0;
-	int r = cgroup_own_path(above, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	g->above_fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	g->above_fd = cgroup_open_own(above, err);
 	if (g->above_fd < 0)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "open the control group %s", above);
+		return g->above_fd;
 	remove_dead(g->above_fd, 0);
 	start_of(getpid(), &began);
 	snprintf(g->name, sizeof(g->name), RECORD_GROUP_PREFIX "%d.%llu", getpid(), began);

@@ -191,7 +191,8 @@ static int share_maps(struct loading *l, struct bpf_object *object)
 static int attach_to_cgroup(struct loading *l, struct bpf_object *object)
 {
 	struct err err = {};
-	int cgroup_fd = l->wish->cgroup_fd >= 0 ? l->wish->cgroup_fd : cgroup_open_own(&err);
+	char name[CGROUP_PATH_BYTES];
+	int cgroup_fd = l->wish->cgroup_fd >= 0 ? l->wish->cgroup_fd : cgroup_open_own(name, &err);
 	int r;
 
 	if (cgroup_fd < 0) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "transport/base/bytes.h"
@@ -77,7 +78,8 @@ static int find_mount(char point[CGROUP_PATH_BYTES], char root[CGROUP_PATH_BYTES
 		if (stat(procs, &st) == 0)
 			return 0;
 	}
-	return ERR_SET(err, -ENOENT, ERR_SYS, 0, "find a mount of cgroup2");
+	return ERR_SET(err, -ENOENT, ERR_SYS, 0,
+	               "find a mount of cgroup2 (mount -t cgroup2 none /sys/fs/cgroup/unified)");
 }
 
 int cgroup_mount_point(char ret[CGROUP_PATH_BYTES], struct err *err)
@@ -112,33 +114,47 @@ static const char *below(const char *group, const char *root)
 	return strcmp(group + n, "/") == 0 ? "" : group + n;
 }
 
-int cgroup_own_path(char ret[CGROUP_PATH_BYTES], struct err *err)
+/* A mount that nobody sees, gone with its last descriptor. */
+static int mount_for_oneself(void)
 {
-	char root[CGROUP_PATH_BYTES], group[CGROUP_PATH_BYTES];
-	const char *path;
-	struct stat st;
-	int r = find_mount(ret, root, err);
+	CLEANUP(fd_closep) int fs = fsopen("cgroup2", FSOPEN_CLOEXEC);
 
-	if (r < 0)
-		return r;
-	path = own_group(group) ? below(group, root) : NULL;
-	if (path && strlen(ret) + strlen(path) < CGROUP_PATH_BYTES) {
-		size_t n = strlen(ret);
-
-		strcpy(ret + n, path);
-		if (stat(ret, &st) < 0)
-			ret[n] = '\0';
-	}
-	return 0;
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	return fsmount(fs, FSMOUNT_CLOEXEC, 0);
 }
 
-int cgroup_open_own(struct err *err)
+/* `path` may be "" or begin with a slash. */
+static int open_below(int fd, const char *path)
 {
-	char path[CGROUP_PATH_BYTES];
-	int fd, r = cgroup_own_path(path, err);
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
+	path += strspn(path, "/");
+	return openat(fd, *path ? path : ".", flags);
+}
+
+int cgroup_open_own(char ret_name[CGROUP_PATH_BYTES], struct err *err)
+{
+	char root[CGROUP_PATH_BYTES] = "/", group[CGROUP_PATH_BYTES];
+	CLEANUP(fd_closep) int top = -1;
+	const char *path;
+	int fd = -1, r = find_mount(ret_name, root, err);
+
+	top = r == 0 ? open(ret_name, O_PATH | O_DIRECTORY | O_CLOEXEC) : mount_for_oneself();
 	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? ERR_SET(err, -errno, ERR_SYS, 0, "open the control group %s", path) : fd;
+		strcpy(ret_name, "cgroup2");
+	if (top < 0)
+		return r < 0 ? r
+		             : ERR_SET(err, -errno, ERR_SYS, 0, "open the control groups in %s",
+		                       ret_name);
+	path = own_group(group) ? below(group, root) : NULL;
+	if (path && strlen(ret_name) + strlen(path) < CGROUP_PATH_BYTES)
+		fd = open_below(top, path);
+	if (fd >= 0)
+		strcat(ret_name, path);
+	else
+		fd = open_below(top, "");
+	if (fd < 0)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "open the control group %s", ret_name);
+	return fd;
 }

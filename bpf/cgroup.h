@@ -17,9 +17,8 @@ bool cgroup_mount_line(const char *line, char ret_point[CGROUP_PATH_BYTES],
  *   -ENOENT  not mounted here */
 int cgroup_mount_point(char ret[CGROUP_PATH_BYTES], struct err *err);
 
-/* The directory of the calling process's own group; the mount point where that one is not visible from
- * here. */
-int cgroup_own_path(char ret[CGROUP_PATH_BYTES], struct err *err);
-
-/* Opens it. Answers a descriptor. */
-int cgroup_open_own(struct err *err);
+/* Opens the directory of the calling process's own group; the mount point where that one is not visible
+ * from here. Where there is no mount, or another one lies on it as on what `ip netns exec` shows of /sys, it
+ * is one of the descriptor's own (CAP_SYS_ADMIN). Answers the descriptor, and how to call it in a message.
+ *   -ENOENT  not mounted here, and not to be mounted */
+int cgroup_open_own(char ret_name[CGROUP_PATH_BYTES], struct err *err);

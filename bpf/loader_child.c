@@ -37,13 +37,15 @@ static void choose(const struct loader_request *request, uint64_t capabilities,
                    struct loader_grant *grant)
 {
 	const struct loader_wish *wish = &request->wish;
+	struct obstacle_where where = obstacle_here;
 
+	where.group_is_open = request->has_cgroup;
 	for (enum tier tier = TIER_EBPF; tier < TIER_TCP_INFO; tier++) {
 		struct tier_refusal *refusal = &grant->refusals[tier];
 
 		if (!(wish->tiers & TIER_BIT(tier)))
 			tier_refuse(refusal, NULL, "it was not asked for");
-		else if (!obstacle_find(tier, wish->whole_cgroup, capabilities, &obstacle_here,
+		else if (!obstacle_find(tier, wish->whole_cgroup, capabilities, &where,
 		                        refusal) &&
 		         attach(tier, wish, grant, refusal) == 0)
 			return;

@@ -140,5 +140,5 @@ bool obstacle_find(enum tier tier, bool cgroup, uint64_t capabilities,
 	if (tier == TIER_EBPF &&
 	    (lacks_btf(where->btf, ret) || is_locked_down(where->lockdown, ret)))
 		return true;
-	return (cgroup && lacks_cgroup(ret)) || bpf_is_barred(ret);
+	return (cgroup && !where->group_is_open && lacks_cgroup(ret)) || bpf_is_barred(ret);
 }

@@ -7,9 +7,10 @@
 
 #include "bpf/tier.h"
 
-struct obstacle_where {       /* paths, for tests */
-	const char *btf;      /* /sys/kernel/btf/vmlinux */
+struct obstacle_where {
+	const char *btf;      /* /sys/kernel/btf/vmlinux; a path, for tests */
 	const char *lockdown; /* /sys/kernel/security/lockdown */
+	bool group_is_open;   /* the control group is at hand, wherever it is mounted */
 };
 
 extern const struct obstacle_where obstacle_here;

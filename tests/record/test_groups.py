@@ -123,7 +123,7 @@ def test_below_the_callers_group(tmp_path):
 
 def in_mounts(script, *command):
     """Runs a command in mounts of its own, as the script has changed them."""
-    r = subprocess.run(["unshare", "-m", "sh", "-ec", f'mount --make-rprivate /\n{script}\nexec "$@"', "sh",
+    r = subprocess.run(["unshare", "-m", *(["-n"] if "ip link" in script else []), "sh", "-ec", f'mount --make-rprivate /\n{script}\nexec "$@"', "sh",
                         *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True, timeout=60)
     if "unshare failed" in r.stderr:
@@ -131,16 +131,44 @@ def in_mounts(script, *command):
     return r
 
 
-def test_no_cgroup2_is_mounted(tmp_path):
-    r = in_mounts(f"umount -l {MOUNT}", PROGRAM, "record", "--out", tmp_path / "t.csv", "touch", tmp_path / "ran")
+HIDDEN = [
+    ("not mounted", f"umount -l {MOUNT}"),
+    ("covered by another mount", f"mount -t tmpfs none {MOUNT}"),
+    ("as ip-netns(8) shows it", "mount -t sysfs none /sys\nip link set lo up"),
+]
+
+
+BOTH_ENDS = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as s:
+    socket.create_connection(s.getsockname()).sendall(b"hello")
+    s.accept()[0].recv(5)
+"""
+
+
+@pytest.mark.parametrize("script", [c[1] for c in HIDDEN], ids=[c[0] for c in HIDDEN])
+def test_no_cgroup2_is_to_be_seen(tmp_path, script):
+    """With CAP_SYS_ADMIN it has a mount of its own; without, it says what to do."""
+    r = in_mounts(script, PROGRAM, "record", "--out", tmp_path / "t.csv", *python(BOTH_ENDS))
+    assert r.returncode == DONE, r.stderr
+    assert {f["role"] for f in Trace(tmp_path / "t.csv").flows} == {"client", "server"}
+    r = in_mounts(script, "setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", PROGRAM, "record",
+                  "--out", tmp_path / "u.csv", "touch", tmp_path / "ran")
     assert r.returncode == CANNOT_HERE
-    assert "control groups of version 2 are not mounted (mount -t cgroup2" in r.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert "could not find a mount of cgroup2 (mount -t cgroup2" in r.stderr
+    assert [f.name for f in tmp_path.iterdir()] == ["t.csv"]
 
 
-def test_it_is_covered_by_another_mount(tmp_path):
-    r = in_mounts(f"mount -t tmpfs none {MOUNT}", PROGRAM, "record", "--out", tmp_path / "t.csv", "true")
-    assert r.returncode == CANNOT_HERE and "not mounted" in r.stderr
+def test_killed_where_none_is_to_be_seen_it_leaves_no_group(tmp_path):
+    p = subprocess.Popen(["unshare", "-m", "sh", "-ec", f'umount -l {MOUNT}\nexec "$@"', "sh", PROGRAM, "record",
+                          "--quiet", "--out", tmp_path / "t.csv", "sh", "-c", "echo $$; exec sleep 60"],
+                         stdout=subprocess.PIPE, text=True)
+    pid = int(p.stdout.readline())
+    assert len(groups()) == 1
+    p.kill()
+    p.wait()
+    wait_until(lambda: not groups(), "the group to be gone")
+    end(pid)
 
 
 @pytest.mark.parametrize("name", ["elsewhere", "a place with spaces"])
