@@ -95,6 +95,13 @@ static __always_inline void fill(struct tcpstat_event *e, const struct tcp_sock 
 		e->present &= ~TCPSTAT_HAS_LATEST_RTT;
 }
 
+static __always_inline void read_congestion(struct tcpstat_identity *who,
+                                            const struct tcp_sock *tp)
+{
+	bpf_probe_read_kernel_str(who->congestion, sizeof(who->congestion),
+	                          tp->inet_conn.icsk_ca_ops->name);
+}
+
 static __always_inline void read_identity(struct tcpstat_identity *who, const struct tcp_sock *tp)
 {
 	const struct sock_common *sk = &tp->inet_conn.icsk_inet.sk.__sk_common;
@@ -109,8 +116,7 @@ static __always_inline void read_identity(struct tcpstat_identity *who, const st
 		__builtin_memcpy(who->local, &sk->skc_rcv_saddr, sizeof(sk->skc_rcv_saddr));
 		__builtin_memcpy(who->remote, &sk->skc_daddr, sizeof(sk->skc_daddr));
 	}
-	bpf_probe_read_kernel_str(who->congestion, sizeof(who->congestion),
-	                          tp->inet_conn.icsk_ca_ops->name);
+	read_congestion(who, tp);
 }
 
 /* The kernel's own sample, from what its estimator (RFC 6298, in tcp_rtt_estimator()) made of it:
@@ -192,6 +198,8 @@ static __always_inline void keep_last(struct tcpstat_flow *flow, const struct tc
 	fill(&flow->event, tp, flow, TCPSTAT_END);
 	if (flow->who.family == 0)
 		read_identity(&flow->who, tp); /* tagged when it was established already */
+	else
+		read_congestion(&flow->who, tp); /* it may have been set since */
 }
 
 /* All that is known of the flow, in one copy. It counts itself among what was emitted. */

@@ -435,6 +435,24 @@ static void a_lost_end_is_told(void **state)
 
 /* --- events ----------------------------------------------------------------------------------------- */
 
+/* iperf3 chooses it for a connection that stands already. */
+static void the_last_congestion_control_is_told(void **state)
+{
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET, fd);
+	rig_drain(&r);
+	assert_int_equal(setsockopt(fd[0], IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	assert_string_equal(r.flow.congestion, "reno");
+	close(fd[1]);
+	rig_close(&r);
+}
+
 static void handshake_is_seen(void **state)
 {
 	char comm[16] = "";
@@ -596,6 +614,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(small_ring_counts_its_losses),
 	cmocka_unit_test(a_trace_is_told_of_each_loss_once),
 	cmocka_unit_test(a_lost_end_is_told),
+	cmocka_unit_test(the_last_congestion_control_is_told),
 	cmocka_unit_test(handshake_is_seen),
 	cmocka_unit_test(a_peers_reset_is_seen),
 	cmocka_unit_test(losses_are_seen),
