@@ -206,11 +206,7 @@ class OnLink:
         self._temporary.cleanup()
 
     def inside(self, side: str, *words: str) -> list[str]:
-        """Off the CPU that the emulator takes, the last (decisions/0014): a program that wakes there waits for another
-        CPU to fetch it, and is no figure of the client's."""
-        others = sorted(os.sched_getaffinity(0))[:-1]
-        apart = ["taskset", "-c", ",".join(map(str, others))] if others else []
-        return [*apart, LINK, "exec", self.name, side, "--", *words]
+        return [LINK, "exec", self.name, side, "--", *words]
 
     def run(self, point: Point, client: str, direction: str) -> Run:
         scenario, truth_file = self.folder / "bench.link", self.folder / "truth.jsonl"
