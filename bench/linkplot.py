@@ -5,6 +5,8 @@ bench/link/truth --plot is how it is used. Needs matplotlib (Debian: python3-mat
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -134,6 +136,43 @@ def headline(truth: Truth, direction: str, title: str | None) -> str:
     return title or f"{truth.header['scenario']['name']}, {towards}"
 
 
+def save(figure: Any, path: Path) -> None:
+    if path.suffix != ".svg":
+        figure.savefig(path, dpi=110)
+        return
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    path.write_text(compact(text.getvalue()), encoding="utf-8")
+
+
+def compact(svg: str) -> str:
+    """As it is seen, in half of the bytes and a fifth of the lines: hundredths of a point, a path on
+    one line, and a step as a step."""
+    def rounded(number: re.Match[str]) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    svg = re.sub(r"-?\d+\.\d{3,}", rounded, svg)
+    return re.sub(r'(?<= d=")[^"]*', lambda path: in_steps(path[0].split()), svg)
+
+
+def in_steps(words: list[str]) -> str:
+    """SVG 1.1, 8.3.4: where a line goes along an axis, H and V take one number."""
+    out, x, y = [], "", ""
+    while words:
+        command = words.pop(0)
+        if command not in "ML":
+            return " ".join([*out, command, *words])
+        before_x, before_y = x, y
+        x, y = words.pop(0), words.pop(0)
+        if command == "L" and y == before_y:
+            out += ["H", x]
+        elif command == "L" and x == before_x:
+            out += ["V", y]
+        else:
+            out += [command, x, y]
+    return " ".join(out)
+
+
 def plot(truth: Truth, path: Path, direction: str | None, window: tuple[float | None, float | None],
          flows: list[Flow] | None, title: str | None) -> None:
     """One direction (where more went) and one flow (the busiest of it) in a window."""
@@ -164,5 +203,5 @@ def plot(truth: Truth, path: Path, direction: str | None, window: tuple[float | 
             figure.text(0.99, 0.985, "VOID: " + "\n".join(wrap(truth.void, 60)), ha="right",
                         va="top", color=RED, fontsize=8)
         figure.tight_layout(h_pad=0.6)
-        figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
+        save(figure, path)
         plt.close(figure)

@@ -475,6 +475,19 @@ def test_plot(name: str, tmp_path: Path, play: Any) -> None:
     assert (tmp_path / name).stat().st_size > 10000
 
 
+@pytest.mark.parametrize("path, want", [
+    ("M 1 2 L 3 2 L 3 4 L 5 6 z", "M 1 2 H 3 V 4 L 5 6 z"),
+    ("M 1 2 L 1 2", "M 1 2 H 1"),
+    ("M 1 2 M 1 3 L 1 4", "M 1 2 M 1 3 V 4"),
+    ("M 1 2 L 3 2 C 1 1 2 2 3 3", "M 1 2 H 3 C 1 1 2 2 3 3"),
+    ("", ""),
+])
+def test_paths_are_shortened(path: str, want: str) -> None:
+    pytest.importorskip("matplotlib")
+    import linkplot
+    assert linkplot.in_steps(path.split()) == want
+
+
 def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, play: Any) -> None:
     folder, _ = play(SEEDS[0], FEW)
     (tmp_path / "matplotlib.py").write_text("raise ImportError('hidden by the test')\n")
