@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -116,6 +117,9 @@ static void start_client(struct run *run)
 		return;
 	}
 	r = child_go(&run->client, &err);
+	if (r == -ENOENT && strchr(run->arguments->command[0], ' '))
+		fprintf(stderr, "link: a COMMAND is words: write it without the quotes around it, "
+		                "or as sh -c '...'\n");
 	if (r < 0)
 		fail(run, r == -ENOENT ? EXIT_NO_COMMAND : EXIT_CANNOT_RUN, &err);
 	else

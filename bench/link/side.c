@@ -207,8 +207,10 @@ static int leave_ours(struct err *err)
 {
 	if (unshare(CLONE_NEWNET) == 0)
 		return 0;
-	if (errno == EINVAL)
-		return ERR_SET(err, -ENOSYS, ERR_SYS, 0, "make a network namespace");
+	if (errno == EINVAL || errno == ENOSPC) /* not in this kernel; no more than there are */
+		return ERR_SET(err, -ENOSYS, ERR_SYS, 0,
+		               "make a network namespace (see user.max_net_namespaces: %s)",
+		               strerror(errno));
 	return ERR_SET(err, -errno, ERR_SYS, 0, "make a network namespace");
 }
 

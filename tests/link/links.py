@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,13 @@ LINKS = ROOT / "bench" / "links"
 sys.path.insert(0, str(ROOT / "bench"))
 import linktruth  # noqa: E402
 
+HERE = Path(__file__).resolve().parent
+
 DONE, NOT_DONE, USAGE, BAD_FILE, CANNOT_HERE = 0, 1, 2, 4, 5
+CANNOT_RUN, NO_COMMAND = 126, 127
+
+# Whoever runs the tests behind a shell's "&" has it ignored, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a machine that is busy with other things does to any emulator; no fault of ours.
 LATE = re.compile(r"void: (down|up): .* late by ")
@@ -56,8 +64,37 @@ def link(*words: str, **more: Any) -> Run:
     return Run(done.returncode, done.stdout, done.stderr)
 
 
+def start(*words, **more):
+    return subprocess.Popen([LINK, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True, **more)
+
+
+def wait_until(what, seconds=10):
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "in vain"
+        time.sleep(0.02)
+
+
+def children(pid):
+    """Names by number."""
+    lines = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return {int(number): name for number, name in (line.split() for line in lines.splitlines())}
+
+
+def on_a_small_disk(tmp_path, line):
+    """A shell's line with a disk of 64 kB at `disk`: some tenths of a second of truth."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = f"mount -t tmpfs -o size=64k none {disk} && {line}"
+    return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=20)
+
+
 def scenario(name: str) -> Path:
     return LINKS / f"{name}.link"
+
+
+FIBRE = scenario("fibre")
 
 
 def across(path: Path | str, folder: Path, command: list[str], server: str | None = None,
@@ -129,3 +166,6 @@ def iperf_bytes(text: str) -> tuple[int, int]:
     """Sent and received, as iperf3 has them."""
     end = json.loads(text)["end"]
     return int(end["sum_sent"]["bytes"]), int(end["sum_received"]["bytes"])
+
+
+possible_here = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))

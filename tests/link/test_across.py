@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from links import LINKS, POD, across, iperf_bytes, need, ping_rtts_ms, scenario, why_not
+from links import HERE, LINKS, POD, across, iperf_bytes, need, ping_rtts_ms, possible_here, scenario
 
-HERE = Path(__file__).resolve().parent
 SCENARIOS = sorted(p.stem for p in LINKS.glob("*.link"))
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = possible_here
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -54,7 +53,7 @@ def test_ndt7_both_ways(name, tmp_path):
     if not Path(POD).exists():
         pytest.skip(f"{POD} is not built")
     run = across(scenario(name), tmp_path,
-                 [POD, "test", "--server", "ws://[$LINK_SERVER6]:7780", "--scheme", "ws", "--max-bytes", "2MB",
+                 [POD, "test", "--server", "ws://[$LINK_SERVER6]:7780", "--scheme", "ws", "--max-bytes", "3MB",
                   "--format", "json", "--no-store"],
                  f"exec {POD} serve --listen $LINK_SERVER6 --ws 7780 --quiet >/dev/null").done()
     result = json.loads(run.out)
