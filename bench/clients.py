@@ -73,13 +73,17 @@ def run(argv: list[str]) -> Done:
         child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True)
         watcher = threading.Thread(target=high_water_kb, args=(child.pid, stop, seen))
         watcher.start()
-        for line in child.stdout:
-            heard.append((time.monotonic_ns(), line))
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        wall_s = time.monotonic() - began
-        stop.set()
-        watcher.join()
+        try:
+            for line in child.stdout:
+                heard.append((time.monotonic_ns(), line))
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            wall_s = time.monotonic() - began
+        finally: # also when interrupted: nothing of it stays behind
+            if child.returncode is None:
+                child.kill()
+            stop.set()
+            watcher.join()
         errors.seek(0)
         said = errors.read()
     text = "".join(line for _, line in heard)
