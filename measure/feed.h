@@ -22,8 +22,8 @@ struct sockstat;
 /* As many sockets of ours does one run watch at most: each target in both directions. */
 #define FEED_FLOWS_MAX 64
 
-/* So long may records wait in the ring: LOADER_RING_BYTES_THINNED and _EACH last for several times that. */
-#define FEED_DRAIN_NS      (100 * 1000000ULL)
+/* So long may records wait in the ring, which lasts for several times that. */
+#define FEED_DRAIN_NS      (50 * 1000000ULL)
 #define FEED_DRAIN_EACH_NS (10 * 1000000ULL)
 
 struct feed_flow {

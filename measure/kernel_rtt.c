@@ -1,7 +1,5 @@
 #include "measure/kernel_rtt.h"
 
-#include <string.h>
-
 /* The middle of a bucket stands for all in it; it is not wider than 1 %. */
 static uint32_t middle_us(uint32_t bucket)
 {
@@ -17,10 +15,16 @@ void kernel_rtt_begin(struct kernel_rtt *k, const struct tcpstat_flow *now, stru
 	struct summary_rtt all = {};
 	double p50_us;
 
-	k->count = now->rtt_count;
-	memcpy(k->histogram, now->rtt_histogram, sizeof(k->histogram));
-	for (uint32_t i = 0; i < TCPSTAT_RTT_BUCKETS; i++)
-		summary_rtt_add_many(&all, middle_us(i), k->histogram[i]);
+	*k = (struct kernel_rtt){ .count = now->rtt_count };
+	for (uint32_t i = 0; i < TCPSTAT_RTT_BUCKETS; i++) {
+		uint32_t samples = now->rtt_histogram[i];
+
+		summary_rtt_add_many(&all, middle_us(i), samples);
+		if (samples && k->buckets < KERNEL_RTT_IDLE_MAX) {
+			k->idle[k->buckets].bucket = i;
+			k->idle[k->buckets++].samples = samples;
+		}
+	}
 	if (!summary_rtt_percentile(&all, 0.5, &p50_us))
 		return;
 	*ret = (struct idle_rtt){ .samples = now->rtt_count,
@@ -35,9 +39,12 @@ bool kernel_rtt_loaded(const struct kernel_rtt *k, const struct tcpstat_flow *no
 	if (now->rtt_count <= k->count)
 		return false;
 	*ret = (struct summary_rtt){};
-	for (uint32_t i = 0; i < TCPSTAT_RTT_BUCKETS; i++)
-		if (now->rtt_histogram[i] > k->histogram[i])
-			summary_rtt_add_many(ret, middle_us(i),
-			                     now->rtt_histogram[i] - k->histogram[i]);
+	for (uint32_t i = 0, at = 0; i < TCPSTAT_RTT_BUCKETS; i++) {
+		bool had = at < k->buckets && k->idle[at].bucket == i;
+		uint32_t before = had ? k->idle[at++].samples : 0;
+
+		if (now->rtt_histogram[i] > before)
+			summary_rtt_add_many(ret, middle_us(i), now->rtt_histogram[i] - before);
+	}
 	return true;
 }

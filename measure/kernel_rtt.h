@@ -7,9 +7,14 @@
 #include "bpf/tcpstat.h"
 #include "measure/result.h"
 
-struct kernel_rtt { /* as it was at t = 0 */
+#define KERNEL_RTT_IDLE_MAX 32 /* buckets; handshakes make a handful of samples */
+
+struct kernel_rtt { /* what there was at t = 0; beyond the ceiling it counts as loaded */
 	uint64_t count;
-	uint32_t histogram[TCPSTAT_RTT_BUCKETS];
+	uint32_t buckets;
+	struct {
+		uint32_t bucket, samples;
+	} idle[KERNEL_RTT_IDLE_MAX];
 };
 
 /* Nothing is loaded yet: what there is until now, and what it amounts to. */
