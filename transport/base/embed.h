@@ -1,5 +1,6 @@
 /* A file of the build as bytes of the executable: read-only and of the file, so that who never asks for it has
- * it neither copied nor resident.
+ * it neither copied nor resident. The section is one of its own: beside other constants the kernel would map
+ * these pages with them (fault-around, 64 KiB each time).
  *
  *   EMBED(page_css, "/path/page.css");      declares page_css[] and page_css_end[]
  *
@@ -8,7 +9,7 @@
 #pragma once
 
 #define EMBED(name, path)                                                                          \
-	__asm__(".pushsection .rodata." #name ", \"a\"\n"                                          \
+	__asm__(".pushsection .embedded, \"a\"\n"                                                  \
 	        ".balign 16\n"                                                                     \
 	        ".hidden " #name "\n"                                                              \
 	        ".global " #name "\n" #name ":\n"                                                  \

@@ -79,9 +79,9 @@ struct loop_completion {
 };
 
 /* Receive buffers of the real bodies. Each read of a fast stream lets the kernel send one ACK, so
- * larger reads are cheaper, and half a MiB is what a test's memory allows: one receiver has one of
+ * larger reads are cheaper, and this is what a test's memory allows: one receiver has one of
  * them, which it gives back before the next read. More are there for those who serve many. */
-#define LOOP_BUFFER_BYTES (512 * 1024)
+#define LOOP_BUFFER_BYTES (384 * 1024)
 #define LOOP_BUFFERS      8
 
 struct loop_body_ops {
