@@ -49,6 +49,29 @@ def test_every_connection_is_there_with_its_totals(tmp_path, sink, stats, script
             assert t.last(flow)["bytes_sent"] == sink.received[flow["local_port"]]
 
 
+CHOOSES_LATE = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, sys.argv[3].encode())
+s.sendall(b"x" * 1000)
+"""
+
+
+def test_congestion_control_chosen_after_connecting(tmp_path, sink):
+    """iperf3 -C does so."""
+    control = pathlib.Path("/proc/sys/net/ipv4")
+    default = (control / "tcp_congestion_control").read_text().strip()
+    others = set((control / "tcp_available_congestion_control").read_text().split()) - {default}
+    if not others:
+        pytest.skip("this kernel has one congestion control")
+    chosen = min(others)
+    r = record(tmp_path / "t.jsonl", *python(CHOOSES_LATE, "127.0.0.1", sink.port, chosen),
+               options=["--stats", "ebpf"])
+    assert r.returncode == DONE, r.stderr
+    [flow] = Trace(tmp_path / "t.jsonl").flows
+    assert flow["congestion"] == chosen
+
+
 @pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
 def test_ipv6(tmp_path, sink6, stats):
     r = record(tmp_path / "t.csv", *python(SENDS, "::1", sink6.port, 1), options=["--stats", stats])
