@@ -120,8 +120,7 @@ void doctor_btf(struct finding *f)
 	}
 	f->state = FINDING_LESS;
 	finding_say(f, "no %s", path);
-	f->follows =
-		"the kernel's types are not known: no per-ACK records (not in this release anyway)";
+	f->follows = "the kernel's types are not known: no figures at each ACK";
 	f->remedy = "a kernel with CONFIG_DEBUG_INFO_BTF";
 }
 
@@ -157,6 +156,6 @@ void doctor_cgroup(struct finding *f)
 	}
 	f->state = FINDING_LESS;
 	finding_say(f, "version 2 is not mounted");
-	f->follows = "no tracing of other programs' flows (not in this release anyway)";
+	f->follows = "no tracing of other programs' flows (radar-pod record)";
 	f->remedy = "mount -t cgroup2 none /sys/fs/cgroup/unified";
 }

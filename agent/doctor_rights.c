@@ -72,5 +72,5 @@ void doctor_capabilities(struct finding *f)
 	if (!*lacks)
 		return;
 	f->state = FINDING_LESS;
-	f->follows = "measuring needs none of them; per-ACK records will (not in this release)";
+	f->follows = "measuring needs none of them; the kernel's figures at each ACK do";
 }

@@ -275,6 +275,16 @@ def test_doctor_says_what_follows_and_what_to_do():
         assert f["state"] == "good" or f["follows"]
 
 
+def test_doctor_without_rights_says_what_they_are_for():
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed")
+    drop = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--"] if os.geteuid() == 0 else []
+    r = subprocess.run([*drop, PROGRAM, "doctor", "--json"], capture_output=True, text=True, timeout=60)
+    rights = next(f for f in json.loads(r.stdout)["findings"] if f["what"] == "capabilities")
+    assert rights["state"] == "less" and "each ACK" in rights["follows"]
+    assert "not in this release" not in rights["follows"]
+
+
 def test_doctor_for_people_fits_80_columns_without_escapes():
     r = run("doctor")
     assert r.returncode == DONE
