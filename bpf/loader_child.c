@@ -45,8 +45,7 @@ static void choose(const struct loader_request *request, uint64_t capabilities,
 
 		if (!(wish->tiers & TIER_BIT(tier)))
 			tier_refuse(refusal, NULL, "it was not asked for");
-		else if (!obstacle_find(tier, wish->whole_cgroup, capabilities, &where,
-		                        refusal) &&
+		else if (!obstacle_find(tier, wish->whole_cgroup, capabilities, &where, refusal) &&
 		         attach(tier, wish, grant, refusal) == 0)
 			return;
 	}

@@ -95,8 +95,7 @@ static __always_inline void fill(struct tcpstat_event *e, const struct tcp_sock 
 		e->present &= ~TCPSTAT_HAS_LATEST_RTT;
 }
 
-static __always_inline void read_congestion(struct tcpstat_identity *who,
-                                            const struct tcp_sock *tp)
+static __always_inline void read_congestion(struct tcpstat_identity *who, const struct tcp_sock *tp)
 {
 	bpf_probe_read_kernel_str(who->congestion, sizeof(who->congestion),
 	                          tp->inet_conn.icsk_ca_ops->name);

@@ -26,10 +26,20 @@ static bool is_printable(struct figure f)
 	return f.known && isfinite(f.value) && f.value >= 0;
 }
 
+/* As the result has it, to the thousandth, and a half of what is shown is rounded up: whoever shows the result
+ * later shows what was shown at once. */
+static double in_result(double value)
+{
+	if (value >= 1e12)
+		return value;
+	return (double)(uint64_t)(value * 1e3 + 0.5) / 1e3 * (1 + 1e-12);
+}
+
 const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES])
 {
 	if (!is_printable(mbps))
 		return print_unknown(out);
+	mbps.value = in_result(mbps.value);
 	if (mbps.value >= 999.95)
 		return print(out, mbps.value / 1e3, "Gbit/s");
 	if (mbps.value < 1)
@@ -41,6 +51,7 @@ const char *people_ms(struct figure ms, char out[PEOPLE_BYTES])
 {
 	if (!is_printable(ms))
 		return print_unknown(out);
+	ms.value = in_result(ms.value);
 	if (ms.value >= 99.95)
 		snprintf(out, PEOPLE_BYTES, "%.0f ms", ms.value);
 	else if (ms.value < 0.01)

@@ -591,6 +591,7 @@ def test_an_ignored_signal_stays_ignored(server, number, other):
 def test_the_second_signal_ends_at_once(server):
     p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until_connected(server["ws"])
     time.sleep(1.0)
     # While it is stopped both signals gather, and it hears one right after the other.
     for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
@@ -605,6 +606,7 @@ def test_serve_ends_in_order():
         p = subprocess.Popen([PROGRAM, "test", "--server", urls["ws"], "--format", "json",
                               "--download"],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        wait_until_connected(urls["ws"])
         time.sleep(1.0)
         server.told = True
         server.terminate()
