@@ -1,5 +1,5 @@
 /* A CPU that is one link's emulator's among links, and masks of CPUs for the kernel's receive packet steering
- * (RPS). What both are for: docs/decisions/0014-the-receiver-elsewhere.md.
+ * (RPS). What both are for: docs/decisions/0016-the-receiver-elsewhere.md.
  */
 #pragma once
 
