@@ -1,6 +1,6 @@
 """Each line that docs/traces.md shows is run, on a trace that is taken here."""
 
-import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import tools
 from test_cli import DONE, PROGRAM, ROOT, run, server
 
 __all__ = ["server"] # a fixture
@@ -45,15 +46,16 @@ def need(tool):
     return tool
 
 
-def need_module(name):
-    if not importlib.util.find_spec(name):
-        pytest.skip(f"{name} is not installed for {sys.executable}")
-
-
 def told(words, place, **more):
     r = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=60, **more)
     assert r.returncode == 0, r.stderr
     return r.stdout
+
+
+def sql(query, place):
+    """What DuckDB answers: rows of values."""
+    script = f"import duckdb, json\nprint(json.dumps(duckdb.sql({query.strip()!r}).fetchall()))"
+    return json.loads(told([sys.executable, "-c", script], place, env=tools.environment()))
 
 
 def test_jq(place):
@@ -63,23 +65,19 @@ def test_jq(place):
 
 
 def test_pandas(place):
-    need_module("pandas")
-    out = told([sys.executable, "-c", shown("python")], place)
+    out = told([sys.executable, "-c", shown("python", "t.csv")], place, env=tools.environment())
     assert [line.split()[0] for line in out.splitlines()[2:]] == ["1", "2"]
 
 
 def test_pandas_compressed(place):
-    need_module("pandas")
-    need_module("zstandard")
     assert run("trace", "export", str(place / "t.csv"), "--out",
                str(place / "t.csv.zst")).returncode == DONE
-    told([sys.executable, "-c", shown("python").replace("t.csv", "t.csv.zst")], place)
+    told([sys.executable, "-c", shown("python", "t.csv").replace("t.csv", "t.csv.zst")], place,
+         env=tools.environment())
 
 
 def test_duckdb(place):
-    need_module("duckdb")
-    script = f"import duckdb\nprint(duckdb.sql({shown('sql').strip()!r}).fetchall())"
-    rows = eval(told([sys.executable, "-c", script], place)) # noqa: S307 our own output
+    rows = sql(shown("sql", "'t.csv'"), place)
     assert rows and all(mbps >= 0 for _, mbps in rows)
 
 

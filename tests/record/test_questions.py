@@ -1,0 +1,69 @@
+"""The three questions of docs/traces.md: each command is run, and the answer is as it is told there."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import PROGRAM, ROOT
+
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import tools # noqa: E402
+from test_traces_md import shown, sql, told # noqa: E402
+
+LINK = os.environ.get("RADAR_POD_LINK", str(ROOT / "build/dev/bench/link/radar-pod-link"))
+
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+
+
+def across(script, place):
+    """Runs a block of the page; a link that was disturbed says so, and its traces are there."""
+    tools.environment() # or skip, before half a minute is spent
+    if not os.access(LINK, os.X_OK):
+        pytest.skip(f"{LINK} is not built")
+    (place / "bin").mkdir()
+    (place / "bin/radar-pod").symlink_to(PROGRAM)
+    script = script.replace("bench/link/link", LINK).replace("bench/links/", f"{ROOT}/bench/links/")
+    r = subprocess.run(["sh", "-c", script], cwd=place, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                       env={**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}"}, timeout=120)
+    if r.returncode == 5:
+        pytest.skip(r.stderr.strip())
+    assert r.returncode == 0 or (r.returncode == 1 and " late by " in r.stderr), r.stderr
+
+
+def test_is_this_links_buffer_bloated(tmp_path):
+    need("iperf3")
+    across(shown("sh", "bloat.csv"), tmp_path)
+    [[idle_ms, loaded_ms, mbps]] = sql(shown("sql", "bloat.csv"), tmp_path)
+    assert 16.9 < idle_ms < 19 and loaded_ms > 5 * idle_ms and 20 < mbps < 30
+
+
+def test_bbr_or_cubic(tmp_path):
+    need("iperf3")
+    controls = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    if not {"bbr", "cubic"} <= set(controls):
+        pytest.skip("bbr or cubic is not in this kernel")
+    across(shown("sh", "for control in bbr cubic"), tmp_path)
+    out = told([sys.executable, "-c", shown("python", "cable-bbr")], tmp_path, env=tools.environment())
+    rows = [line.split() for line in out.splitlines()]
+    mbps, rtt_ms, again = ({row[0]: float(row[i]) for row in rows} for i in (1, 2, 3))
+    assert mbps["cable-bbr"] > 0.9 * mbps["cable-cubic"] > 20
+    assert rtt_ms["cable-cubic"] > 3 * rtt_ms["cable-bbr"]
+    assert mbps["lossy-bbr"] > 1.3 * mbps["lossy-cubic"]
+    assert again["lossy-bbr"] > 0 and again["lossy-cubic"] > 0
+
+
+def test_was_it_the_wifi_or_the_cpu(tmp_path):
+    need("bash", "python3", "xz")
+    across(shown("sh", "sink.py"), tmp_path)
+    rows = {work: figures for work, *figures in sql(shown("sql", "busy_percent"), tmp_path)}
+    (wifi_mbps, wifi_busy, wifi_receiver), (cpu_mbps, cpu_busy, _) = rows["cat"], rows["xz"]
+    assert wifi_mbps > 2 * cpu_mbps
+    assert wifi_busy > 95 and wifi_receiver < 5 and cpu_busy < 60
