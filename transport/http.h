@@ -37,13 +37,16 @@ struct http_answer {
 };
 
 /* answer is NULL where no whole answer came: -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -EMSGSIZE,
- * ERR_DNS, ERR_TLS with the X509_V_ERR_* in detail, … Any status is an answer. Valid during the
- * call only. */
+ * -ELOOP, ERR_DNS with the EAI_* in detail, ERR_TLS with the X509_V_ERR_*, … Any status is an answer.
+ * Valid during the call only. */
 typedef void (*http_done)(void *owner, const struct http_answer *answer, const struct err *err);
 
 /* Strings of `request` are copied. `done` is called exactly once from loop_run(), by the time-out
- * at the latest; the handle is gone when it is. An https URL is never redirected to http. A proxy
- * is taken from the environment as libcurl does (https_proxy, HTTPS_PROXY, http_proxy, no_proxy).
+ * at the latest; the handle is gone when it is. An https URL is never redirected to http.
+ *
+ * Names are resolved by transport/resolve.h, each redirect's too, and libcurl races the addresses. A
+ * proxy is taken from the environment as libcurl does (https_proxy, HTTPS_PROXY, http_proxy, all_proxy,
+ * no_proxy); where one is named there, names are left to libcurl and to the proxy.
  *   -ENOPKG  libcurl is not installed;  -EINVAL, -EPROTONOSUPPORT  the URL */
 int http_get(struct loop *l, const struct http_request *request, http_done done, void *owner,
              struct http **ret, struct err *err);

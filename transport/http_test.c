@@ -11,6 +11,7 @@
 #include "tests/canned.h"
 #include "tests/cases.h"
 #include "tests/certificates.h"
+#include "tests/names.h"
 #include "tests/process.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -36,8 +37,22 @@
 #define BYTES(literal) .answer = (literal), .answer_bytes = sizeof(literal) - 1
 #define GZIP_HEAD      "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
 
+const struct names_row names_rows[] = {
+	{ .name = "ndt.test", .addresses = { "127.0.0.1" } },
+	{ .name = "half-dead.test",
+	  .addresses = { "127.0.0.9", "127.0.0.1" } },                     /* .9: nobody listens */
+	{ .name = "six-first.test", .addresses = { "::1", "127.0.0.1" } }, /* likewise ::1 */
+	{ .name = "mute6.test", .hang_without = AF_INET, .addresses = { "127.0.0.1" } },
+	{ .name = "hangs.test", .hang = true, .addresses = { "127.0.0.1" } },
+	{ .name = "none.test", .eai = EAI_NONAME },
+	{ .name = "again.test", .eai = EAI_AGAIN },
+	{ .name = "v4.test", .addresses = { "127.0.0.1" } },
+	{ .name = NULL },
+};
+
 static enum loop_body body;
 static struct canned_server server;
+static int threads_at_start;
 
 static const struct canned pages[] = {
 	{ "/hello",
@@ -230,18 +245,23 @@ static struct url_case {
 	const char *interface;
 	int want;
 	enum err_domain want_domain;
+	long want_detail;
 	int want_calls; /* 0: refused before anything was sent */
 } url_cases[] = {
-	{ "not a URL", "nonsense", AF_UNSPEC, NULL, -EINVAL, ERR_SYS, 0 },
-	{ "a WebSocket's", "ws://127.0.0.1/", AF_UNSPEC, NULL, -EPROTONOSUPPORT, ERR_SYS, 0 },
-	{ "nobody listens", "http://127.0.0.1:1/", AF_UNSPEC, NULL, -ECONNREFUSED, ERR_SYS, 1 },
-	{ "an address of the other family", "http://127.0.0.1:1/", AF_INET6, NULL, -EHOSTUNREACH,
-	  ERR_SYS, 1 },
-	/* A label of 64 bytes: refused here, so that no question leaves this machine. */
-	{ "no such name",
-	  "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test/",
-	  AF_UNSPEC, NULL, -EHOSTUNREACH, ERR_DNS, 1 },
-	{ "no such interface", "http://127.0.0.1:1/", AF_UNSPEC, "absent0", -ENODEV, ERR_SYS, 1 },
+	{ "not a URL", "nonsense", AF_UNSPEC, NULL, -EINVAL, ERR_SYS, 0, 0 },
+	{ "a WebSocket's", "ws://127.0.0.1/", AF_UNSPEC, NULL, -EPROTONOSUPPORT, ERR_SYS, 0, 0 },
+	{ "nobody listens", "http://127.0.0.1:1/", AF_UNSPEC, NULL, -ECONNREFUSED, ERR_SYS, 0, 1 },
+	{ "nobody listens there either", "http://[::1]:1/", AF_UNSPEC, NULL, -ECONNREFUSED, ERR_SYS,
+	  0, 1 },
+	{ "an address of the other family", "http://127.0.0.1:1/", AF_INET6, NULL, -ENOENT, ERR_DNS,
+	  EAI_ADDRFAMILY, 1 },
+	{ "no such name", "http://none.test/", AF_UNSPEC, NULL, -ENOENT, ERR_DNS, EAI_NONAME, 1 },
+	{ "no address of the family", "http://v4.test/", AF_INET6, NULL, -ENOENT, ERR_DNS,
+	  EAI_NODATA, 1 },
+	{ "no name server answers", "http://again.test/", AF_UNSPEC, NULL, -EAGAIN, ERR_DNS,
+	  EAI_AGAIN, 1 },
+	{ "no such interface", "http://127.0.0.1:1/", AF_UNSPEC, "absent0", -ENODEV, ERR_SYS, 0,
+	  1 },
 };
 
 static void url_is_refused(void **state)
@@ -250,14 +270,133 @@ static void url_is_refused(void **state)
 	struct http_request request = request_of(c->url);
 	struct seen s;
 
-	if (c->want_domain == ERR_DNS)
-		process_needs_threads(body); /* libcurl resolves in one */
+	if (strstr(c->url, ".test/"))
+		process_needs_threads(body);
 	request.family = c->family;
 	request.interface = c->interface;
 	s = get(&request);
 	assert_int_equal(s.err.code, c->want);
 	assert_int_equal(s.err.domain, c->want_domain);
+	assert_int_equal(s.err.detail, c->want_detail);
 	assert_int_equal(s.calls, c->want_calls);
+}
+
+/* --- names ---------------------------------------------------------------------------------- */
+
+/* Lets `count` lookups end, and waits until every thread of the resolver is gone. */
+static void release(int count)
+{
+	for (int i = 0; i < count; i++)
+		sem_post(&names_release);
+	assert_int_equal(process_threads_await(threads_at_start), threads_at_start);
+}
+
+static struct name_case {
+	const char *name;
+	const char *host;
+	int left_behind; /* lookups that hang when the answer is there */
+} name_cases[] = {
+	{ "a name", "ndt.test", 0 },
+	{ "an address that refuses goes before", "half-dead.test", 0 },
+	{ "RFC 8305: of the family that goes first, nobody listens", "six-first.test", 0 },
+	{ "RFC 8305: nothing is said of IPv6", "mute6.test", 2 },
+};
+
+static void name_is_found(void **state)
+{
+	const struct name_case *c = *state;
+	unsigned int from = canned_requests(&server);
+	char url[128], host[128];
+	struct http_request request;
+	struct seen s;
+
+	process_needs_threads(body);
+	snprintf(url, sizeof(url), "http://%s:%d/hello", c->host, server.port);
+	snprintf(host, sizeof(host), "\r\nHost: %s:%d\r\n", c->host, server.port);
+	request = request_of(url);
+	s = get(&request);
+	release(c->left_behind);
+	assert_string_equal(s.err.text, "");
+	assert_int_equal(s.status, 200);
+	assert_non_null(strstr(canned_head(&server, from), host));
+}
+
+static void name_is_waited_for_until_the_deadline(void **state)
+{
+	struct http_request request = request_of("http://hangs.test/");
+	struct seen s;
+
+	(void)state;
+	process_needs_threads(body);
+	request.family = AF_INET; /* one lookup */
+	request.timeout_ns = 100 * NS_PER_MS;
+	s = get(&request);
+	release(1);
+	assert_int_equal(s.err.code, -ETIMEDOUT);
+	assert_int_equal(s.err.domain, ERR_DNS);
+	assert_int_equal(s.err.detail, EAI_AGAIN);
+	assert_non_null(strstr(s.err.text, "resolving the name")); /* H2 */
+}
+
+/* --- redirects to elsewhere ----------------------------------------------------------------- */
+
+#define LOCATION_MAX 200
+
+/* A server that sends whoever asks for /away to `where`. */
+static struct canned_server sends_away(const char *where, const struct certificate *leaf)
+{
+	static char head[LOCATION_MAX + 80];
+	static const struct canned table[] = { { "/away", TEXT(head) } };
+
+	snprintf(head, sizeof(head),
+	         "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 6\r\n\r\nbeside", where);
+	return canned_start(table, 1, leaf);
+}
+
+static struct away_case {
+	const char *name;
+	const char *where; /* %d: the port of the server with the pages */
+	int want;          /* 0: its page came */
+	enum err_domain want_domain;
+	long want_detail;
+	const char *want_text;
+} away_cases[] = {
+	{ "N75 to another host", "http://ndt.test:%d/hello", 0, ERR_SYS, 0, "" },
+	{ "N75 to a host that redirects again", "http://ndt.test:%d/302", 0, ERR_SYS, 0, "" },
+	{ "N75 to a host that leads in a circle", "http://ndt.test:%d/circle", -ELOOP, ERR_HTTP,
+	  302, "more than 5 redirects" },
+	{ "N75 to a name that nobody knows", "http://none.test:%d/hello", -ENOENT, ERR_DNS,
+	  EAI_NONAME, "http://none.test" },
+	{ "N75 to a port where nobody listens", "http://ndt.test:1/hello", -ECONNREFUSED, ERR_SYS,
+	  0, "http://ndt.test:1/hello" },
+	{ "N75 to a host without a name", "http://:%d/hello", -EINVAL, ERR_HTTP, 302, "/away" },
+	{ "N75 with a password", "http://a:b@ndt.test:%d/hello", -EINVAL, ERR_HTTP, 302, "/away" },
+};
+
+static void away_is_followed(void **state)
+{
+	const struct away_case *c = *state;
+	char where[LOCATION_MAX], url[128];
+	struct canned_server first;
+	struct http_request request;
+	struct seen s;
+
+	if (strstr(c->where, ".test"))
+		process_needs_threads(body);
+	snprintf(where, sizeof(where), c->where, server.port);
+	first = sends_away(where, NULL);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/away", first.port);
+	request = request_of(url);
+	s = get(&request);
+	canned_stop(&first);
+	release(0);
+	assert_int_equal(s.err.code, c->want);
+	assert_int_equal(s.err.detail, c->want_detail);
+	assert_non_null(strstr(s.err.text, c->want_text));
+	if (c->want == 0)
+		assert_memory_equal(s.body, "hello", s.body_bytes + 1);
+	else
+		assert_int_equal(s.err.domain, c->want_domain);
 }
 
 /* --- what is sent --------------------------------------------------------------------------- */
@@ -301,26 +440,21 @@ static void bearer_goes_to_its_host(void **state)
 
 static void bearer_stays_with_its_host(void **state)
 {
-	static char elsewhere[160];
-	static const struct canned table[] = { { "/away", TEXT(elsewhere) } };
+	char where[LOCATION_MAX], url[128];
 	unsigned int from = canned_requests(&server);
 	struct canned_server first;
 	struct http_request request;
-	char url[128];
 
 	(void)state;
-	snprintf(elsewhere, sizeof(elsewhere),
-	         "HTTP/1.1 302 Found\r\nLocation: http://localhost:%d/hello\r\n"
-	         "Content-Length: 0\r\n\r\n",
-	         server.port);
-	first = canned_start(table, 1, NULL);
+	process_needs_threads(body);
+	snprintf(where, sizeof(where), "http://ndt.test:%d/302", server.port);
+	first = sends_away(where, NULL);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/away", first.port);
 	request = request_of(url);
 	request.bearer = BEARER;
-	request.family = AF_INET;
 	assert_int_equal(get(&request).status, 200);
 	assert_int_equal(bearers_in(&first, 0), 1);
-	assert_int_equal(canned_requests(&server) - from, 1);
+	assert_int_equal(canned_requests(&server) - from, 2);
 	assert_int_equal(bearers_in(&server, from), 0);
 	canned_stop(&first);
 }
@@ -338,6 +472,25 @@ static void proxy_of_the_environment(void **state)
 	assert_int_equal(canned_requests(&server) - from, 1);
 	assert_memory_equal(canned_head(&server, from), "GET http://server.test/hello HTTP/1.1\r\n",
 	                    38);
+}
+
+/* What no_proxy excepts, libcurl resolves: the C library knows this name. */
+static void proxy_of_others_only(void **state)
+{
+	unsigned int from = canned_requests(&server);
+	char url[128], proxy[] = "http://127.0.0.1:1";
+	struct http_request request;
+
+	(void)state;
+	process_needs_threads(body);
+	snprintf(url, sizeof(url), "http://localhost:%d/hello", server.port);
+	request = request_of(url);
+	setenv("http_proxy", proxy, 1);
+	setenv("no_proxy", "localhost", 1);
+	assert_int_equal(get(&request).status, 200);
+	unsetenv("http_proxy");
+	unsetenv("no_proxy");
+	assert_memory_equal(canned_head(&server, from), "GET /hello HTTP/1.1\r\n", 21);
 }
 
 static void interface_is_used(void **state)
@@ -411,23 +564,27 @@ static void nothing_to_cancel(void **state)
 
 /* --- TLS ------------------------------------------------------------------------------------ */
 
-#define NAMED .alt_names = "DNS:localhost"
+#define NAMED .alt_names = "DNS:ndt.test,IP:127.0.0.1"
 
 static struct tls_case {
 	const char *name;
 	struct certificate_wish leaf;
-	const char *host; /* NULL: localhost, which they are for */
+	const char *host; /* NULL: 127.0.0.1 */
 	bool self_signed, other_root, insecure;
 	int want_status;  /* 0: refused */
 	long want_detail; /* X509_V_ERR_* */
 } tls_cases[] = {
 	{ "a certificate that is trusted", { NAMED }, .want_status = 200 },
+	{ "likewise, by its name", { NAMED }, .host = "ndt.test", .want_status = 200 },
 	{ "H4 of another name",
 	  { .alt_names = "DNS:other.test" },
 	  .want_detail = X509_V_ERR_HOSTNAME_MISMATCH },
+	{ "H4 of another name, where ours leads to it",
+	  { .alt_names = "DNS:other.test" },
+	  .host = "ndt.test",
+	  .want_detail = X509_V_ERR_HOSTNAME_MISMATCH },
 	{ "H4 of a name, for an address",
-	  { NAMED },
-	  .host = "127.0.0.1",
+	  { .alt_names = "DNS:127.0.0.1" },
 	  .want_detail = X509_V_ERR_HOSTNAME_MISMATCH },
 	{ "H4 expired",
 	  { NAMED, .days_since = 5, .days_until = -1 },
@@ -445,9 +602,16 @@ static struct tls_case {
 	  .want_detail = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY },
 	{ "H4 for another use",
 	  { NAMED, .usage = "clientAuth" },
-	  .want_detail =
-	          X509_V_ERR_INVALID_PURPOSE }, /* libcurl does not tell this one from other broken handshakes. */
-	{ "H4 with a broken signature", { NAMED, .spoiled = true }, .want_detail = 0 },
+	  .want_detail = X509_V_ERR_INVALID_PURPOSE },
+	{ "H4 with a broken signature",
+	  { NAMED, .spoiled = true },
+	  .want_detail = X509_V_ERR_CERT_SIGNATURE_FAILURE },
+	{ "H4 signed over SHA-1",
+	  { NAMED, .sha1 = true },
+	  .want_detail = X509_V_ERR_CA_MD_TOO_WEAK },
+	{ "H4 with a key of 1024 bits",
+	  { NAMED, .rsa_bits = 1024 },
+	  .want_detail = X509_V_ERR_EE_KEY_TOO_SMALL },
 	{ "H4 with a critical extension nobody knows",
 	  { NAMED, .private_critical = "x" },
 	  .want_detail = X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION },
@@ -475,9 +639,8 @@ static void certificate_is_judged(void **state)
 
 	close(mkstemp(root_file));
 	certificate_append(&root, root_file);
-	snprintf(url, sizeof(url), "https://%s:%d/hello", c->host ? c->host : "localhost", s.port);
+	snprintf(url, sizeof(url), "https://%s:%d/hello", c->host ? c->host : "127.0.0.1", s.port);
 	request = request_of(url);
-	request.family = AF_INET;
 	request.ca_file = root_file;
 	request.insecure = c->insecure;
 	request.bearer = BEARER;
@@ -485,7 +648,8 @@ static void certificate_is_judged(void **state)
 	assert_int_equal(seen.status, c->want_status);
 	assert_int_equal(seen.err.detail, c->want_detail);
 	if (!c->want_status) {
-		assert_int_equal(seen.err.code, c->want_detail ? -EACCES : -EPROTO);
+		assert_int_equal(seen.err.code, -EACCES);
+		assert_non_null(strstr(seen.err.text, "trust its certificate"));
 		assert_int_equal(seen.err.domain, ERR_TLS);
 		assert_int_equal(canned_requests(&s), 0); /* not a byte of the request was sent */
 	}
@@ -494,6 +658,29 @@ static void certificate_is_judged(void **state)
 	certificate_free(&leaf);
 	certificate_free(&other);
 	certificate_free(&root);
+}
+
+static void https_is_not_left(void **state)
+{
+	struct certificate leaf = certificate_make(&(struct certificate_wish){ NAMED }, NULL);
+	unsigned int from = canned_requests(&server);
+	char url[128];
+	struct canned_server first;
+	struct http_request request;
+	struct seen s;
+
+	(void)state;
+	first = sends_away(url_of("/hello", url), &leaf);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d/away", first.port);
+	request = request_of(url);
+	request.insecure = true;
+	s = get(&request);
+	assert_int_equal(s.err.code, -EPROTONOSUPPORT);
+	assert_int_equal(s.err.domain, ERR_HTTP);
+	assert_non_null(strstr(s.err.text, "from https to http"));
+	assert_int_equal(canned_requests(&server), from);
+	canned_stop(&first);
+	certificate_free(&leaf);
 }
 
 static void not_tls_at_all(void **state)
@@ -534,7 +721,10 @@ static int run_all(enum loop_body which)
 		cmocka_unit_test(headers_are_sent),
 		cmocka_unit_test(bearer_goes_to_its_host),
 		cmocka_unit_test(bearer_stays_with_its_host),
+		cmocka_unit_test(name_is_waited_for_until_the_deadline),
+		cmocka_unit_test(https_is_not_left),
 		cmocka_unit_test(proxy_of_the_environment),
+		cmocka_unit_test(proxy_of_others_only),
 		cmocka_unit_test(interface_is_used),
 		cmocka_unit_test(redirects_can_be_barred),
 		cmocka_unit_test(errors_keep_the_query),
@@ -548,6 +738,8 @@ static int run_all(enum loop_body which)
 	failed = CASES_RUN(answer_comes, answer_cases);
 	failed += CASES_RUN(failure_is_told, failure_cases);
 	failed += CASES_RUN(url_is_refused, url_cases);
+	failed += CASES_RUN(name_is_found, name_cases);
+	failed += CASES_RUN(away_is_followed, away_cases);
 	failed += CASES_RUN(cancelled_is_not_heard_of, cancel_cases);
 	failed += CASES_RUN(certificate_is_judged, tls_cases);
 	failed += cmocka_run_group_tests_name("http", tests, NULL, NULL);
@@ -561,6 +753,8 @@ int main(void)
 		                               "NO_PROXY" };
 	int failed;
 
+	threads_at_start = process_threads_at_rest();
+	sem_init(&names_release, 0, 0);
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(*proxies); i++)
 		unsetenv(proxies[i]);
 	server = canned_start(pages, sizeof(pages) / sizeof(*pages), NULL);

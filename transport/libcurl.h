@@ -12,7 +12,7 @@ struct err;
 
 #define LIBCURL_SONAME "libcurl.so.4"
 
-/* What http.c calls, without the prefix "curl_". */
+/* What is called of it, without the prefix "curl_". */
 #define LIBCURL_CALLS(X)                                                                           \
 	X(easy_cleanup)                                                                            \
 	X(easy_getinfo)                                                                            \
@@ -28,6 +28,8 @@ struct err;
 	X(multi_setopt)                                                                            \
 	X(multi_socket_action)                                                                     \
 	X(multi_strerror)                                                                          \
+	X(slist_append)                                                                            \
+	X(slist_free_all)                                                                          \
 	X(version_info)
 
 struct libcurl {
