@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,8 +101,13 @@ static void on_deadline(void *owner)
 	struct subtest *s = owner;
 	struct err err;
 
-	ERR_SET(&err, -ETIMEDOUT, ERR_SYS, 0, "%s %s within %llu s", doing[s->phase], s->peer,
-	        SUBTEST_CONNECT_NS / NS_PER_S);
+	if (s->phase == PHASE_DIALING && tcp_dial_is_resolving(s->dial))
+		ERR_SET(&err, -ETIMEDOUT, ERR_DNS, EAI_AGAIN,
+		        "find the address of %s within %llu s: no name server answers",
+		        s->o.url->host, SUBTEST_CONNECT_NS / NS_PER_S);
+	else
+		ERR_SET(&err, -ETIMEDOUT, ERR_SYS, 0, "%s %s within %llu s", doing[s->phase],
+		        s->peer, SUBTEST_CONNECT_NS / NS_PER_S);
 	refuse(s, &err);
 }
 
@@ -512,7 +518,6 @@ static void make_key(struct subtest *s)
 int subtest_start(const struct subtest_options *options, struct subtest **ret, struct err *err)
 {
 	CLEANUP(subtest_freep) struct subtest *s = calloc(1, sizeof(*s));
-	uint64_t deadline_ns;
 	int r;
 
 	if (!s)
@@ -527,12 +532,12 @@ int subtest_start(const struct subtest_options *options, struct subtest **ret, s
 	make_key(s);
 	s->deadline = (struct loop_timer){ .fire = on_deadline, .owner = s };
 	s->end = (struct loop_timer){ .fire = on_end, .owner = s };
-	deadline_ns = loop_now_ns(s->o.loop) + SUBTEST_CONNECT_NS;
-	r = tcp_dial(s->o.loop, s->o.url->host, s->o.url->port, &s->o.tcp, deadline_ns, on_dialed,
-	             s, &s->dial, err);
+	/* One deadline for all of it, so that it is always the same who tells of it. */
+	loop_timer_set(s->o.loop, &s->deadline, loop_now_ns(s->o.loop) + SUBTEST_CONNECT_NS);
+	r = tcp_dial(s->o.loop, s->o.url->host, s->o.url->port, &s->o.tcp, CLOCK_NEVER_NS,
+	             on_dialed, s, &s->dial, err);
 	if (r < 0)
 		return r;
-	loop_timer_set(s->o.loop, &s->deadline, deadline_ns);
 	*ret = TAKE(s, NULL);
 	return 0;
 }

@@ -77,6 +77,9 @@ int tcp_dial(struct loop *l, const char *host, uint16_t port, const struct tcp_o
 /* Before `done` was called: it will not be. Accepts NULL; always returns NULL. */
 struct tcp_dial *tcp_dial_cancel(struct tcp_dial *d);
 
+/* Whether it still waits for the name, and not for an address to answer. */
+bool tcp_dial_is_resolving(const struct tcp_dial *d);
+
 /* A listening socket on a literal address; port 0 picks one, which *ret_port tells. Close-on-exec,
  * non-blocking, SO_REUSEADDR; "::" takes IPv4 as well. Answers the descriptor, or a negative errno.
  *   -EINVAL  not a literal address */

@@ -64,6 +64,11 @@ struct tcp_dial *tcp_dial_cancel(struct tcp_dial *d)
 	return dial_free(d);
 }
 
+bool tcp_dial_is_resolving(const struct tcp_dial *d)
+{
+	return d->resolve != NULL;
+}
+
 /* --- the end ------------------------------------------------------------------------------------ */
 
 /* How much an errno tells of the server, rather than of the way to it or of this machine. */

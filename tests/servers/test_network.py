@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,12 +46,18 @@ def test_refused():
     check_unreached(outcome, gone.address, "refused", 3)
 
 
+def seconds_of(outcome: pod.Outcome) -> float:
+    """Of the program's own: a network of its own takes a second to make where the machine is busy."""
+    alone_for = re.search(r"^alone for (\S+) s$", outcome.stderr, re.MULTILINE)
+    return float(alone_for[1]) if alone_for else outcome.seconds
+
+
 def check_unreached(outcome: pod.Outcome, where: str, words: str, limit_s: float) -> None:
     assert outcome.status == 1, outcome
     assert outcome.result["download"] is None
     assert "hint:" in outcome.stderr, outcome
     assert where in outcome.stderr and re.search(words, outcome.stderr, re.IGNORECASE), outcome
-    assert outcome.seconds < limit_s
+    assert seconds_of(outcome) < limit_s
 
 
 @pytest.mark.parametrize("server", ["192.0.2.1", "192.0.2.1:8080"])
@@ -78,8 +85,8 @@ def test_no_name_server():
 
 def test_H2_name_server_is_silent():
     outcome = pod.test("--server", "name.invalid", "--download", prefix=alone("silent"))
-    check_unreached(outcome, "name.invalid", "name|resol|look|address", 9)
-    assert outcome.seconds > 4
+    check_unreached(outcome, "find the address of name.invalid within 7 s", "hint: .*name servers", 7.5)
+    assert seconds_of(outcome) > 6.9
 
 
 def test_name_server_is_silent_about_ipv6():
@@ -88,9 +95,21 @@ def test_name_server_is_silent_about_ipv6():
     check_unreached(outcome, "127.0.0.1:9", "refused", 5)
 
 
+def test_name_server_is_silent_about_ipv6_for_locate():
+    """Likewise, and that it is soon: the locate service has ten seconds for everything."""
+    outcome = pod.test("--locate-url", "http://name.invalid:9/v2/nearest/ndt/ndt7", "--download", prefix=alone("ipv4"))
+    check_unreached(outcome, "name.invalid:9", "refused", 5)
+
+
+def test_unknown_host_of_locate():
+    outcome = pod.test("--locate-url", "http://name.invalid/v2/nearest/ndt/ndt7", "--download", prefix=alone("none"))
+    check_unreached(outcome, "name.invalid", "not known|no such|unknown|does not", 5)
+    assert outcome.result["errors"][0]["domain"] == "dns" and outcome.result["errors"][0]["detail"] == socket.EAI_NONAME
+
+
 def test_H2_name_server_is_silent_for_locate():
     outcome = pod.test("--locate-url", "http://name.invalid/v2/nearest/ndt/ndt7", "--download", prefix=alone("silent"))
-    check_unreached(outcome, "name.invalid", "name|resol|time|within", 13)
+    check_unreached(outcome, "no end after 10.0 s, resolving the name", "hint: .*name servers", 10.5)
 
 
 @pytest.mark.parametrize("family", ["-4", "-6"])
