@@ -326,6 +326,8 @@ static void put_error(struct json_writer *w, const struct direction_result *d)
 	json_put_text(w, "test", ndt7_test_name(d->test));
 	put_failure(w, &d->err);
 	put_word(w, "url", d->url);
+	if (d->again_ns)
+		json_put_count(w, "retry_after_s", (d->again_ns + NS_PER_S - 1) / NS_PER_S);
 	json_end_object(w);
 }
 

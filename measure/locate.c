@@ -1,9 +1,12 @@
 #include "measure/locate.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/draw.h"
@@ -14,6 +17,7 @@
 
 #define LOCATE_REDIRECTS_MAX 5
 #define LOCATE_SERVICE_SHOWN 80
+#define LOCATE_AGAIN_SHOWN   48
 
 struct locate {
 	struct http *http;
@@ -31,10 +35,10 @@ static const struct meaning {
 	enum locate_advice advice;
 	const char *text; /* completes "could not get a server from …: " */
 } meanings[] = {
-	{ 204, false, LOCATE_NO_CAPACITY, "it is out of capacity, try later" },
+	{ 204, false, LOCATE_NO_CAPACITY, "it is out of capacity" },
 	{ 401, false, LOCATE_REFUSED, "it refuses the access token" },
-	{ 429, false, LOCATE_LIMITED, "too many requests from here, wait for an hour" },
-	{ 500, true, LOCATE_NO_CAPACITY, "it has none for us, try later" },
+	{ 429, false, LOCATE_LIMITED, "too many requests from here" },
+	{ 500, true, LOCATE_NO_CAPACITY, "it has none for us" },
 	{ 503, true, LOCATE_NO_LOCATION, "it does not know where we are, name a country" },
 };
 
@@ -67,39 +71,70 @@ struct locate *locate_cancel(struct locate *c)
 	return NULL;
 }
 
+static uint64_t again_after_ns(const struct http_answer *http, enum locate_advice advice)
+{
+	uint64_t random, ns;
+
+	if (http->retry_after_s > LOCATE_AGAIN_MAX_NS / NS_PER_S)
+		return LOCATE_AGAIN_MAX_NS;
+	if (http->retry_after_s > 0)
+		return http->retry_after_s * NS_PER_S;
+	if (advice == LOCATE_LIMITED)
+		return LOCATE_WINDOW_NS;
+	if (advice != LOCATE_NO_CAPACITY && !(advice == LOCATE_FAILED && http->status == 503))
+		return 0;
+	bytes_random(&random, sizeof(random));
+	return locate_backoff(0, &random, &ns) ? ns : 0;
+}
+
+/* ", try again in 58 s", ", try again in 60 min", or nothing; rounded up. */
+static const char *again_in(uint64_t again_ns, char out[LOCATE_AGAIN_SHOWN])
+{
+	uint64_t s = (again_ns + NS_PER_S - 1) / NS_PER_S;
+
+	if (s == 0)
+		out[0] = '\0';
+	else
+		snprintf(out, LOCATE_AGAIN_SHOWN, ", try again in %" PRIu64 " %s",
+		         s <= 120 ? s : (s + 59) / 60, s <= 120 ? "s" : "min");
+	return out;
+}
+
 static void refuse(struct locate *c, const struct http_answer *http)
 {
-	char title[LOCATE_PROBLEM_MAX];
+	char title[LOCATE_PROBLEM_MAX], again[LOCATE_AGAIN_SHOWN];
 	bool own_account = locate_problem(http->body, http->body_bytes, title);
 	struct meaning m = meaning_of(http->status, own_account || http->body_bytes == 0);
-	struct err err = {};
+	struct locate_outcome o = { .advice = m.advice };
 
+	o.again_ns = again_after_ns(http, m.advice);
 	if (c->bearer && memmem(http->body, http->body_bytes, c->bearer, strlen(c->bearer)))
 		title[0] = '\0'; /* it may repeat what must not be said */
-	ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status,
-	        "get a server from the locate service %s: %s (HTTP %d%s%s)", c->service, m.text,
-	        http->status, title[0] ? ": " : "", title);
-	c->done(c->owner, m.advice, NULL, &err);
+	ERR_SET(&o.err, -EREMOTEIO, ERR_HTTP, http->status,
+	        "get a server from the locate service %s: %s%s (HTTP %d%s%s)", c->service, m.text,
+	        again_in(o.again_ns, again), http->status, title[0] ? ": " : "", title);
+	c->done(c->owner, &o);
 }
 
 static void read_list(struct locate *c, const struct http_answer *http)
 {
-	struct locate_answer *answer = NULL;
-	struct err err = {};
+	struct locate_outcome o = { .advice = LOCATE_USE };
+	char again[LOCATE_AGAIN_SHOWN];
 
-	if (locate_parse(http->body, http->body_bytes, &answer, &err) < 0) {
-		err.domain = ERR_HTTP;
-		err.detail = http->status;
-		err_prefix(&err, "use the answer of the locate service %s", c->service);
-		c->done(c->owner, LOCATE_FAILED, NULL, &err);
-	} else if (answer->count == 0) {
-		locate_answer_free(answer);
-		ERR_SET(&err, -EREMOTEIO, ERR_HTTP, http->status,
-		        "get a server from the locate service %s: its list is empty", c->service);
-		c->done(c->owner, LOCATE_NO_CAPACITY, NULL, &err);
-	} else {
-		c->done(c->owner, LOCATE_USE, answer, &err);
+	if (locate_parse(http->body, http->body_bytes, &o.answer, &o.err) < 0) {
+		o.advice = LOCATE_FAILED;
+		o.err.domain = ERR_HTTP;
+		o.err.detail = http->status;
+		err_prefix(&o.err, "use the answer of the locate service %s", c->service);
+	} else if (o.answer->count == 0) {
+		o.answer = locate_answer_free(o.answer);
+		o.advice = LOCATE_NO_CAPACITY;
+		o.again_ns = again_after_ns(http, o.advice);
+		ERR_SET(&o.err, -EREMOTEIO, ERR_HTTP, http->status,
+		        "get a server from the locate service %s: its list is empty%s", c->service,
+		        again_in(o.again_ns, again));
 	}
+	c->done(c->owner, &o);
 }
 
 static void on_http(void *owner, const struct http_answer *http, const struct err *http_err)
@@ -108,10 +143,10 @@ static void on_http(void *owner, const struct http_answer *http, const struct er
 
 	c->http = NULL; /* its own to free, once this has returned */
 	if (!http) {
-		struct err err = *http_err;
+		struct locate_outcome o = { .advice = LOCATE_FAILED, .err = *http_err };
 
-		err_prefix(&err, "ask the locate service for a server");
-		c->done(c->owner, LOCATE_FAILED, NULL, &err);
+		err_prefix(&o.err, "ask the locate service for a server");
+		c->done(c->owner, &o);
 	} else if (http->status == 200) {
 		read_list(c, http);
 	} else {

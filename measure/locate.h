@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "transport/base/err.h"
 #include "transport/url.h"
 
-struct err;
 struct locate;
 struct loop;
 
@@ -78,10 +78,26 @@ struct locate_request {
 	const char *interface;
 };
 
-/* answer is NULL unless advice is LOCATE_USE; it is the receiver's to free. err tells what the
- * service said (ERR_HTTP with the status) or why it could not be asked. */
-typedef void (*locate_done)(void *owner, enum locate_advice advice, struct locate_answer *answer,
-                            const struct err *err);
+/* A window of the service's limiter, which counts refused requests too (contract 11.7, 11.8). */
+#define LOCATE_WINDOW_NS (3600 * 1000000000ULL)
+
+/* No service is believed that wants to be left alone for longer. */
+#define LOCATE_AGAIN_MAX_NS (24 * 3600 * 1000000000ULL)
+
+struct locate_outcome {
+	enum locate_advice advice;
+	struct locate_answer *answer; /* NULL unless advice is LOCATE_USE; the receiver's to free */
+	struct err
+		err; /* what the service said (ERR_HTTP with the status), or why it was not asked */
+
+	/* Until it may be asked again, where time mends it; 0: it does not, or nobody knows. What the
+	 * service itself said (Retry-After), else the first wait of the back-off, or a whole window
+	 * after LOCATE_LIMITED. err says it, too. */
+	uint64_t again_ns;
+};
+
+/* *outcome is valid during the call only. */
+typedef void (*locate_done)(void *owner, const struct locate_outcome *outcome);
 
 /* Where M-Lab's service is asked: a bearer counts on the priority path alone (contract 11.1). */
 const char *locate_default_url(const char *bearer);

@@ -72,6 +72,8 @@ struct direction_result {
 	enum ndt7_test test;
 	enum direction_state state;
 	struct err err; /* of DIRECTION_FAILED */
+	uint64_t
+		again_ns; /* then: until the locate service may be asked again; 0: it has not said */
 
 	/* where and how */
 	char url[URL_BYTES_MAX]; /* without its query, which carries tokens */

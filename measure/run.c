@@ -38,6 +38,7 @@ struct run {
 	struct url server; /* with --server */
 	struct locate *locating;
 	uint64_t locating_since_ns; /* no token is older than the request that it answers */
+	uint64_t locate_again_ns;   /* of the one that failed */
 	int locate_requests;
 	struct targets targets;
 	struct feed feed;
@@ -229,20 +230,27 @@ static void no_target_left(struct run *r)
 	fail_direction(r, &err);
 }
 
-static void on_located(void *owner, enum locate_advice advice, struct locate_answer *answer,
-                       const struct err *why)
+/* One that failed once is not asked again in this run (contract N74). */
+static void fail_to_locate(struct run *r)
+{
+	direction(r)->again_ns = r->locate_again_ns;
+	fail_direction(r, &r->result->locate_err);
+}
+
+static void on_located(void *owner, const struct locate_outcome *outcome)
 {
 	struct run *r = owner;
 
 	r->locating = NULL;
-	if (advice == LOCATE_USE) {
-		targets_take(&r->targets, answer, r->locating_since_ns);
+	if (outcome->advice == LOCATE_USE) {
+		targets_take(&r->targets, outcome->answer, r->locating_since_ns);
 		try_target(r);
 		return;
 	}
 	r->result->locate_failed = true;
-	r->result->locate_err = *why;
-	fail_direction(r, why);
+	r->result->locate_err = outcome->err;
+	r->locate_again_ns = outcome->again_ns;
+	fail_to_locate(r);
 }
 
 static void locate(struct run *r)
@@ -265,7 +273,7 @@ static void locate(struct run *r)
 	if (locate_start(r->loop, &q, on_located, r, &r->locating, &err) < 0) {
 		r->result->locate_failed = true;
 		r->result->locate_err = err;
-		fail_direction(r, &err);
+		fail_to_locate(r);
 	}
 }
 
@@ -320,7 +328,7 @@ static void try_target(struct run *r)
 		else
 			try_server(r);
 	} else if (r->result->locate_failed) {
-		fail_direction(r, &r->result->locate_err);
+		fail_to_locate(r);
 	} else if (!r->targets.located || (stale && r->locate_requests < 2)) {
 		locate(r);
 	} else {

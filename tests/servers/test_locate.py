@@ -143,6 +143,27 @@ def test_no_servers(answer: Any, words: str):
     assert outcome.seconds < 3
 
 
+# name: (answer, from and to how many seconds later it may be asked again)
+AGAIN: dict[str, tuple[Any, float, float]] = {
+    "204": (b"HTTP/1.1 204 No Content\r\n\r\n", 45, 75),
+    "500": (as_json(ERROR, 500), 45, 75),
+    "503 of a front end": (wire.answer(503, HTML, "Content-Type: text/html"), 45, 75),
+    "429": (as_json({"error": {"type": "client", "title": "Too many", "status": 429}}, 429), 3600, 3600),
+    "429 with a time": (wire.answer(429, "", "Retry-After: 77"), 77, 77),
+    "503 with a time": (wire.answer(503, "", "Retry-After: 77"), 77, 77),
+}
+
+
+@pytest.mark.parametrize("answer, least, most", AGAIN.values(), ids=AGAIN)
+def test_N80_a_single_test_says_when_to_try_again(answer: bytes, least: float, most: float):
+    service, outcome = ask(answer)
+    assert outcome.status == 1 and len(service.connections) == 1, outcome
+    assert len(outcome.result["errors"]) == 2
+    for error in outcome.result["errors"]:
+        assert least <= error["retry_after_s"] <= most
+    assert re.search(r"try again in \d+ (s|min)\b", outcome.stderr), outcome
+
+
 def test_N75_redirect_is_followed():
     with Server(fakes.both) as server:
         listing = fakes.listing(fakes.target(server))
