@@ -38,6 +38,9 @@ struct whole_file {
 	int device_fd; /* of a path that is no regular file, such as a pipe */
 	struct unborn unborn;
 	bool homeless; /* it is in another directory, and can only be copied */
+	bool owned;    /* it goes to `uid` and `gid` */
+	uid_t uid;
+	gid_t gid;
 };
 
 CLEANUP_DEFINE(whole_file_closep, struct whole_file *, whole_file_close)
@@ -260,6 +263,37 @@ int whole_file_open(const char *path, struct whole_file **ret, struct err *err)
 	return 0;
 }
 
+/* What root writes stays readable for whose it was, or for whose directory it is in. */
+static void take_owner(struct whole_file *f)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || (stat(f->path, &st) < 0 && stat(f->directory, &st) < 0))
+		return;
+	f->owned = true;
+	f->uid = st.st_uid;
+	f->gid = st.st_gid;
+}
+
+int whole_file_open_private(const char *path, struct whole_file **ret, struct err *err)
+{
+	CLEANUP(whole_file_closep) struct whole_file *f = NULL;
+	char *temporary;
+	int r = whole_file_open(path, &f, err);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&temporary, "%s.new", f->path) < 0)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a file");
+	free(f->temporary);
+	f->temporary = temporary;
+	f->mode = 0600;
+	take_owner(f);
+	unlink(f->temporary);
+	*ret = TAKE(f, NULL);
+	return 0;
+}
+
 /* --- writing -------------------------------------------------------------------------------------- */
 
 /* Where what is written goes until it is complete. */
@@ -299,6 +333,8 @@ static int publish(struct whole_file *f)
 	if (f->homeless)
 		return write_over(f);
 	if (f->replaces && fchmod(f->unborn.fd, f->mode) < 0)
+		r = -errno;
+	if (f->owned && fchown(f->unborn.fd, f->uid, f->gid) < 0)
 		r = -errno;
 	if (r == 0 && fsync(f->unborn.fd) < 0)
 		r = -errno;

@@ -17,6 +17,11 @@ struct whole_file;
  *   -EACCES, -EROFS, -ENOSPC, -ENOENT, -EISDIR, … as the file system says */
 int whole_file_open(const char *path, struct whole_file **ret, struct err *err);
 
+/* Likewise, for the owner alone (mode 0600, whatever the mode was); what root writes belongs to
+ * whom it belonged, a new file to the owner of its directory. Its temporary name is PATH.new, and what is
+ * left there of a writer that was killed is removed: the caller sees to it that there is one writer at a time. */
+int whole_file_open_private(const char *path, struct whole_file **ret, struct err *err);
+
 int whole_file_write(struct whole_file *f, const void *data, size_t bytes, struct err *err);
 
 /* For what takes such a call: `self` is the file, or NULL for standard output. */
