@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -23,25 +24,40 @@ def need(*programs):
             pytest.skip(f"{program} is not installed")
 
 
-def across(script, place):
-    """Runs a block of the page; a link that was disturbed says so, and its traces are there."""
-    tools.environment() # or skip, before half a minute is spent
-    if not os.access(LINK, os.X_OK):
-        pytest.skip(f"{LINK} is not built")
-    (place / "bin").mkdir()
+TRIES = 3
+
+
+def once(script, place):
+    """Runs a block of the page in a place of its own; the reason where a link of it is void."""
+    (place / "bin").mkdir(parents=True)
     (place / "bin/radar-pod").symlink_to(PROGRAM)
     script = script.replace("bench/link/link", LINK).replace("bench/links/", f"{ROOT}/bench/links/")
     r = subprocess.run(["sh", "-c", script], cwd=place, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                        env={**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}"}, timeout=120)
     if r.returncode == 5:
         pytest.skip(r.stderr.strip())
-    assert r.returncode == 0 or (r.returncode == 1 and " late by " in r.stderr), r.stderr
+    void = re.search("link: void: .*", r.stderr)
+    assert void or r.returncode == 0, r.stderr
+    return void and void.group()
+
+
+def across(script, place):
+    """Where the answers lie of a run whose links kept their promises: a busy machine breaks them, and the
+    page says not to believe such a run."""
+    tools.environment() # or skip, before half a minute is spent
+    if not os.access(LINK, os.X_OK):
+        pytest.skip(f"{LINK} is not built")
+    for i in range(TRIES):
+        void = once(script, place / str(i))
+        if not void:
+            return place / str(i)
+    pytest.skip(f"{TRIES} times of {TRIES}, {void}")
 
 
 def test_is_this_links_buffer_bloated(tmp_path):
     need("iperf3")
-    across(shown("sh", "bloat.csv"), tmp_path)
-    [[idle_ms, loaded_ms, mbps]] = sql(shown("sql", "bloat.csv"), tmp_path)
+    place = across(shown("sh", "bloat.csv"), tmp_path)
+    [[idle_ms, loaded_ms, mbps]] = sql(shown("sql", "bloat.csv"), place)
     assert 16.9 < idle_ms < 19 and loaded_ms > 5 * idle_ms and 20 < mbps < 30
 
 
@@ -50,8 +66,8 @@ def test_bbr_or_cubic(tmp_path):
     controls = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     if not {"bbr", "cubic"} <= set(controls):
         pytest.skip("bbr or cubic is not in this kernel")
-    across(shown("sh", "for control in bbr cubic"), tmp_path)
-    out = told([sys.executable, "-c", shown("python", "cable-bbr")], tmp_path, env=tools.environment())
+    place = across(shown("sh", "for control in bbr cubic"), tmp_path)
+    out = told([sys.executable, "-c", shown("python", "cable-bbr")], place, env=tools.environment())
     rows = [line.split() for line in out.splitlines()]
     mbps, rtt_ms, again = ({row[0]: float(row[i]) for row in rows} for i in (1, 2, 3))
     assert mbps["cable-bbr"] > 0.9 * mbps["cable-cubic"] > 20
@@ -62,8 +78,8 @@ def test_bbr_or_cubic(tmp_path):
 
 def test_was_it_the_wifi_or_the_cpu(tmp_path):
     need("bash", "python3", "xz")
-    across(shown("sh", "sink.py"), tmp_path)
-    rows = {work: figures for work, *figures in sql(shown("sql", "busy_percent"), tmp_path)}
+    place = across(shown("sh", "sink.py"), tmp_path)
+    rows = {work: figures for work, *figures in sql(shown("sql", "busy_percent"), place)}
     (wifi_mbps, wifi_busy, wifi_receiver), (cpu_mbps, cpu_busy, _) = rows["cat"], rows["xz"]
     assert wifi_mbps > 2 * cpu_mbps
     assert wifi_busy > 95 and wifi_receiver < 5 and cpu_busy < 60
