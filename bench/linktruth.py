@@ -8,6 +8,7 @@
     truth.goodput(flow, *truth.window(t0, t1)).bps  between two readings of time.monotonic_ns()
     truth.goodput_capacity_bps("down", flow)        what the link was good for
     truth.base_rtt_s, truth.queueing("down"), truth.drops("down")
+    truth.handshake_rtt_s(flow)                    of its SYN, with what the other end took to answer
 
 Times are seconds since the run's start, rates bits per second, sizes bytes. What has no figure is
 None, never 0. docs/links.md defines every field. Only the standard library is used.
@@ -393,6 +394,22 @@ class Truth:
         if any(ns is None for ns in least):
             return None
         return sum(ns for ns in least if ns is not None) / NS_PER_S
+
+    def other_way(self, flow: Flow) -> Flow | None:
+        """The same connection's other way."""
+        back = (flow.destination, flow.destination_port, flow.source, flow.source_port)
+        return next((f for f in self.flows if f.direction != flow.direction and f.tuple == back), None)
+
+    def handshake_rtt_s(self, flow: Flow) -> float | None:
+        """Of a connection's SYN and its answer, as who stands where the opener's packets enter the link sees it:
+        the least delay there, what the other end took to answer, and the answer's way back. None where either way
+        was not seen."""
+        ways = [flow, self.other_way(flow)]
+        if any(way is None or not way.first_ns or way.direction not in self.delays for way in ways):
+            return None
+        there, back = sorted(ways, key=lambda way: way.first_ns)
+        least_ns = self.delays[there.direction].min_ns
+        return None if least_ns is None else (back.first_ns - there.first_ns + least_ns) / NS_PER_S
 
     def queueing(self, direction: str, start_s: float | None = None,
                  end_s: float | None = None) -> list[Point]:

@@ -123,7 +123,7 @@ class Run:
 
     @property
     def truth_rtt_ms(self) -> float:
-        return 1e3 * self.truth.base_rtt_s
+        return 1e3 * self.truth.handshake_rtt_s(self.flow)
 
     @property
     def one_way_back_ns(self) -> int:
@@ -213,7 +213,7 @@ class OnLink:
         scenario.write_text(point.scenario())
         truth_file.unlink(missing_ok=True)
         with (self.folder / "link.log").open("w") as log:
-            up = subprocess.run([LINK, "up", self.name, str(scenario), "--truth", str(truth_file)],
+            up = subprocess.run([LINK, "up", self.name, str(scenario), "--awake", "--truth", str(truth_file)],
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if up.returncode != 0:
             raise SystemExit(f"bench: {point}: no link:\n{(self.folder / 'link.log').read_text()}")

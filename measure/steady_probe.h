@@ -14,6 +14,8 @@ struct steady_path {
 
 /* edges[i] is the count of bytes at the beginning of bin i of bin_ns, edges[bins] at the end of the last.
  * Sets probed[i] of each bin that a probe has touched; answers how many. Where more than a quarter of them
- * look so, the path is that slow: then none is. */
+ * look so, the path is that slow: then none is. Where the path holds so few segments that four are more than half of
+ * it, a probe is hardly a dip; one that is a fifth and more below the mean is taken for one where it is no longer than
+ * probes are, and none other is nearer than five seconds. */
 uint32_t steady_probe_find(const double *edges, uint32_t bins, uint64_t bin_ns,
                            const struct steady_path *path, bool *probed);

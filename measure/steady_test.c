@@ -249,6 +249,9 @@ static const struct probe_case probe_cases[] = {
 	{ "in the middle, 20 ms", 20, 4, 5000, 5220, 362000, true },
 	{ "in the middle, 100 ms", 100, 4, 4000, 4300, 362000, true },
 	{ "5 ms, 10 Mbit/s: hardly slower, left in", 5, 4, 5000, 5205, 12066, false },
+	{ "5 ms, 10 Mbit/s: a quarter slower", 5, 3, 5000, 5205, 12066, true },
+	{ "5 ms, 10 Mbit/s: too long", 5, 3, 5000, 5500, 12066, false },
+	{ "20 ms, 10 Mbit/s: a quarter slower is no probe", 20, 12, 5000, 5220, 12066, false },
 	{ "at the end", 20, 4, 9900, 10000, 362000, true },
 	{ "nothing at all is an outage", 20, 0, 5000, 5220, 362000, false },
 	{ "too short", 20, 4, 5000, 5100, 362000, false },
@@ -283,6 +286,25 @@ static void probe_is_taken_out(void **state)
 	assert_int_equal(rate.probed_ns, 0);
 }
 
+/* BBR's are five seconds apart and more. */
+static void dips_that_are_near_are_no_probes(void **state)
+{
+	struct steady_path p = { SEGMENT, 5000 };
+	struct steady_rate rate;
+	struct steady s;
+	double bytes = 0;
+
+	(void)state;
+	steady_start(&s);
+	steady_add(&s, 0, 0);
+	for (uint64_t ms = 0; ms < 10000; ms += 10) {
+		bytes += ms >= 3000 && ms % 2000 < 200 ? 8700 : 12066;
+		steady_add(&s, (ms + 10) * NS_PER_MS, (uint64_t)bytes);
+	}
+	steady_estimate(&s, CLOCK_NEVER_NS, &p, &rate);
+	assert_int_equal(rate.probed_ns, 0);
+}
+
 static void more_than_fits_is_left_out(void **state)
 {
 	struct steady s;
@@ -301,6 +323,7 @@ int main(void)
 		cmocka_unit_test(what_runs_backwards_is_not_taken),
 		cmocka_unit_test(gaps_are_filled),
 		cmocka_unit_test(what_follows_is_not_looked_at),
+		cmocka_unit_test(dips_that_are_near_are_no_probes),
 		cmocka_unit_test(more_than_fits_is_left_out),
 	};
 	int failed = CASES_RUN(series_has_its_rate, known_series);

@@ -21,6 +21,7 @@ static const struct option {
 	{ "--seed", OPTION_SEED, true, 0 },
 	{ "--quiet", OPTION_QUIET, false, offsetof(struct arguments, quiet) },
 	{ "--json", OPTION_JSON, false, offsetof(struct arguments, json) },
+	{ "--awake", OPTION_AWAKE, false, offsetof(struct arguments, awake) },
 };
 
 /* `word` without what follows its "=". */

@@ -16,6 +16,7 @@ enum arguments_option {
 	OPTION_SERVER = 1U << 3,
 	OPTION_QUIET = 1U << 4,
 	OPTION_JSON = 1U << 5,
+	OPTION_AWAKE = 1U << 6,
 };
 
 struct arguments_syntax {
@@ -30,7 +31,7 @@ struct arguments {
 	const char *truth, *name, *server; /* NULL: not given */
 	bool has_seed;
 	uint64_t seed;
-	bool quiet, json, help;
+	bool quiet, json, awake, help;
 	char **command; /* ended by NULL */
 };
 

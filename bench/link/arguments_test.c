@@ -27,6 +27,7 @@ static struct parse_case {
 	{ "help asks for nothing else", &run, { "--help" }, 0, NULL },
 	{ "a seed", &run, { "x", "--seed", "18446744073709551615", "--", "a" }, 0, NULL },
 	{ "a switch", &list, { "--json" }, 0, NULL },
+	{ "a switch that it has not", &list, { "--awake" }, -EINVAL, "--awake" },
 	{ "no word", &run, { "--", "ping" }, -EINVAL, "1 word expected" },
 	{ "no command", &run, { "x.link" }, -EINVAL, "COMMAND is expected" },
 	{ "no command, but a shell", &run_or_shell, { "x.link" }, 0, NULL },

@@ -54,7 +54,7 @@ struct emulator {
 	struct way way[LINK_DIRECTIONS];
 	struct truth *truth;
 	uint64_t start_ns;
-	uint64_t awake_until_ns; /* a packet may follow soon */
+	uint64_t awake_until_ns; /* a packet may follow soon; CLOCK_NEVER_NS: always */
 	uint64_t rested_ns;      /* when the last sleep ended */
 	uint64_t owed_ns;        /* of rest */
 	struct stall stall;
@@ -157,7 +157,7 @@ static void turn(struct emulator *e)
 		give_out(&e->way[i]);
 	}
 	truth_tick(e->truth, clock_now_ns());
-	if (count)
+	if (count && e->awake_until_ns != CLOCK_NEVER_NS)
 		e->awake_until_ns = clock_now_ns() + AWAKE_NS;
 }
 
@@ -309,6 +309,7 @@ int emulator_start(const struct emulator_options *o, struct emulator **ret, stru
 	if (!e)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the emulator");
 	e->cpu = o->cpu;
+	e->awake_until_ns = o->awake ? CLOCK_NEVER_NS : 0;
 	e->memory_locked = keep_memory();
 	e->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->stop_fd < 0)
@@ -344,6 +345,7 @@ int emulator_stop(struct emulator *e, struct truth_end *ret, struct err *err)
 {
 	end_thread(e);
 	truth_finish(e->truth, clock_now_ns(), ret);
+	ret->awake = e->awake_until_ns == CLOCK_NEVER_NS;
 	ret->realtime = e->realtime;
 	ret->memory_locked = e->memory_locked;
 	ret->cpu = e->cpu;

@@ -21,6 +21,7 @@ struct emulator_options {
 	const struct scenario *scenario; /* stays the caller's and must stay */
 	int client_fd, server_fd;        /* TUN devices, non-blocking; stay the caller's */
 	int cpu;                         /* where it runs; negative: where the kernel likes */
+	bool awake;                      /* also where nothing has moved for a while */
 };
 
 int emulator_start(const struct emulator_options *o, struct emulator **ret, struct err *err);

@@ -59,6 +59,7 @@ int session_start(struct session *s, struct err *err)
 		.client_fd = namespaces_tun(s->namespaces, LINK_CLIENT),
 		.server_fd = namespaces_tun(s->namespaces, LINK_SERVER),
 		.cpu = namespaces_cpu(s->namespaces),
+		.awake = s->arguments->awake,
 	};
 
 	return emulator_start(&o, &s->emulator, err);

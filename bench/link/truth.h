@@ -93,7 +93,8 @@ struct truth_end {
 	uint64_t not_ip_packets;
 	uint64_t flows_not_told_apart; /* segments beyond TRUTH_FLOWS_MAX */
 	uint64_t bins_lost;            /* the reader of the bins was too slow */
-	bool realtime;                 /* the emulator's thread was SCHED_FIFO */
+	bool awake;                    /* the emulator never slept for want of packets */
+	bool realtime;                 /* its thread was SCHED_FIFO */
 	bool memory_locked;
 	int cpu;                               /* the emulator's own; negative: it has none */
 	struct stall_sum stalls[STALL_CAUSES]; /* why packets were late */
@@ -124,7 +125,7 @@ void truth_delivered(struct truth *t, enum link_direction d, const struct packet
 void truth_tick(struct truth *t, uint64_t now_ns);
 
 /* The last tick: ends the bin that is open, however short. Fills in what is known here, all but
- * device_drops, receiver_drops, realtime, memory_locked, cpu, stalls, interrupted and void_reason, which are
+ * device_drops, receiver_drops, awake, realtime, memory_locked, cpu, stalls, interrupted and void_reason, which are
  * left alone. */
 void truth_finish(struct truth *t, uint64_t now_ns, struct truth_end *ret);
 

@@ -176,6 +176,19 @@ def test_what_the_scenario_sets_for_an_rtt(run: tuple[Truth, Counts, Path]) -> N
     assert truth.base_rtt_s >= truth.set_rtt_s
 
 
+def test_a_handshakes_round_trip(run: tuple[Truth, Counts, Path]) -> None:
+    """The link's part, and what the other end took to answer: not its application, which does not answer a SYN."""
+    truth, _, _ = run
+    flow = truth.busiest("down")
+    assert flow is not None
+    back = truth.other_way(flow)
+    assert back is not None and truth.other_way(back) == flow
+    rtt = truth.handshake_rtt_s(flow)
+    assert rtt is not None and rtt == truth.handshake_rtt_s(back)
+    assert truth.base_rtt_s <= rtt < truth.base_rtt_s + 0.05
+    assert truth.handshake_rtt_s(dataclasses.replace(flow, source_port=1)) is None
+
+
 def test_half_a_bin_has_half_its_bytes(run: tuple[Truth, Counts, Path]) -> None:
     truth, _, _ = run
     flow = truth.busiest("down")
