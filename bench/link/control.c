@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "bench/link/namespaces.h"
 #include "transport/base/cleanup.h"
+#include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
 
@@ -105,8 +107,22 @@ static int read_all(int fd, char *out, size_t out_bytes)
 	return 0;
 }
 
-int control_ask(const char *link_name, enum exit_code *ret_code, char text[CONTROL_TEXT_BYTES],
-                struct err *err)
+/* The verdict comes in one piece, so that the ceiling of one read(2) is that of all. */
+static int connect_within(int fd, const struct sockaddr_un *address, uint64_t patience_ns)
+{
+	const struct timeval patience = { .tv_sec = (time_t)(patience_ns / NS_PER_S),
+		                          .tv_usec = (suseconds_t)(patience_ns % NS_PER_S /
+		                                                   NS_PER_US) };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return -errno;
+	return 0;
+}
+
+int control_ask(const char *link_name, uint64_t patience_ns, enum exit_code *ret_code,
+                char text[CONTROL_TEXT_BYTES], struct err *err)
 {
 	struct sockaddr_un address;
 	CLEANUP(fd_closep) int fd = socket_of(link_name, &address, err);
@@ -115,9 +131,15 @@ int control_ask(const char *link_name, enum exit_code *ret_code, char text[CONTR
 
 	if (fd < 0)
 		return fd;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "ask the link %s", link_name);
+	r = connect_within(fd, &address, patience_ns);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_SYS, 0, "ask the link %s", link_name);
 	r = read_all(fd, text, CONTROL_TEXT_BYTES);
+	if (r == -EAGAIN)
+		return ERR_SET(err, -ETIMEDOUT, ERR_SYS, 0,
+		               "hear within %d s from the link %s how it ended (is its process "
+		               "stopped? link list)",
+		               (int)(patience_ns / NS_PER_S), link_name);
 	newline = r == 0 ? strchr(text, '\n') : NULL;
 	if (!newline)
 		return ERR_SET(err, -ECONNRESET, ERR_SYS, 0, "hear from the link %s how it ended",

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bench/link/command.h"
+#include "transport/base/clock.h"
 
 struct err;
 struct loop;
@@ -12,6 +14,9 @@ struct loop_io;
 
 #define CONTROL_ASKERS_MAX 8
 #define CONTROL_TEXT_BYTES 2048
+
+/* For a link to end: what runs in it has some seconds, the truth goes to a disk that may be slow. */
+#define CONTROL_PATIENCE_NS (120 * NS_PER_S)
 
 struct control {
 	void (*asked)(void *owner); /* somebody wants the link down */
@@ -32,6 +37,7 @@ void control_answer(struct control *c, enum exit_code code, const char *text);
 void control_close(struct control *c);
 
 /* Asks the link, and waits for the verdict.
- *   -ENOENT, -ECONNREFUSED  nobody listens;  -ECONNRESET  it ended without a word */
-int control_ask(const char *link_name, enum exit_code *ret_code, char text[CONTROL_TEXT_BYTES],
-                struct err *err);
+ *   -ENOENT, -ECONNREFUSED  nobody listens;  -ECONNRESET  it ended without a word
+ *   -ETIMEDOUT  not a word within `patience_ns` */
+int control_ask(const char *link_name, uint64_t patience_ns, enum exit_code *ret_code,
+                char text[CONTROL_TEXT_BYTES], struct err *err);

@@ -221,7 +221,7 @@ int cmd_down(const struct arguments *a)
 		namespaces_sweep(NULL);
 		return (int)code;
 	}
-	r = control_ask(a->word[0], &code, text, &err);
+	r = control_ask(a->word[0], CONTROL_PATIENCE_NS, &code, text, &err);
 	if (r < 0) {
 		complain(&err);
 		return (int)exit_code_of(r);
