@@ -23,6 +23,9 @@
 #define SERVER_PATIENCE_NS (2 * NS_PER_S)
 #define LOOK_NS            (5 * NS_PER_MS)
 
+/* How long the client's command may take to end, once link down or a full disk has asked it to. */
+#define CLIENT_PATIENCE_NS (2 * NS_PER_S)
+
 struct run {
 	const struct arguments *arguments;
 	struct session session;
@@ -31,7 +34,8 @@ struct run {
 	struct loop_io *client_io, *server_io; /* pidfds */
 	struct loop_timer look;                /* whether the server's command listens */
 	uint64_t look_until_ns;
-	bool started; /* the client's command */
+	struct loop_timer enough; /* of the client's command's ending */
+	bool started;             /* the client's command */
 	bool interrupted;
 	int status; /* of the client's command, then ours */
 	char summary[CONTROL_TEXT_BYTES];
@@ -180,9 +184,18 @@ static void on_signal(void *owner, const struct signalfd_siginfo *s)
 		end_client(run, (int)s->ssi_signo);
 }
 
+static void on_enough(void *owner)
+{
+	end_client(owner, SIGKILL);
+}
+
 static void on_asked(void *owner)
 {
-	end_client(owner, SIGTERM);
+	struct run *run = owner;
+
+	end_client(run, SIGTERM);
+	loop_timer_set(run->keeper.loop, &run->enough,
+	               loop_now_ns(run->keeper.loop) + CLIENT_PATIENCE_NS);
 }
 
 /* --- from beginning to end ------------------------------------------------------------------------ */
@@ -196,6 +209,7 @@ static int open_keeper(struct run *run, struct err *err)
 		                       .signalled = on_signal,
 		                       .asked = on_asked,
 		                       .unwritable = on_asked };
+	run->enough = (struct loop_timer){ .fire = on_enough, .owner = run };
 	r = keeper_open(&run->keeper, err);
 	return r < 0 ? r : start(run, err);
 }

@@ -172,3 +172,13 @@ def test_a_run_can_be_taken_down(wire):
     assert link("down", "to-end").status == 128 + signal.SIGTERM
     run.communicate(timeout=10)
     assert leftovers("to-end") == []
+
+
+@possible_here
+def test_a_command_that_will_not_end_is_ended(wire):
+    """Who takes a link down does not wait for what ignores it."""
+    run = start(wire, "--name", "stubborn", "--", "sh", "-c", "trap '' TERM; echo ready; exec sleep 1000")
+    run.stdout.readline()
+    assert link("down", "stubborn").status == 128 + signal.SIGKILL
+    run.communicate(timeout=10)
+    assert leftovers("stubborn") == []
