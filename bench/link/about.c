@@ -18,6 +18,17 @@ static void put_line(FILE *f, const char *text)
 	fputc('\n', f);
 }
 
+/* From the root: who lists links is in another folder. */
+static void put_path(FILE *f, const char *path)
+{
+	char folder[PATH_MAX], whole[2 * PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(folder, sizeof(folder)))
+		folder[0] = '\0';
+	snprintf(whole, sizeof(whole), "%s%s%s", folder, folder[0] ? "/" : "", path);
+	put_line(f, whole);
+}
+
 int about_write(const char *link_name, enum scenario_family family, const char *scenario,
                 const char *truth, struct err *err)
 {
@@ -33,7 +44,10 @@ int about_write(const char *link_name, enum scenario_family family, const char *
 	fprintf(f, "%d\n%d\n%s\n", (int)getpid(), (int)family,
 	        clock_utc_text(clock_utc_ns(), 0, utc));
 	put_line(f, scenario);
-	put_line(f, truth ? truth : "");
+	if (truth)
+		put_path(f, truth);
+	else
+		put_line(f, "");
 	if (fclose(f) != 0 || rename(path, whole) < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "write %s", whole);
 	return 0;

@@ -13,7 +13,7 @@ struct about {
 	enum scenario_family family;
 	char started_at[CLOCK_UTC_TEXT_BYTES];
 	char scenario[PATH_MAX]; /* as it was named */
-	char truth[PATH_MAX];    /* likewise; "": none */
+	char truth[PATH_MAX];    /* from the root; "": none */
 };
 
 /* `scenario` and `truth` (NULL: none) as they were named; the rest is known here. */

@@ -140,9 +140,9 @@ def why_not() -> str | None:
 
 
 @contextlib.contextmanager
-def up(name: str, path: Path, *options: str):
+def up(name: str, path: Path, *options: str, **more: Any):
     """A link for longer; taken down by the test, or here."""
-    run = link("up", name, str(path), *options)
+    run = link("up", name, str(path), *options, **more)
     assert run.status == DONE, run.err
     try:
         yield

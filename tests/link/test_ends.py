@@ -120,12 +120,13 @@ def test_up_exec_down(tmp_path):
 
 
 @possible_here
-def test_several_at_once(wire):
+def test_several_at_once(wire, tmp_path):
     need("ping")
-    with up("lab-a", FIBRE), up("lab-b", scenario("v6only")), up("lab-c", wire):
+    with up("lab-a", FIBRE), up("lab-b", scenario("v6only")), up("lab-c", wire, "--truth", "c.jsonl", cwd=tmp_path):
         lines = [json.loads(line) for line in link("list", "--json").out.splitlines()]
         assert [line["name"] for line in lines] == ["lab-a", "lab-b", "lab-c"]
         assert lines[1]["scenario"] == str(scenario("v6only")) and lines[1]["truth"] is None
+        assert lines[2]["truth"] == str(tmp_path / "c.jsonl") # wherever it is asked
         assert re.search(r"^lab-b +\S+v6only\.link", link("list").out, re.MULTILINE)
         for name in ("lab-a", "lab-b", "lab-c"):
             assert link("exec", name, "client", "--", "ping", "-c", "1", "-W", "3", "$LINK_SERVER").status == DONE
