@@ -1,4 +1,5 @@
 /* radar-pod-link: a table of commands. What is no command's name is a scenario, to be run. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,8 @@ int main(int argc, char **argv)
 	struct err err = {};
 	int named = c && c->name ? 1 : 0;
 
+	/* What we say may have lost its reader, as behind `| head`: the link ends as ever. */
+	signal(SIGPIPE, SIG_IGN);
 	if (!c) {
 		fputs(help, stderr);
 		return EXIT_USAGE;

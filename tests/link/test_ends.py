@@ -32,6 +32,19 @@ def test_control_c(wire, tmp_path):
 
 
 @possible_here
+def test_nobody_reads_what_it_says(wire, tmp_path):
+    """As in `link … 2>&1 | head`: the command hears of it, the link ends as ever."""
+    truth = tmp_path / "t.jsonl"
+    run = start(wire, "--name", "unheard", "--truth", truth, "--", "sh", "-c", "echo ready; sleep 0.1; yes")
+    run.stdout.readline()
+    run.stdout.close()
+    run.stderr.close()
+    assert run.wait(timeout=10) == 128 + signal.SIGPIPE
+    assert not linktruth.read(truth).warnings
+    assert leftovers("unheard") == []
+
+
+@possible_here
 def test_sigterm_reaches_the_command(wire):
     run = start(wire, "--name", "term", "--", "sleep", "1000")
     wait_until(lambda: leftovers("term") and "sleep" in children(run.pid).values())
