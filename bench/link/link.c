@@ -1,5 +1,6 @@
 /* radar-pod-link: a table of commands. What is no command's name is a scenario, to be run. */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,22 @@ static const struct command *find_command(const char *word)
 	return c;
 }
 
+/* A word that is no command's, and neither a scenario nor the name of its file. */
+static bool is_no_command(const struct command *c, const char *word)
+{
+	return !c->name && word[0] != '-' && !strpbrk(word, "./=[") && access(word, F_OK) < 0;
+}
+
+static int refuse(const struct command *c, const char *word, const struct err *err)
+{
+	if (is_no_command(c, word))
+		fprintf(stderr, "link: %s is no command and no file (link --help)\n", word);
+	else
+		fprintf(stderr, "link%s%s: %s (link --help)\n", c->name ? " " : "",
+		        c->name ? c->name : "", err->text);
+	return EXIT_USAGE;
+}
+
 /* What runs where no command is given: on a terminal the user's shell, else nothing. */
 static char **shell_of_terminal(void)
 {
@@ -104,11 +121,9 @@ int main(int argc, char **argv)
 	}
 	syntax = c->syntax;
 	syntax.otherwise = shell;
-	if (arguments_parse(&syntax, argc - 1 - named, argv + 1 + named, &a, &err) < 0) {
-		fprintf(stderr, "link%s%s: %s (link --help)\n", named ? " " : "",
-		        named ? c->name : "", err.text);
-		return EXIT_USAGE;
-	}
+	a.help = strcmp(argv[1], "help") == 0;
+	if (!a.help && arguments_parse(&syntax, argc - 1 - named, argv + 1 + named, &a, &err) < 0)
+		return refuse(c, argv[1], &err);
 	if (a.help) {
 		fputs(help, stdout);
 		return EXIT_DONE;

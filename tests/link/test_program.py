@@ -22,6 +22,7 @@ from links import (BAD_FILE, CANNOT_HERE, CANNOT_RUN, DONE, FIBRE, HERE, LINK, N
 def test_help():
     run = link("--help")
     assert run.status == DONE and "link up NAME SCENARIO" in run.out and not run.err
+    assert link("help").out == run.out
 
 
 @pytest.mark.parametrize("words, says", [
@@ -30,6 +31,7 @@ def test_help():
     (["exec", "x", "middle", "--", "true"], "client or server"),
     (["exec", "x", "client"], "COMMAND"),
     (["x.link", "ping"], "'ping'"),
+    (["dwon", "x"], "dwon is no command"),
     (["x.link", "--fast", "--", "true"], "--fast"),
     (["list", "--truth", "x"], "--truth"),
     (["down", "Not a name"], "name a link"),
