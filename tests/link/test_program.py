@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,30 @@ def test_v6_only_has_no_v4(tmp_path):
 @possible_here
 def test_words_are_expanded(wire):
     assert link(wire, "--", "echo", "$LINK_SERVER:${LINK_SERVER}:$HOME").out == "198.18.0.2:198.18.0.2:$HOME\n"
+
+
+@possible_here
+def test_a_route_has_its_congestion_control(wire):
+    """As docs/links.md has it: also one that the host keeps from namespaces' sysctl."""
+    need("iperf3")
+    if "cubic" not in Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split():
+        pytest.skip("cubic is not in this kernel")
+    script = ("ip route change 198.18.0.0/30 dev link0 src $LINK_CLIENT congctl cubic && "
+              "ip -6 route change 2001:2::/64 dev link0 metric 256 congctl cubic && "
+              "iperf3 -J -n 10K -c $LINK_SERVER && iperf3 -J -n 10K -c $LINK_SERVER6")
+    run = link("[both]; rate = 20Mbit/s", "--server", "iperf3 -s >/dev/null", "--", "sh", "-c", script).done()
+    assert re.findall(r'"sender_tcp_congestion":\s*"(\w+)"', run.out) == ["cubic", "cubic"]
+
+
+@possible_here
+def test_sysctl_is_the_namespaces(wire):
+    """What the host allows all, a side may have by default; the host's own stays as it is."""
+    default = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+    before = default.read_text()
+    allowed = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text().split()
+    for control in allowed:
+        assert link(wire, "--", "sh", "-c", f"echo {control} >{default} && cat {default}").out.split() == [control]
+    assert default.read_text() == before
 
 
 @possible_here
