@@ -19,7 +19,7 @@ pytestmark = possible_here
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_ping_takes_what_the_link_says(name, tmp_path):
     need("ping")
-    run = across(scenario(name), tmp_path, ["ping", "-c", "3", "-i", "0.2", "-W", "3", "$LINK_SERVER"]).done()
+    run = across(scenario(name), tmp_path, ["ping", "-c", "3", "-i", "0.02", "-W", "3", "$LINK_SERVER"]).done()
     rtts = ping_rtts_ms(run.out)
     least = sum(run.truth.delays[d].min_ns for d in ("down", "up")) / 1e6
     assert rtts, run.out

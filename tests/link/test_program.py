@@ -208,7 +208,8 @@ def test_the_server_listens_before_the_command_begins(wire, tmp_path):
 @possible_here
 def test_the_server_and_its_children_end_with_the_command(wire, tmp_path):
     pids = tmp_path / "pids"
-    server = f"trap '' TERM; sleep 1000 & echo $! $$ >{pids}; setsid sleep 1001 & echo $! >>{pids}; wait"
+    server = (f"trap '' TERM; sleep 1000 & echo $! $$ >{pids}; setsid sleep 1001 & echo $! >>{pids}; "
+              f"exec {sys.executable} {HERE}/flows.py serve $LINK_SERVER 5000")
     began = time.monotonic()
     link(wire, "--server", server, "--", "sleep", "0.1").done()
     assert time.monotonic() - began < 20
@@ -238,7 +239,7 @@ def test_packets_that_are_no_ip(wire, tmp_path):
 @possible_here
 def test_each_late_packet_has_a_cause(tmp_path):
     need("ping")
-    run = across(FIBRE, tmp_path, ["ping", "-q", "-c", "2000", "-i", "0.0005", "$LINK_SERVER"])
+    run = across(FIBRE, tmp_path, ["ping", "-q", "-f", "-l", "20", "-c", "2000", "$LINK_SERVER"])
     late = run.end["up"]["late_packets"] + run.end["down"]["late_packets"]
     assert sum(cause["late_packets"] for cause in run.end["stalls"].values()) == late
     assert all(cause["max_ns"] <= cause["sum_ns"] for cause in run.end["stalls"].values())
