@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/config.h"
 #include "agent/config_file.h"
 #include "agent/config_keys.h"
+#include "agent/directories.h"
 #include "agent/whole_file.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
@@ -24,27 +24,7 @@
 
 CLEANUP_DEFINE(whole_file_closep, struct whole_file *, whole_file_close)
 
-/* --- a place for it ------------------------------------------------------------------------------ */
-
-static int make_directory(const char *path)
-{
-	return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-/* Each directory above the file; `path` is changed for a while. */
-static int make_directories(char *path)
-{
-	struct stat st;
-	int r = 0;
-
-	for (char *slash = strchr(path + 1, '/'); slash && r == 0; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (stat(path, &st) < 0)
-			r = make_directory(path);
-		*slash = '/';
-	}
-	return r;
-}
+/* --- one at a time ------------------------------------------------------------------------------ */
 
 static int lock_directory(const char *directory, int *ret_fd, struct err *err)
 {
@@ -126,7 +106,8 @@ static int write_text(const char *path, const char *text, size_t n, struct err *
 }
 
 /* `path` is where the file is, links followed. */
-static int save_at(char *path, const struct config_change *changes, size_t count, struct err *err)
+static int save_at(const char *path, const struct config_change *changes, size_t count,
+                   struct err *err)
 {
 	CLEANUP(fd_closep) int lock_fd = -1;
 	CLEANUP(freep) char *for_directory = strdup(path);
@@ -136,7 +117,7 @@ static int save_at(char *path, const struct config_change *changes, size_t count
 
 	if (!for_directory)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a path");
-	r = make_directories(path);
+	r = directories_make(path, 0);
 	if (r < 0)
 		return ERR_SET(err, r, ERR_SYS, 0, "make the directory of %s", path);
 	r = lock_directory(dirname(for_directory), &lock_fd, err);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/directories.h"
 #include "agent/spill.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
@@ -125,13 +126,6 @@ static int unborn_publish(const struct whole_file *f, struct unborn *u)
 		return -errno;
 	u->named = false;
 	return 0;
-}
-
-static int sync_directory(const struct whole_file *f)
-{
-	CLEANUP(fd_closep) int fd = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
 }
 
 /* --- a file that has to stay the one it is -------------------------------------------------------- */
@@ -342,7 +336,7 @@ static int publish(struct whole_file *f)
 		r = unborn_publish(f, &f->unborn);
 	if (f->replaces && cannot_be_replaced(r))
 		return write_over(f);
-	return r < 0 ? r : sync_directory(f);
+	return r < 0 ? r : directory_sync(f->directory);
 }
 
 int whole_file_commit(struct whole_file *f, struct err *err)
