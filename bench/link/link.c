@@ -46,7 +46,7 @@ static const char help[] =
 	"  --truth FILE      what went over it: JSONL, or CSV where FILE ends in .csv\n"
 	"  --seed N          of the random numbers, in place of the scenario's\n"
 	"  --awake           a packet after a pause finds the link awake: 0.1 ms less of its "
-        "first\n"
+	"first\n"
 	"                    round trip, for a CPU that never rests\n"
 	"\n"
 	"and of a link for one command:\n"
