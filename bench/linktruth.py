@@ -260,7 +260,10 @@ class Truth:
 
     def window(self, from_monotonic_ns: int, to_monotonic_ns: int) -> tuple[float, float]:
         """Of two instants of CLOCK_MONOTONIC, for goodput() and the others; both lie in the run."""
-        start_s, end_s = self.at_s(from_monotonic_ns), self.at_s(to_monotonic_ns)
+        return self.in_run(self.at_s(from_monotonic_ns), self.at_s(to_monotonic_ns))
+
+    def in_run(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """The same window; ValueError where some of it is before the run or after it."""
         if not 0 <= start_s < end_s <= self.duration_s:
             raise ValueError(f"a window of {start_s:g} to {end_s:g} s does not lie in the run's "
                              f"{self.duration_s:g} s")

@@ -455,13 +455,16 @@ def test_json_has_the_same_figures(play: Any) -> None:
 
 @pytest.mark.parametrize("args, code, why", [
     (["nowhere.jsonl"], 1, "No such file"),
-    (["run.jsonl", "--window", "5"], 2, "window"),
-    (["run.jsonl", "--window", "2:1"], 2, "window"),
-    (["run.jsonl", "--monotonic", "2:x"], 2, "monotonic"),
+    (["run.jsonl", "--window", "5"], 2, "'5' is no FROM:TO"),
+    (["run.jsonl", "--window", "2:1"], 2, "'2:1' is no FROM:TO"),
+    (["run.jsonl", "--window", "1:8"], 1, "does not lie in the run"),
+    (["run.jsonl", "--window", "8:"], 1, "does not lie in the run"),
+    (["run.jsonl", "--window=-1:1"], 1, "does not lie in the run"),
+    (["run.jsonl", "--monotonic", "2:x"], 2, "'2:x' is no FROM:TO"),
     (["run.jsonl", "--monotonic", "5000.5:5000.1"], 2, "monotonic"),
     (["run.jsonl", "--monotonic", "4000:4001"], 1, "does not lie in the run"),
     (["run.jsonl", "--monotonic", "5000.1:5000.2", "--window", "1:2"], 2, "not allowed with"),
-    (["run.jsonl", "--flow", "nobody"], 2, "flow"),
+    (["run.jsonl", "--flow", "nobody"], 2, "'nobody' is no flow"),
     (["run.jsonl", "--flow", "9999"], 1, "no flow"),
     (["run.flows.csv"], 4, "run.flows.csv:2: a header is expected"),
 ])
