@@ -64,11 +64,24 @@ int control_open(struct control *c, const char *link_name, struct loop *loop, st
 	return 0;
 }
 
+/* Who asked while the link was ending already, and its loop did not run any more. */
+static void take_latecomers(struct control *c)
+{
+	int fd = 0;
+
+	while (c->io && c->askers < CONTROL_ASKERS_MAX && fd >= 0) {
+		fd = accept4(loop_io_fd(c->io), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0)
+			c->asker[c->askers++] = fd;
+	}
+}
+
 void control_answer(struct control *c, enum exit_code code, const char *text)
 {
 	char line[16];
 	int n = snprintf(line, sizeof(line), "%d\n", (int)code);
 
+	take_latecomers(c);
 	for (int i = 0; i < c->askers; i++) {
 		send(c->asker[i], line, (size_t)n, MSG_NOSIGNAL);
 		send(c->asker[i], text, strlen(text), MSG_NOSIGNAL);

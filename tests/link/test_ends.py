@@ -172,6 +172,20 @@ def test_down_ends_what_runs_there(wire):
 
 
 @possible_here
+def test_two_take_it_down(wire):
+    """The second asks while what runs there, and will not end, is being ended."""
+    with up("lab-a", wire):
+        stubborn = start("exec", "lab-a", "server", "--", "sh", "-c", "trap '' TERM; echo ready; exec sleep 1000")
+        stubborn.stdout.readline()
+        first = start("down", "lab-a")
+        time.sleep(0.3)
+        second = link("down", "lab-a").done()
+        _, told = first.communicate(timeout=10)
+        assert first.returncode in (DONE, NOT_DONE) and told == second.err
+        stubborn.wait(timeout=5)
+
+
+@possible_here
 def test_down_tells_of_a_void_run(wire, tmp_path):
     run = on_a_small_disk(tmp_path, f"{LINK} up lab-a {wire} --truth {tmp_path}/disk/t.jsonl && sleep 2; "
                                     f"{LINK} down lab-a; echo $?")
