@@ -77,3 +77,50 @@ const char *advice_on(const struct err *e, bool of_locate)
 	}
 	return NULL;
 }
+
+/* --- what has an errno only ------------------------------------------------------------------ */
+
+struct errno_advice {
+	int code; /* 0: the end */
+	const char *text;
+};
+
+static const char *look_up(const struct errno_advice *table, const struct err *e)
+{
+	for (; table->code != 0; table++)
+		if (table->code == e->code)
+			return table->text;
+	return NULL;
+}
+
+const char *advice_on_file(const struct err *e)
+{
+	static const struct errno_advice table[] = {
+		{ -ENOSPC, "free some room, or name a file on another disk" },
+		{ -EDQUOT, "free some room, or name a file on another disk" },
+		{ -EFBIG, "no larger file is allowed here (ulimit -f): name one elsewhere" },
+		{ -EROFS, "name a file on a disk that may be written to" },
+		{ -EACCES, "name a file where this user may write" },
+		{ -EPERM, "name a file where this user may write" },
+		{ -ENOENT, "make its directory first, or name a file elsewhere" },
+		{ -ENOTDIR, "name a file in a directory" },
+		{ -EISDIR, "name a file, not a directory" },
+		{ 0, NULL },
+	};
+
+	return look_up(table, e);
+}
+
+const char *advice_on_listening(const struct err *e)
+{
+	static const struct errno_advice table[] = {
+		{ -EADDRINUSE,
+		  "another program has that port: --ws and --wss name others, 0 picks a free one" },
+		{ -EACCES, "a port below 1024 needs root or CAP_NET_BIND_SERVICE: --ws and --wss "
+		           "name others" },
+		{ -EADDRNOTAVAIL, "--listen takes an address of this machine" },
+		{ 0, NULL },
+	};
+
+	return look_up(table, e);
+}

@@ -63,7 +63,39 @@ static void advises(void **state)
 		assert_non_null(advice ? strstr(advice, c->want) : NULL);
 }
 
+static struct errno_case {
+	const char *name;
+	const char *(*advice)(const struct err *e);
+	int code;
+	const char *want; /* NULL: none */
+} errno_cases[] = {
+	{ "a full disk", advice_on_file, -ENOSPC, "room" },
+	{ "a full quota", advice_on_file, -EDQUOT, "room" },
+	{ "a limit on files", advice_on_file, -EFBIG, "ulimit" },
+	{ "a read-only disk", advice_on_file, -EROFS, "disk that may be written" },
+	{ "another user's directory", advice_on_file, -EACCES, "this user" },
+	{ "a directory that is not there", advice_on_file, -ENOENT, "make its directory" },
+	{ "a directory that is a file", advice_on_file, -ENOTDIR, "directory" },
+	{ "a file that is a directory", advice_on_file, -EISDIR, "not a directory" },
+	{ "a file, and something else", advice_on_file, -EIO, NULL },
+	{ "a port that is taken", advice_on_listening, -EADDRINUSE, "0 picks a free one" },
+	{ "a port of root's", advice_on_listening, -EACCES, "1024" },
+	{ "another machine's address", advice_on_listening, -EADDRNOTAVAIL, "--listen" },
+	{ "an address, and something else", advice_on_listening, -EIO, NULL },
+};
+
+static void advises_by_errno(void **state)
+{
+	const struct errno_case *c = *state;
+	const char *advice = c->advice(&(struct err)ERR(c->code, ERR_SYS, 0));
+
+	if (!c->want)
+		assert_null(advice);
+	else
+		assert_non_null(advice ? strstr(advice, c->want) : NULL);
+}
+
 int main(void)
 {
-	return CASES_RUN(advises, advice_cases) != 0;
+	return CASES_RUN(advises, advice_cases) + CASES_RUN(advises_by_errno, errno_cases) != 0;
 }

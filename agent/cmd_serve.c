@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/advice.h"
 #include "agent/command.h"
+#include "agent/doctor.h"
 #include "agent/given_file.h"
 #include "agent/interrupt.h"
 #include "agent/options.h"
@@ -129,9 +131,9 @@ static void on_serve_event(void *owner, const struct serve_event *e)
 	else if (e->mbps > 0)
 		log_info("%s %s ended: %.1f Mbit/s over %.1f s (%s)", e->client, e->test, e->mbps,
 		         e->seconds, e->ending);
-	else /* broken off before the kernel was asked */
-		log_info("%s %s ended: no data in %.1f s (%s)", e->client, e->test, e->seconds,
-		         e->ending);
+	else /* the kernel was never asked */
+		log_info("%s %s ended: before it was measured, after %.1f s (%s)", e->client,
+		         e->test, e->seconds, e->ending);
 }
 
 static void say_fallback(const struct loop *l)
@@ -205,6 +207,19 @@ static int serve_until_stopped(struct server *s, const struct serve_wish *w, str
 	return loop_run(s->loop, CLOCK_NEVER_NS, err);
 }
 
+static void say_what_to_do(const struct serve_wish *w, const struct err *err)
+{
+	const char *advice = advice_on_listening(err);
+	char available[256];
+
+	if (w->congestion && err->code == -ENOENT &&
+	    doctor_read_line("/proc/sys/net/ipv4/tcp_available_congestion_control", available,
+	                     sizeof(available)))
+		log_info("hint: this kernel has %s", available);
+	else if (advice)
+		log_info("hint: %s", advice);
+}
+
 static enum exit_code code_of_failure(const struct serve_wish *w, const struct err *err)
 {
 	if (w->cert && (err->domain == ERR_TLS || err->code == -ENOENT || err->code == -EACCES))
@@ -241,5 +256,6 @@ enum exit_code cmd_serve(int argc, char **argv)
 	if (r >= 0)
 		return EXIT_DONE;
 	log_err(LOG_LEVEL_ERROR, &err);
+	say_what_to_do(&wish, &err);
 	return code_of_failure(&wish, &err);
 }

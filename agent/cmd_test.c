@@ -308,12 +308,15 @@ static struct run_options run_options(const struct test_wish *w, struct output *
 	};
 }
 
-static void say_advice(const struct test_result *r, const struct direction_result *d)
+static void say_hint(const char *advice)
 {
-	const char *advice = advice_on(&d->err, r->locate_failed);
-
 	if (advice)
 		log_info("hint: %s", advice);
+}
+
+static void say_advice(const struct test_result *r, const struct direction_result *d)
+{
+	say_hint(advice_on(&d->err, r->locate_failed));
 }
 
 /* Both directions mostly fail for the same reason: that is one line. */
@@ -370,6 +373,7 @@ static bool write_one(struct output *o, struct output_file *file, const struct t
 	if (o->format->finish(o, r, &err) == 0 && output_file_commit(file, &err) == 0)
 		return true;
 	log_err(LOG_LEVEL_ERROR, &err);
+	say_hint(advice_on_file(&err));
 	return false;
 }
 
@@ -413,6 +417,7 @@ static void write_trace(struct test_trace *trace, struct test_result *result)
 		return;
 	log_err(LOG_LEVEL_ERROR, &result->trace.err);
 	log_error("the trace is lost, the result is not");
+	say_hint(advice_on_file(&result->trace.err));
 }
 
 static enum exit_code run(const struct test_wish *w, const struct output_format *format)
@@ -432,6 +437,7 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		r = prepare(w, format, &files, &stop_fd, &err);
 	if (r < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
+		say_hint(advice_on_file(&err));
 		return r == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
 	}
 	if (check_stats(w, &stats, &err) < 0) {
