@@ -7,8 +7,7 @@
  *   json_put_figure(&w, "goodput_mbps", goodput, 3);
  *   json_end_object(&w);
  *
- * It exists beside cJSON because cJSON keeps every number as a double, passes on bytes that are not
- * UTF-8, and loses a member silently where memory is short. Here failures collect in ferror(to).
+ * Failures collect in ferror(to): no member is lost silently where memory or the disk is short.
  *
  * `name` is NULL at the top and in arrays.
  */

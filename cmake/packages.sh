@@ -4,11 +4,11 @@
 
 # clang and llvm compile what runs in the kernel, whatever compiles the rest.
 packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-build pkg-config
-	libbpf-dev libcjson-dev libcurl4-openssl-dev libjs-dygraphs libsqlite3-0 libsqlite3-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
+	libbpf-dev libcurl4-openssl-dev libjs-dygraphs libsqlite3-0 libsqlite3-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
 
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through, the fourth what docs/traces.md shows a trace to.
-packages_test="clang-format-14 libclang-rt-14-dev libcmocka-dev
+packages_test="clang-format-14 libclang-rt-14-dev libcjson-dev libcmocka-dev
 	python3 python3-jsonschema python3-matplotlib python3-pip python3-pytest python3-selenium
 	chromium chromium-driver fonts-dejavu-core iperf3 iproute2 iputils-ping mandoc procps strace valgrind
 	gnuplot-nox jq r-base-core xz-utils"

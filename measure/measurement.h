@@ -1,8 +1,8 @@
 /* ndt7's measurement messages: the JSON of a text message, both ways.
  *
  * Pure, without allocation; fuzzed. Integers are read as 64-bit integers, never through a double, so
- * that counters above 2^53 are exact; that is why this is not cJSON. Every object and key may be
- * missing, unknown keys are skipped, null is missing, order is free (ndt7 0.11, "Measurement message").
+ * that counters above 2^53 are exact. Every object and key may be missing, unknown keys are skipped, null
+ * is missing, order is free (ndt7 0.11, "Measurement message").
  * A value that is no integer, or outside 64 bits, is as missing. Of a key that comes twice the last
  * usable value stands, as in the reference's own reader. An integer inside 64 bits is taken as it is:
  * a counter may be negative or run backwards, which is for the reader of the figures to judge.

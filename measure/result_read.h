@@ -9,7 +9,7 @@
 
 #include "measure/limits.h"
 #include "measure/result.h"
-#include "transport/base/json.h"
+#include "transport/base/json_walk.h"
 
 struct err;
 
@@ -17,7 +17,6 @@ struct err;
 #define RESULT_SCHEMA_VERSION "1"
 
 #define RESULT_TOLD_TEXTS_MAX 32 /* warnings; and likewise errors */
-#define RESULT_PATH_BYTES     128
 
 /* A JSON string's raw text, as json_text_copy() takes it. at is NULL where it is null or absent. */
 struct told_text {
@@ -55,11 +54,3 @@ struct told_result {
 /* -EBADMSG         no result; err->text says "download.goodput_mbps: no number"
  * -EPROTONOSUPPORT  of a later version */
 int result_read(const char *text, size_t n, struct told_result *ret, struct err *err);
-
-/* Every value by its path, "download.rtt_ms.p50", "warnings.0", in the order of the text; of objects and arrays
- * their beginning. What stands under a name that is too long, empty, or has a dot in it is passed over. Ends early with what
- * visit() answers below 0.  -EINVAL  not JSON */
-int result_walk(const char *text, size_t n,
-                int (*visit)(void *self, const char *path, const struct json_token *value,
-                             struct err *err),
-                void *self, struct err *err);

@@ -119,38 +119,6 @@ static void of_many_warnings_the_first_are_kept(void **state)
 	assert_int_equal(r.warnings_count, RESULT_TOLD_TEXTS_MAX);
 }
 
-static int list(void *self, const char *path, const struct json_token *value, struct err *err)
-{
-	char *out = self;
-
-	(void)value;
-	(void)err;
-	strcat(strcat(out, path), " ");
-	return strcmp(path, "stop") == 0 ? -ECANCELED : 0;
-}
-
-static struct walk_case {
-	const char *name;
-	const char *text;
-	int want;
-	const char *want_paths; /* the first is the top's */
-} walk_cases[] = {
-	{ "a scalar", "1", 0, " " },
-	{ "an object", "{\"a\":1,\"b\":{\"c\":2},\"d\":3}", 0, " a b b.c d " },
-	{ "arrays", "[1,[2,{\"a\":[]}],3]", 0, " 0 1 1.0 1.1 1.1.a 2 " },
-	{ "a visitor that has enough", "{\"a\":1,\"stop\":2,\"b\":3}", -ECANCELED, " a stop " },
-	{ "no JSON in its middle", "{\"a\":1,b}", -EINVAL, " a " },
-};
-
-static void it_walks(void **state)
-{
-	const struct walk_case *c = *state;
-	char paths[256] = "";
-
-	assert_int_equal(result_walk(c->text, strlen(c->text), list, paths, NULL), c->want);
-	assert_string_equal(paths, c->want_paths);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,7 +127,6 @@ int main(void)
 	};
 	int failed = CASES_RUN(it_reads, read_cases);
 
-	failed += CASES_RUN(it_walks, walk_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

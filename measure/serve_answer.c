@@ -5,15 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cJSON.h>
-
 #include "measure/serve.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
+#include "transport/base/json.h"
 #include "transport/url.h"
 #include "transport/ws.h"
-
-CLEANUP_DEFINE(cJSON_Deletep, cJSON *, cJSON_Delete)
 
 static const char *reason_of(int status)
 {
@@ -90,11 +87,12 @@ static void copy_client_parameters(const char *target, struct url *u)
 			url_query_set(u, name, value);
 }
 
-static bool add_url(cJSON *urls, const char *scheme, uint16_t port, const char *path,
+/* A key and its value; false: no memory, or it has no room. */
+static bool put_url(struct text *t, const char *scheme, uint16_t port, const char *path,
                     const char *target, struct url *u)
 {
-	CLEANUP(freep) char *whole = malloc(URL_BYTES_MAX);
-	char key[64];
+	CLEANUP(freep) char *whole = malloc(2 * URL_BYTES_MAX);
+	char *quoted = whole + URL_BYTES_MAX;
 
 	if (!whole)
 		return false;
@@ -106,32 +104,40 @@ static bool add_url(cJSON *urls, const char *scheme, uint16_t port, const char *
 	url_query_set(u, "index", "0");
 	url_query_set(u, "locate_version", "v2");
 	url_query_set(u, "metro_rank", "0");
-	snprintf(key, sizeof(key), "%s://%s", scheme, path);
-	return url_format(u, whole, URL_BYTES_MAX) == 0 &&
-	       cJSON_AddStringToObject(urls, key, whole);
+	if (url_format(u, whole, URL_BYTES_MAX) < 0 || json_quote(whole, quoted, URL_BYTES_MAX) < 0)
+		return false;
+	text_append(t, "%s\"%s://%s\":%s", t->at[t->bytes - 1] == '{' ? "" : ",", scheme, path,
+	            quoted);
+	return !t->overflow;
 }
 
-static char *locate_body(struct url *u, const char *target, uint16_t ws_port, uint16_t wss_port)
+static bool put_urls(struct text *t, struct url *u, const char *target, uint16_t ws_port,
+                     uint16_t wss_port)
 {
 	static const char *const paths[] = { NDT7_DOWNLOAD_PATH, NDT7_UPLOAD_PATH };
-	CLEANUP(cJSON_Deletep) cJSON *root = cJSON_CreateObject();
-	cJSON *result = cJSON_CreateObject(), *urls;
-	bool good;
 
-	if (!cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "results"), result)) {
-		cJSON_Delete(result);
+	for (int i = 0; i < 2; i++)
+		if ((ws_port && !put_url(t, "ws", ws_port, paths[i], target, u)) ||
+		    (wss_port && !put_url(t, "wss", wss_port, paths[i], target, u)))
+			return false;
+	return true;
+}
+
+/* A host of url_parse_server() needs no escapes. NULL: no memory, or it has no room. */
+static char *locate_body(struct url *u, const char *target, uint16_t ws_port, uint16_t wss_port)
+{
+	CLEANUP(freep) char *body = malloc(SERVE_ANSWER_MAX);
+	struct text t;
+
+	if (!body)
 		return NULL;
-	}
-	good = cJSON_AddStringToObject(result, "machine", u->host) &&
-	       cJSON_AddStringToObject(result, "hostname", u->host);
-	urls = cJSON_AddObjectToObject(result, "urls");
-	for (int i = 0; good && i < 2; i++) {
-		if (ws_port)
-			good = add_url(urls, "ws", ws_port, paths[i], target, u);
-		if (good && wss_port)
-			good = add_url(urls, "wss", wss_port, paths[i], target, u);
-	}
-	return good ? cJSON_PrintUnformatted(root) : NULL;
+	t = text_on(body, SERVE_ANSWER_MAX);
+	text_append(&t, "{\"results\":[{\"machine\":\"%s\",\"hostname\":\"%s\",\"urls\":{", u->host,
+	            u->host);
+	if (!put_urls(&t, u, target, ws_port, wss_port))
+		return NULL;
+	text_append(&t, "}}]}");
+	return t.overflow ? NULL : TAKE(body, NULL);
 }
 
 static void answer_locate(const struct head *request, const char *target, uint16_t ws_port,

@@ -4,11 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <cJSON.h>
-
 #include "tests/cases.h"
-#include "transport/base/cleanup.h"
 #include "transport/base/err.h"
+#include "transport/base/json_walk.h"
 
 #define UPGRADE                                                                                    \
 	"Host: lab.example:8080\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"      \
@@ -132,28 +130,39 @@ static struct locate_case locate_cases[] = {
 	  "wss://[::1]:8443/ndt/v7/upload?client_name=x&index=0&locate_version=v2&metro_rank=0" },
 };
 
-CLEANUP_DEFINE(cJSON_Deletep, cJSON *, cJSON_Delete)
+struct located {
+	int urls;
+	char wss_upload[256];
+};
+
+static int take_url(void *self, const char *path, const struct json_token *value, struct err *err)
+{
+	struct located *l = self;
+
+	(void)err;
+	l->urls += strncmp(path, "results.0.urls.", 15) == 0;
+	if (strcmp(path, "results.0.urls.wss:///ndt/v7/upload") == 0)
+		json_text_copy(value, l->wss_upload, sizeof(l->wss_upload));
+	return 0;
+}
 
 static void locates_itself(void **state)
 {
 	const struct locate_case *c = *state;
 	char request[512], out[SERVE_ANSWER_MAX];
-	CLEANUP(cJSON_Deletep) cJSON *root = NULL;
+	struct located l = {};
 	struct serve_answer a;
-	const cJSON *urls;
+	const char *body;
 
 	snprintf(request, sizeof(request),
 	         "GET /v2/nearest/ndt/ndt7?client_name=x&lat=1 HTTP/1.1\r\nHost: %s\r\n\r\n",
 	         c->host);
 	ask(request, false, out, &a);
 	assert_int_equal(a.status, 200);
-	root = cJSON_Parse(strstr(out, "\r\n\r\n") + 4);
-	urls = cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(root, "results"), 0),
-	                           "urls");
-	assert_string_equal(cJSON_GetStringValue(
-				    cJSON_GetObjectItemCaseSensitive(urls, "wss:///ndt/v7/upload")),
-	                    c->want_wss_upload);
-	assert_int_equal(cJSON_GetArraySize(urls), 4);
+	body = strstr(out, "\r\n\r\n") + 4;
+	assert_int_equal(json_walk(body, a.bytes - (size_t)(body - out), take_url, &l, NULL), 0);
+	assert_string_equal(l.wss_upload, c->want_wss_upload);
+	assert_int_equal(l.urls, 4);
 }
 
 static void locate_without_host_is_refused(void **state)

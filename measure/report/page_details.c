@@ -38,7 +38,7 @@ static void put_result(struct html *h, const struct report *r)
 	            "class=\"how\">As in "
 	            "its JSON, number by number; <code>null</code> is what is not known.</p>\n"
 	            "<div class=\"wide\"><table class=\"pairs\"><tbody>\n");
-	result_walk(r->result_text, r->result_bytes, put_value, &l, NULL); /* it was read before */
+	json_walk(r->result_text, r->result_bytes, put_value, &l, NULL); /* it was read before */
 	html_put(h, "</tbody></table></div>\n");
 	if (l.values > VALUES_SHOWN_MAX)
 		html_put(h, "<p>%u further values are not shown.</p>\n",

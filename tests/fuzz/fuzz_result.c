@@ -57,7 +57,7 @@ static int visit(void *self, const char *path, const struct json_token *value, s
 {
 	(void)self;
 	(void)err;
-	CHECK(strlen(path) < RESULT_PATH_BYTES);
+	CHECK(strlen(path) < JSON_WALK_PATH_BYTES);
 	CHECK(value->text >= begin && value->text + value->n <= end);
 	return 0;
 }
@@ -78,6 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	CHECK(r == 0 || ((r == -EBADMSG || r == -EPROTONOSUPPORT) && err.text[0]));
 	if (r == 0)
 		check_told(&told);
-	result_walk(begin, n, visit, NULL, NULL);
+	json_walk(begin, n, visit, NULL, NULL);
 	return 0;
 }

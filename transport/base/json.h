@@ -1,8 +1,8 @@
 /* A JSON reader (RFC 8259) over one buffer: pure, without allocation, with a ceiling on depth. Strict:
  * no byte order mark, no comments, no trailing commas, strings are UTF-8.
  *
- * It exists beside cJSON because cJSON reads every number through a double, and counters above 2^53
- * must be exact. A caller walks one value at a time:
+ * Counters above 2^53 are exact, which they are not where every number is read through a double. A caller
+ * walks one value at a time, or lets json_walk() do it:
  *
  *   json_open(&j, text, n, depth_max);
  *   json_next(&j, &token)       JSON_OBJECT_BEGIN, JSON_KEY, JSON_INTEGER, … JSON_END
