@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import wire
-from scripted import Connection, Script, Server, by_test
+from scripted import Connection, Nobody, Script, Server, by_test
 
 UPLOAD_RATE_BYTES_S = 50e6  # an upload is read no faster: the processor is for the other tests
 TOKEN = "eyJhbGciOiJFZERTQSJ9.%2Ba%2Fb%3D.c-d_e~f"  # as it stands in an URL, never to be rewritten
@@ -55,7 +55,7 @@ def upload_end(c: Connection) -> None:
 # --- a locate service (contract section 11) --------------------------------------------------
 
 
-def target(server: Server, *, query: str = f"access_token={TOKEN}&index=0", **more: Any) -> dict[str, Any]:
+def target(server: Server | Nobody, *, query: str = f"access_token={TOKEN}&index=0", **more: Any) -> dict[str, Any]:
     """One entry of the service's list, with the URLs of one scripted server."""
     paths = ("/ndt/v7/download", "/ndt/v7/upload")
     scheme = "wss" if server.tls else "ws"

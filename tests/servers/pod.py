@@ -60,6 +60,7 @@ class Outcome:
     stderr: str
     seconds: float
     peak_bytes: int  # VmHWM, the last that was seen
+    ended_at: float  # time.monotonic()
 
     @functools.cached_property
     def result(self) -> dict[str, Any]:
@@ -85,6 +86,11 @@ class Outcome:
     def warned(self, words: str) -> bool:
         """Among the result's warnings is one with these words (a regular expression)."""
         return any(re.search(words, w, re.IGNORECASE) for w in self.result["warnings"])
+
+    def seconds_since(self, connection: scripted.Connection) -> float:
+        """From a peer's connection to the end of the program. What is before it, starting a process and loading
+        BPF programs, takes seconds where many do so at once, and has no bound in the contract."""
+        return self.ended_at - connection.began
 
     def check_figures(self) -> None:
         """No figure of ours is negative; none is NaN or infinite, which strict JSON cannot hold."""
@@ -123,9 +129,11 @@ class Running:
             self.process.kill()
             out, err = self.process.communicate()
             pytest.fail(f"it hangs: still there after {limit_s:g} s\n{err}\n{out}")
-        seconds = time.monotonic() - self.began
+        ended_at = time.monotonic()
         self._watcher.join()
-        outcome = Outcome(self.process.returncode, out or "", err or "", seconds, self.peak_bytes)
+        outcome = Outcome(
+            self.process.returncode, out or "", err or "", ended_at - self.began, self.peak_bytes, ended_at
+        )
         assert outcome.status >= 0, f"it was killed by {signal.Signals(-outcome.status).name}\n{outcome}"
         assert not COMPLAINT.search(outcome.stderr), outcome
         return outcome

@@ -363,6 +363,23 @@ class Server:
             raise Gone("during the TLS handshake") from why
 
 
+class Nobody:
+    """Where nobody listens, with as much of a Server as names it. Its port is taken: a test beside this one may not
+    be given it meanwhile."""
+
+    tls = None
+
+    def __init__(self, host: str = "127.0.0.1"):
+        self.host = host
+        self._socket = socket.socket(socket.AF_INET)  # bound, and never to listen
+        self._socket.bind((host, 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.address = f"{host}:{self.port}"
+
+    def url(self, path: str = "", host: str | None = None) -> str:
+        return f"ws://{self.address}{path}"
+
+
 def by_test(download: Script, upload: Script) -> Script:
     """One script for each direction, chosen by the path that is asked for."""
 

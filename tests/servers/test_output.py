@@ -27,7 +27,7 @@ pytestmark = pytest.mark.at_once
 INFO = {
     "ConnectionInfo": {"Client": "127.0.0.1:40122", "Server": "127.0.0.1:80", "UUID": "host_1_0A",
                        "StartTime": "2026-03-01T10:20:30.123456789Z"},
-    "TCPInfo": {"ElapsedTime": 1_000_000, "BytesAcked": 23_425_000, "BytesReceived": 12_500_000, "BytesSent": 1000,
+    "TCPInfo": {"ElapsedTime": 2_000_000, "BytesAcked": 23_425_000, "BytesReceived": 2_500_000, "BytesSent": 1000,
                 "BytesRetrans": 10, "MinRTT": 12345, "RTT": 14200},
 }  # fmt: skip
 
@@ -42,6 +42,7 @@ def download(c: Connection) -> None:
 
 
 def upload(c: Connection) -> None:
+    """Its two seconds are believed until then, and are the whole test until a second and a half later."""
     fakes.upload_begin(c, 0.3, INFO["TCPInfo"]["BytesReceived"])
     c.text(INFO)
     fakes.upload_end(c)
@@ -83,7 +84,7 @@ def check_summary(summary: dict[str, Any]) -> None:
     down, up = summary["Download"], summary["Upload"]
     assert down["UUID"] == up["UUID"] == "host_1_0A"
     assert down["Throughput"]["Unit"] == up["Throughput"]["Unit"] == "Mbit/s"
-    assert up["Throughput"]["Value"] == pytest.approx(100)
+    assert up["Throughput"]["Value"] == pytest.approx(10)
     assert down["Latency"] == {"Value": 12.345, "Unit": "ms"}
     assert down["Retransmission"] == {"Value": 1, "Unit": "%"}
 
@@ -162,7 +163,7 @@ def test_N89_nobody_reads(format: str):
     finally:
         os.close(writer)
     assert outcome.status == 1, outcome
-    assert outcome.seconds < 5
+    assert all(outcome.seconds_since(c) < 5 for c in server.connections)
 
 
 def test_piped_output_has_no_escapes():
@@ -195,7 +196,7 @@ def test_H7_the_loop_that_was_asked_for():
 def test_N91_printed_and_saved_say_the_same():
     """The same figures whatever the format: those of the upload and the latency are the script's own."""
     human = run(format="human").stdout
-    for figure in (r"100\.0 Mbit/s", r"14\.2 ms", r"1\.00 %", "12.5 MB in 1.0 s"):
+    for figure in (r"10\.0 Mbit/s", r"14\.2 ms", r"1\.00 %", r"2\.50 MB in 2\.0 s"):
         assert re.search(figure, human), human
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "result.json"
@@ -203,7 +204,7 @@ def test_N91_printed_and_saved_say_the_same():
         assert outcome.status == 0 and not outcome.stdout, outcome
         result = json.loads(saved.read_text())
         assert os.listdir(folder) == ["result.json"]
-    assert result["upload"]["goodput_mbps"] == 100
+    assert result["upload"]["goodput_mbps"] == 10
     assert result["download"]["rtt_ms"]["p90"] == pytest.approx(14.2, rel=0.02)
     assert result["download"]["retransmit_percent"] == 1
 
