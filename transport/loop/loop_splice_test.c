@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "tests/loop_plays.h"
 #include "tests/process.h"
 #include "tests/tcp_pair.h"
 #include "transport/base/clock.h"
@@ -245,18 +246,6 @@ static void removed_in_the_middle(struct loop *l)
 	close_ends(&e); /* plays() counts what is left open */
 }
 
-struct play_case {
-	const char *name;
-	enum loop_body body;
-	void (*play)(struct loop *l);
-};
-
-#define ON_BOTH(text, play)                                                                        \
-	{ "io_uring: " text, LOOP_BODY_IO_URING, play },                                           \
-	{                                                                                          \
-		"epoll: " text, LOOP_BODY_EPOLL, play                                              \
-	}
-
 static const struct play_case play_cases[] = {
 	ON_BOTH("pages arrive as they are, none copied", arrives),
 	ON_BOTH("a full socket is waited for asleep, a message goes in parts", waits_for_room),
@@ -265,17 +254,6 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("a reset in the middle is heard", reset_in_the_middle),
 	ON_BOTH("removed in the middle: nothing is left open", removed_in_the_middle),
 };
-
-static void plays(void **state)
-{
-	const struct play_case *c = *state;
-	int before = process_descriptors(NULL);
-	struct loop *l = process_loop(c->body);
-
-	c->play(l);
-	assert_null(loop_close(l));
-	assert_int_equal(process_descriptors(NULL), before);
-}
 
 /* --- where it is barred ------------------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "tests/loop_plays.h"
 #include "tests/process.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
@@ -1009,18 +1010,6 @@ static void closes_with_work_under_way(struct loop *l)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-struct play_case {
-	const char *name;
-	enum loop_body body;
-	void (*play)(struct loop *l);
-};
-
-#define ON_BOTH(text, play)                                                                        \
-	{ "io_uring: " text, LOOP_BODY_IO_URING, play },                                           \
-	{                                                                                          \
-		"epoll: " text, LOOP_BODY_EPOLL, play                                              \
-	}
-
 static const struct play_case play_cases[] = {
 	ON_BOTH("connects, accepts; close-on-exec and non-blocking", connects_and_accepts),
 	ON_BOTH("a refused connection is heard, later", refused_is_heard),
@@ -1050,17 +1039,6 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("idle receive buffers are given back", buffers_rest),
 	ON_BOTH("closes with work under way", closes_with_work_under_way),
 };
-
-static void plays(void **state)
-{
-	const struct play_case *c = *state;
-	int before = process_descriptors(NULL);
-	struct loop *l = process_loop(c->body);
-
-	c->play(l);
-	assert_null(loop_close(l));
-	assert_int_equal(process_descriptors(NULL), before);
-}
 
 /* --- P4: a ring does nothing else --------------------------------------------------------------- */
 
