@@ -138,8 +138,7 @@ static const struct option_syntax syntax = {
 	.summary =
 		"Looks at what this machine offers for measuring, says what follows from it, and "
 		"what to do about it. Nothing is changed.",
-	.table = options,
-	.count = sizeof(options) / sizeof(*options),
+	OPTION_TABLE(options),
 };
 
 /* Without any event loop there is nothing this program can do here. */

@@ -49,8 +49,7 @@ static const struct option_syntax syntax = {
 	.epilogue =
 		"FILE is a trace (test --trace) or a result (test --format json); - is standard\n"
 		"input. docs/reports.md tells what stands where on a page.\n",
-	.table = options,
-	.count = sizeof(options) / sizeof(*options),
+	OPTION_TABLE(options),
 };
 
 /* --- files --------------------------------------------------------------------------------------- */

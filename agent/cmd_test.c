@@ -19,6 +19,7 @@
 #include "agent/sysinfo.h"
 #include "agent/test_stats.h"
 #include "agent/test_trace.h"
+#include "agent/trace_file.h"
 #include "measure/trace.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
@@ -120,8 +121,7 @@ static const struct option_syntax syntax = {
 	.epilogue =
 		"Tests against M-Lab's servers, the default, are published with your IP address:\n"
 		"https://www.measurementlab.net/privacy/\n",
-	.table = options,
-	.count = sizeof(options) / sizeof(*options),
+	OPTION_TABLE(options),
 };
 
 /* --- what does not go together -------------------------------------------------------------------- */
@@ -174,14 +174,13 @@ static int check_locate(const struct test_wish *w, struct err *err)
 static int check_trace(const struct test_wish *w, struct err *err)
 {
 	struct trace_form form;
+	int r;
 
 	if (!w->trace)
 		return 0;
-	if (!trace_form_of(w->trace, &form))
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "--trace takes a name that ends in .jsonl, .csv, .jsonl.zst or "
-		               ".csv.zst, not \"%s\"",
-		               w->trace);
+	r = trace_file_form("--trace", w->trace, &form, err);
+	if (r < 0)
+		return r;
 	if (w->output && strcmp(w->trace, w->output) == 0)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "--trace and --output cannot be the same file");

@@ -66,6 +66,9 @@ struct option_syntax {
 	size_t count;
 };
 
+/* The last two of them, of an array. */
+#define OPTION_TABLE(array) .table = (array), .count = sizeof(array) / sizeof(*(array))
+
 enum option_outcome {
 	OPTIONS_OK = 0,
 	OPTIONS_HELP, /* -h, --help: nothing else counts */

@@ -43,6 +43,16 @@ static int open_recorder(struct trace_file *t, struct err *err)
 	return r;
 }
 
+int trace_file_form(const char *option, const char *path, struct trace_form *ret, struct err *err)
+{
+	if (trace_form_of(path, ret))
+		return 0;
+	return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+	               "%s takes a name that ends in .jsonl, .csv, .jsonl.zst or .csv.zst, not "
+	               "\"%s\"",
+	               option, path);
+}
+
 int trace_file_open(const char *path, struct trace_file **ret, struct err *err)
 {
 	CLEANUP(trace_file_closep) struct trace_file *t = calloc(1, sizeof(*t));

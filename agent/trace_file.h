@@ -15,6 +15,10 @@ struct err;
 struct trace_file;
 struct trace_recorder;
 
+/* What the suffix of `path` says of its form.
+ *   -EINVAL  none of the four, in words that name the option */
+int trace_file_form(const char *option, const char *path, struct trace_form *ret, struct err *err);
+
 /* The suffix of `path` says the form.
  *   -EINVAL  it is none of the four;  -ENOPKG  libzstd is wanted and not there */
 int trace_file_open(const char *path, struct trace_file **ret, struct err *err);
