@@ -13,6 +13,7 @@
 #include "agent/trace_file.h"
 #include "agent/trace_table.h"
 #include "bpf/obstacle.h"
+#include "measure/people.h"
 #include "measure/trace_recorder.h"
 #include "measure/trace_summary.h"
 #include "transport/base/bytes.h"
@@ -69,8 +70,7 @@ static const struct option_syntax syntax = {
 		   "trace is lost.",
 	.epilogue = "Needs CAP_BPF, CAP_NET_ADMIN and, for the source \"ebpf\", CAP_PERFMON.\n"
 		    "Read the trace with radar-pod trace; docs/traces.md describes it.\n",
-	.table = options,
-	.count = sizeof(options) / sizeof(*options),
+	OPTION_TABLE(options),
 };
 
 struct recording {
@@ -246,12 +246,13 @@ static void follow(struct recording *r)
 
 static void tell_left_behind(struct recording *r)
 {
+	char processes[PEOPLE_BYTES];
 	size_t moved;
 
 	r->group = record_group_close(r->group, &moved);
 	if (moved > 0 && !r->wish->quiet)
-		log_info("%zu processes outlive %s and run on, no longer recorded (--linger)",
-		         moved, r->wish->command[0]);
+		log_info("%s left %s running, no longer recorded (--linger)", r->wish->command[0],
+		         people_count(moved, "process", processes));
 }
 
 struct table {
@@ -295,20 +296,21 @@ static void tell(struct recording *r, const struct trace_header *header)
 {
 	const struct trace_end *counts = trace_recorder_counts(trace_file_recorder(r->file));
 	const char *path = trace_file_path(r->file);
+	char samples[PEOPLE_BYTES], flows[PEOPLE_BYTES];
 
 	if (*r->lost_where)
-		log_warning("%s lacks %llu samples, which came faster than they were read: %s",
-		            path, (unsigned long long)(counts->lost - counts->lost_for_space),
+		log_warning("%s lacks %s, read too slowly: %s", path,
+		            people_count(counts->lost - counts->lost_for_space, "sample", samples),
 		            r->lost_where);
 	if (counts->lost_for_space > 0)
-		log_warning("%s lacks %llu samples, for which there was no room (--interval)", path,
-		            (unsigned long long)counts->lost_for_space);
+		log_warning("%s lacks %s, for want of room (--interval)", path,
+		            people_count(counts->lost_for_space, "sample", samples));
 	if (r->wish->quiet)
 		return;
 	if (isatty(STDERR_FILENO) && counts->flows > 0)
 		show_table(r, header);
-	log_info("%s: %llu samples of %llu connections", path, (unsigned long long)counts->samples,
-	         (unsigned long long)counts->flows);
+	log_info("%s: %s of %s", path, people_count(counts->samples, "sample", samples),
+	         people_count(counts->flows, "connection", flows));
 }
 
 /* The program's own failure is told first: whoever runs it has to know that it failed. */
@@ -356,12 +358,7 @@ static int check_wish(const struct record_wish *w, struct err *err)
 
 	if (!w->command)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "which program?");
-	if (w->out && !trace_form_of(w->out, &form))
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "--out takes a name that ends in .jsonl, .csv, .jsonl.zst or "
-		               ".csv.zst, not \"%s\"",
-		               w->out);
-	return 0;
+	return w->out ? trace_file_form("--out", w->out, &form, err) : 0;
 }
 
 static void end_recording(struct recording *r)

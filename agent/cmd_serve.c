@@ -12,6 +12,7 @@
 #include "agent/given_file.h"
 #include "agent/interrupt.h"
 #include "agent/options.h"
+#include "measure/people.h"
 #include "measure/serve.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -53,8 +54,7 @@ static const struct option_syntax syntax = {
 		"An ndt7 server for the lab. Prints \"listening ws://ADDR:PORT\" and \"listening "
 		"wss://ADDR:PORT\", one a line, when it is ready; ends at Ctrl-C or SIGTERM. It is "
 		"a locate service for itself, too: " SERVE_LOCATE_PATH ".",
-	.table = options,
-	.count = sizeof(options) / sizeof(*options),
+	OPTION_TABLE(options),
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -163,12 +163,14 @@ static void on_drained(void *owner)
 static void on_stop_asked(void *owner, int events)
 {
 	struct server *s = owner;
+	char clients[PEOPLE_BYTES];
 
 	if (events < 0) { /* the second signal still ends the process */
 		log_warning("could not watch for the first interrupt: %s", strerror(-events));
 		return;
 	}
-	log_info("ending: %u clients are told", serve_stats(s->serve).clients);
+	log_info("ending: telling %s",
+	         people_count(serve_stats(s->serve).clients, "client", clients));
 	serve_stop(s->serve, on_drained, s);
 }
 

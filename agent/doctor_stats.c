@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "bpf/loader.h"
+#include "measure/people.h"
 #include "transport/base/err.h"
 
 static void try_tier(struct finding *f, enum tier tier, const char *gives)
@@ -12,6 +13,7 @@ static void try_tier(struct finding *f, enum tier tier, const char *gives)
 	const struct loader_wish wish = { .ring_bytes = LOADER_RING_BYTES_MIN,
 		                          .tiers = TIER_BIT(tier),
 		                          .cgroup_fd = -1 };
+	char programs[PEOPLE_BYTES];
 	struct loader_grant grant;
 	struct err err = {};
 
@@ -22,7 +24,8 @@ static void try_tier(struct finding *f, enum tier tier, const char *gives)
 		return;
 	}
 	if (grant.tier == tier) {
-		finding_say(f, "%zu programs attached, and detached", grant.links);
+		finding_say(f, "%s attached, and detached",
+		            people_count(grant.links, "program", programs));
 	} else {
 		refusals[tier] = grant.refusals[tier];
 		f->state = FINDING_LESS;

@@ -264,12 +264,15 @@ static void put_method(const struct summary_out *s, const struct test_result *r)
 
 static void put_trace(const struct summary_out *s, const struct result_trace *t)
 {
+	char samples[PEOPLE_BYTES];
+
 	if (!t->path)
 		return;
 	if (t->err.code)
 		put_line(s, "Trace", "lost: %s", t->err.text);
 	else
-		put_line(s, "Trace", "%s, %llu samples", t->path, (unsigned long long)t->samples);
+		put_line(s, "Trace", "%s, %s", t->path,
+		         people_count(t->samples, "sample", samples));
 }
 
 static void put_notes(const struct summary_out *s, const struct test_result *r)

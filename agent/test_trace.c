@@ -7,6 +7,7 @@
 #include "agent/interrupt.h"
 #include "agent/trace_file.h"
 #include "bpf/tier.h"
+#include "measure/people.h"
 #include "measure/result.h"
 #include "measure/trace_recorder.h"
 #include "measure/watch.h"
@@ -70,6 +71,7 @@ void test_trace_write(struct test_trace *t, struct test_result *result)
 	struct trace_recorder *recorder = trace_file_recorder(t->file);
 	const struct trace_end *counts = trace_recorder_counts(recorder);
 	struct result_trace *said = &result->trace;
+	char samples[PEOPLE_BYTES];
 
 	said->path = trace_file_path(t->file);
 	said->samples = counts->samples;
@@ -81,6 +83,6 @@ void test_trace_write(struct test_trace *t, struct test_result *result)
 		said->samples = 0;
 	interrupt_hold(false);
 	if (said->err.code == 0 && said->lost > 0)
-		result_warn(result, "the trace lacks %llu samples, which did not fit",
-		            (unsigned long long)said->lost);
+		result_warn(result, "the trace lacks %s, for want of room",
+		            people_count(said->lost, "sample", samples));
 }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Three significant digits, or four where the fourth stands right behind the point. */
 static int decimals_of(double value)
@@ -61,10 +62,18 @@ const char *people_ms(struct figure ms, char out[PEOPLE_BYTES])
 	return out;
 }
 
+const char *people_count(uint64_t count, const char *one, char out[PEOPLE_BYTES])
+{
+	const char *more = count == 1 ? "" : one[strlen(one) - 1] == 's' ? "es" : "s";
+
+	snprintf(out, PEOPLE_BYTES, "%llu %.16s%s", (unsigned long long)count, one, more);
+	return out;
+}
+
 const char *people_bytes(uint64_t bytes, char out[PEOPLE_BYTES])
 {
 	if (bytes < 1000)
-		snprintf(out, PEOPLE_BYTES, "%d bytes", (int)bytes);
+		people_count(bytes, "byte", out);
 	else if (bytes < 999950)
 		print(out, (double)bytes / 1e3, "kB");
 	else if (bytes < 999950000)

@@ -5,7 +5,7 @@
 
 #include "measure/result.h"
 
-#define PEOPLE_BYTES 32
+#define PEOPLE_BYTES 40
 
 /* "187.4 Mbit/s", "2.31 Gbit/s", "312 kbit/s"; "-" where it is not known. Each answers out. */
 const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES]);
@@ -15,6 +15,9 @@ const char *people_ms(struct figure ms, char out[PEOPLE_BYTES]);
 
 /* "26.3 MB", "1.2 GB" */
 const char *people_bytes(uint64_t bytes, char out[PEOPLE_BYTES]);
+
+/* "0 samples", "1 process", "3 processes": `one` is the word for a single one, at most 16 letters. */
+const char *people_count(uint64_t count, const char *one, char out[PEOPLE_BYTES]);
 
 /* "0 %", "0.02 %", "3.5 %" */
 const char *people_percent(struct figure percent, char out[PEOPLE_BYTES]);

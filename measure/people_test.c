@@ -17,6 +17,22 @@ static const char *bytes(struct figure f, char out[PEOPLE_BYTES])
 	return people_bytes((uint64_t)f.value, out);
 }
 
+static const char *samples(struct figure f, char out[PEOPLE_BYTES])
+{
+	return people_count((uint64_t)f.value, "sample", out);
+}
+
+static const char *processes(struct figure f, char out[PEOPLE_BYTES])
+{
+	return people_count((uint64_t)f.value, "process", out);
+}
+
+static const char *all_there_can_be(struct figure f, char out[PEOPLE_BYTES])
+{
+	(void)f;
+	return people_count(UINT64_MAX, "a word too long for it", out);
+}
+
 static struct people_case people_cases[] = {
 	{ "a usual line", people_rate, { true, 187.42 }, "187.4 Mbit/s" },
 	{ "a slow one", people_rate, { true, 0.312 }, "312.0 kbit/s" },
@@ -39,6 +55,13 @@ static struct people_case people_cases[] = {
 	{ "no loss", people_percent, { true, 0 }, "0 %" },
 	{ "next to none", people_percent, { true, 0.0004 }, "< 0.01 %" },
 	{ "some", people_percent, { true, 3.456 }, "3.46 %" },
+	{ "none", samples, { true, 0 }, "0 samples" },
+	{ "one", samples, { true, 1 }, "1 sample" },
+	{ "two", samples, { true, 2 }, "2 samples" },
+	{ "one ends in s", processes, { true, 1 }, "1 process" },
+	{ "two end in es", processes, { true, 2 }, "2 processes" },
+	{ "the most", all_there_can_be, { true, 0 }, "18446744073709551615 a word too long s" },
+	{ "a byte", bytes, { true, 1 }, "1 byte" },
 	{ "a few bytes", bytes, { true, 999 }, "999 bytes" },
 	{ "MB", bytes, { true, 234275000 }, "234.3 MB" },
 	{ "more than 4 GiB", bytes, { true, 5e9 }, "5.00 GB" },

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 
+#include "measure/people.h"
 #include "measure/result.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -75,6 +76,7 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 {
 	const char *name = ndt7_test_name(d->test);
 	struct figure cpu = direction_cpu_percent(d);
+	char count[PEOPLE_BYTES];
 	double limits[LIMITS];
 
 	if (cpu.known && cpu.value > 90)
@@ -89,20 +91,20 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 		            "is from %s",
 		            goodput_source_name(d->source));
 	if (d->unreadable_texts > 0)
-		result_warn(t, "%s: %llu messages of the server were no measurement and not used",
-		            name, (unsigned long long)d->unreadable_texts);
+		result_warn(t, "%s: %s of the server could not be read as a measurement: not used",
+		            name, people_count(d->unreadable_texts, "message", count));
 	if (d->unbelieved_texts > 0)
 		result_warn(
 			t,
-			"%s: %llu messages of the server told of more than was sent, or of a time "
-			"to come: not used",
-			name, (unsigned long long)d->unbelieved_texts);
+			"%s: %s of the server told of more than was sent, or of a time to come: "
+			"not used",
+			name, people_count(d->unbelieved_texts, "message", count));
 	if (d->report.unexpected_bytes > 0)
-		result_warn(t, "%s: the server sent %llu bytes of data that should not have come",
-		            name, (unsigned long long)d->report.unexpected_bytes);
+		result_warn(t, "%s: the server sent %s of data that should not have come", name,
+		            people_count(d->report.unexpected_bytes, "byte", count));
 	if (d->report.pongs_dropped > 0)
-		result_warn(t, "%s: %llu pings of a flood were not answered", name,
-		            (unsigned long long)d->report.pongs_dropped);
+		result_warn(t, "%s: %s of a flood went unanswered", name,
+		            people_count(d->report.pongs_dropped, "ping", count));
 	if (d->polled)
 		result_warn(
 			t,

@@ -179,21 +179,20 @@ static void put_cards(struct html *h, const struct told_result *t)
 static void put_trace_notes(struct html *h, const struct report *r)
 {
 	const struct trace_view *v = r->trace;
+	char samples[PEOPLE_BYTES];
 
 	if (v->cut)
 		html_put(h, "<li>The trace was cut off: what came behind is not here, and how many "
 		            "samples were lost is not known.</li>\n");
 	else if (v->summary.end.lost > 0)
-		html_put(h, "<li>%llu samples were lost while the trace was taken.</li>\n",
-		         (unsigned long long)v->summary.end.lost);
+		html_put(h, "<li>Lost while the trace was taken: %s.</li>\n",
+		         people_count(v->summary.end.lost, "sample", samples));
 	if (v->summary.end.left_out > 0)
-		html_put(h, "<li>The trace is an excerpt: %llu samples were left out of it.</li>\n",
-		         (unsigned long long)v->summary.end.left_out);
+		html_put(h, "<li>The trace is an excerpt, without %s of the whole.</li>\n",
+		         people_count(v->summary.end.left_out, "sample", samples));
 	if (v->early > 0)
-		html_put(h,
-		         "<li>%llu samples are from before the trace's first one and not "
-		         "drawn.</li>\n",
-		         (unsigned long long)v->early);
+		html_put(h, "<li>Not drawn, being from before the trace's first one: %s.</li>\n",
+		         people_count(v->early, "sample", samples));
 	if (!report_same_test(r))
 		html_put(h, "<li>The result and the trace are of different tests.</li>\n");
 }

@@ -132,7 +132,7 @@ static void a_trace_alone(void **state)
 	make_page(trace_of("curl", "", 500, true), NULL);
 	assert_says("<h1>TCP connections</h1>");
 	assert_says("1 TCP connection in 0.5 s");
-	assert_says("3 samples were lost");
+	assert_says("Lost while the trace was taken: 3 samples");
 	assert_says("<script type=\"application/json\" id=\"data\">{");
 	assert_does_not_say("The whole result");
 }

@@ -218,7 +218,7 @@ def test_a_daemon_that_outlives_it_runs_on(tmp_path):
                options=["--linger", "100ms"])
     daemon = int(r.stdout)
     try:
-        assert r.returncode == DONE and "1 processes outlive sh" in r.stderr
+        assert r.returncode == DONE and "sh left 1 process running" in r.stderr
         assert "radar-pod" not in open(f"/proc/{daemon}/cgroup").read()
     finally:
         os.kill(daemon, signal.SIGKILL)
@@ -235,7 +235,7 @@ if os.fork() == 0: # a daemon, the classic way
 
 def test_a_daemon_is_recorded_as_long_as_one_lingers(tmp_path, sink):
     r = record(tmp_path / "t.jsonl", *python(SPEAKS_LATER, sink.port), options=["--linger", "1h"])
-    assert r.returncode == DONE and "outlive" not in r.stderr
+    assert r.returncode == DONE and "left" not in r.stderr
     t = Trace(tmp_path / "t.jsonl")
     [flow] = t.to_port(sink.port)
     assert t.last(flow)["bytes_acked"] >= 1000

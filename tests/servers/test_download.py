@@ -209,7 +209,7 @@ def test_N24_texts_that_are_used(text: Any):
 def test_N25_texts_that_are_ignored(text: str | bytes):
     _, outcome = among_data(text)
     assert outcome.download["bytes"] == 2000 + len(wire.as_text(text))
-    assert outcome.warned("1 messages of the server were no measurement"), outcome
+    assert outcome.warned("1 message of the server could not be read as a measurement"), outcome
     outcome.check_figures()
 
 

@@ -131,7 +131,7 @@ def test_N43_claims_that_cannot_be(text: Any):
     """Neither alone nor before a good one, which it must not keep from being used."""
     _, outcome = upload(say({"TCPInfo": text}))
     assert outcome.upload["goodput_source"] == "client tcp_info", outcome
-    assert outcome.warned("1 messages of the server told of more than was sent, or of a time to come")
+    assert outcome.warned("1 message of the server told of more than was sent, or of a time to come")
     _, outcome = upload(say({"TCPInfo": text}), say({"TCPInfo": LAST}))
     assert outcome.upload["bytes"] == LAST["BytesReceived"]
 
