@@ -37,7 +37,8 @@ struct slot { /* a flow */
 	struct tcp_flow met;
 	struct tcp_sample last;
 	uint64_t lost;
-	bool told; /* in this replay */
+	bool begun; /* there is a last one */
+	bool told;  /* in this replay */
 };
 
 struct chunk {
@@ -140,13 +141,20 @@ static uint64_t unzigzag(uint64_t value)
 	return value >> 1 ^ (0 - (value & 1));
 }
 
-static uint8_t *encode(uint8_t *at, uint32_t flow, uint64_t before_ns,
-                       const struct tcp_sample *last, const struct tcp_sample *s)
+/* A bit for each field that differs. */
+static uint32_t changes(const struct tcp_sample *last, const struct tcp_sample *s)
 {
 	uint32_t changed = 0;
 
 	for (size_t i = 0; i < FIELDS; i++)
 		changed |= (uint32_t)(load(s, &fields[i]) != load(last, &fields[i])) << i;
+	return changed;
+}
+
+/* `changed` is what changes() says. */
+static uint8_t *encode(uint8_t *at, uint32_t flow, uint64_t before_ns, uint32_t changed,
+                       const struct tcp_sample *last, const struct tcp_sample *s)
+{
 	at = put_varint(at, flow);
 	at = put_varint(at, zigzag(s->at_ns - before_ns));
 	*at++ = (uint8_t)(s->event | (s->app_limited ? EVENT_APP_LIMITED : 0));
@@ -306,14 +314,28 @@ static void note_time(struct trace_recorder *r, uint64_t at_ns)
 		r->late_ns = r->newest_ns - at_ns;
 }
 
+/* A connection's close is an event, and its end tells the same look once more, in case that was lost. */
+static bool is_known(const struct slot *slot, const struct tcp_sample *s, uint32_t changed)
+{
+	const struct tcp_sample *last = &slot->last;
+
+	return slot->begun && changed == 0 && s->at_ns == last->at_ns && s->event == last->event &&
+	       s->app_limited == last->app_limited;
+}
+
 /* Once one did not fit, none does: a trace has no holes that nobody can see. */
 static void take(void *self, const struct tcp_sample *sample)
 {
 	struct trace_recorder *r = self;
-	uint32_t slot = slot_of(r, sample->cookie);
+	uint32_t slot = slot_of(r, sample->cookie), changed = 0;
 	struct chunk *c = NULL;
 
 	assert(!r->replayed);
+	if (slot != NO_SLOT) {
+		changed = changes(&r->slots[slot].last, sample);
+		if (is_known(&r->slots[slot], sample, changed))
+			return;
+	}
 	if (slot != NO_SLOT && !r->full) {
 		c = room_for_record(r);
 		r->full = !c;
@@ -323,10 +345,11 @@ static void take(void *self, const struct tcp_sample *sample)
 		r->counts.lost_for_space++;
 		return;
 	}
-	c->bytes = (uint32_t)(encode(c->data + c->bytes, slot, r->at_ns, &r->slots[slot].last,
-	                             sample) -
+	c->bytes = (uint32_t)(encode(c->data + c->bytes, slot, r->at_ns, changed,
+	                             &r->slots[slot].last, sample) -
 	                      c->data);
 	r->slots[slot].last = *sample;
+	r->slots[slot].begun = true;
 	note_time(r, sample->at_ns);
 	r->counts.samples++;
 	r->counts.events[sample->event]++;

@@ -35,6 +35,8 @@ int trace_recorder_open(const struct trace_recorder_options *options, struct tra
 /* Accepts NULL; always returns NULL. */
 struct trace_recorder *trace_recorder_close(struct trace_recorder *r);
 
+/* A sample that says what the last one of its flow said, of the same instant, is that one: it is not taken
+ * again, nor counted. */
 struct sample_sink trace_recorder_sink(struct trace_recorder *r);
 
 /* What was taken and lost until now. */

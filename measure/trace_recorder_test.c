@@ -221,6 +221,54 @@ static void flows_come_before_their_samples(void **state)
 	end(&p);
 }
 
+/* What a source tells of a connection's close and of its end is one look at it. */
+static const struct same_case {
+	const char *name;
+	struct tcp_sample first, second;
+	uint64_t samples;
+} same_cases[] = {
+	{ "the close and the end",
+	  { .at_ns = 9, .event = TCP_SAMPLE_STATE, .state = 7, .bytes_acked = 5 },
+	  { .at_ns = 9, .event = TCP_SAMPLE_STATE, .state = 7, .bytes_acked = 5 },
+	  1 },
+	{ "as it was, at another time",
+	  { .at_ns = 9, .event = TCP_SAMPLE_ACK },
+	  { .at_ns = 10, .event = TCP_SAMPLE_ACK },
+	  2 },
+	{ "a byte more at the same time",
+	  { .at_ns = 9, .event = TCP_SAMPLE_ACK, .bytes_acked = 5 },
+	  { .at_ns = 9, .event = TCP_SAMPLE_ACK, .bytes_acked = 6 },
+	  2 },
+	{ "another event at the same time",
+	  { .at_ns = 9, .event = TCP_SAMPLE_ACK },
+	  { .at_ns = 9, .event = TCP_SAMPLE_RETRANSMIT },
+	  2 },
+	{ "the application's limit at the same time",
+	  { .at_ns = 9, .event = TCP_SAMPLE_ACK },
+	  { .at_ns = 9, .event = TCP_SAMPLE_ACK, .app_limited = true },
+	  2 },
+	{ "of another flow",
+	  { .at_ns = 9, .event = TCP_SAMPLE_STATE },
+	  { .at_ns = 9, .event = TCP_SAMPLE_STATE, .cookie = 1 },
+	  2 },
+	{ "the first ones, without a figure", { .at_ns = 0 }, { .at_ns = 0 }, 1 },
+};
+
+static void a_look_is_one_sample(void **state)
+{
+	const struct same_case *c = *state;
+	struct play p;
+
+	start(&p, TRACE_MEMORY_BYTES, 0, -1);
+	give(&p, &c->first);
+	give(&p, &c->second);
+	assert_int_equal(trace_recorder_counts(p.recorder)->samples, c->samples);
+	assert_int_equal(trace_recorder_counts(p.recorder)->lost, 0);
+	assert_int_equal(replay(&p, NULL), 0);
+	assert_int_equal(p.told[p.told_count - 1].end.samples, c->samples);
+	end(&p);
+}
+
 static void losses_are_counted_by_flow(void **state)
 {
 	struct tcp_sample s = { .cookie = 8 };
@@ -370,6 +418,7 @@ int main(void)
 	};
 	int failed = CASES_RUN(comes_back_in_order, order_cases);
 
+	failed += CASES_RUN(a_look_is_one_sample, same_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }
