@@ -78,7 +78,7 @@ static void put_time_between(const struct lines *l, const struct trace_header *h
 
 static void put_counts(const struct lines *l, const struct trace_summary *s)
 {
-	char words[256];
+	char words[256], samples[PEOPLE_BYTES];
 	struct text t = text_on(words, sizeof(words));
 
 	for (int i = 0; i < TCP_SAMPLE_EVENTS; i++)
@@ -92,19 +92,20 @@ static void put_counts(const struct lines *l, const struct trace_summary *s)
 	if (!s->ended)
 		put_line(l, "Lost", "not known: the trace is cut off");
 	else if (s->end.lost_for_space > 0)
-		put_line(l, "Lost", "%llu samples, %llu of them for want of space",
-		         (unsigned long long)s->end.lost,
+		put_line(l, "Lost", "%s, %llu of them for want of space",
+		         people_count(s->end.lost, "sample", samples),
 		         (unsigned long long)s->end.lost_for_space);
 	else
-		put_line(l, "Lost", "%llu samples", (unsigned long long)s->end.lost);
+		put_line(l, "Lost", "%s", people_count(s->end.lost, "sample", samples));
 	if (s->end.left_out > 0)
-		put_line(l, "Left out", "%llu samples, as was asked for",
-		         (unsigned long long)s->end.left_out);
+		put_line(l, "Left out", "%s, as was asked for",
+		         people_count(s->end.left_out, "sample", samples));
 }
 
 static void put_flow(const struct lines *l, uint32_t number, const struct trace_flow_summary *f)
 {
-	char label[24], local[ENDPOINT_BYTES], remote[ENDPOINT_BYTES], words[512];
+	char label[24], local[ENDPOINT_BYTES], remote[ENDPOINT_BYTES], words[512],
+		samples[PEOPLE_BYTES];
 	struct text t = text_on(words, sizeof(words));
 	const char *ending = trace_flow_ending(f);
 
@@ -123,8 +124,8 @@ static void put_flow(const struct lines *l, uint32_t number, const struct trace_
 	if (f->flow.pid)
 		text_append(&t, "%s[%u], ", f->flow.comm, f->flow.pid);
 	text_append(&t, "cookie %016llx, ", (unsigned long long)f->flow.cookie);
-	text_append(&t, "%llu samples",
-	            f->samples ? (unsigned long long)f->samples->samples : 0ULL);
+	text_append(&t, "%s",
+	            people_count(f->samples ? f->samples->samples : 0, "sample", samples));
 	if (*ending)
 		text_append(&t, "; %s", ending);
 	put_line(l, label, "%s", words);
@@ -273,14 +274,30 @@ static struct figure scaled(struct figure f, double by)
 	return f;
 }
 
+/* "timed out"; of what is longer the words that fit, of one word its letters. */
+#define ENDING_COLUMNS 9
+
+static void ending_text(const char *ending, char out[ENDING_COLUMNS + 1])
+{
+	char *space;
+
+	snprintf(out, ENDING_COLUMNS + 1, "%s", ending);
+	if (strlen(ending) > ENDING_COLUMNS && ending[ENDING_COLUMNS] != ' ') {
+		space = strrchr(out, ' ');
+		if (space)
+			*space = '\0';
+	}
+	bytes_make_printable(out);
+}
+
 /* The columns of what follows the connection, each with the space before it. */
-#define FIGURES_COLUMNS (5 + 6 + 6 + 5 + 5 + 5 + 5 + 6 + 7)
+#define FIGURES_COLUMNS (5 + 6 + 6 + 5 + 5 + 5 + 5 + 6 + 1 + ENDING_COLUMNS)
 #define FIGURES_HEADS   "%5s%6s%6s%5s%5s%5s%5s%6s %s"
 
 static void put_figures(const struct trace_flow_summary *f, FILE *to)
 {
 	struct figure cwnd = { f->max_cwnd_segments > 0, f->max_cwnd_segments };
-	char text[PEOPLE_BYTES], ending[8];
+	char text[PEOPLE_BYTES], ending[ENDING_COLUMNS + 1];
 	bool received;
 
 	fprintf(to, "%5s", short_number(trace_flow_duration_s(f), text));
@@ -291,8 +308,7 @@ static void put_figures(const struct trace_flow_summary *f, FILE *to)
 	fprintf(to, "%5s", short_number(trace_flow_rtt_ms(f, 0.99), text));
 	fprintf(to, "%5s", short_number(trace_flow_retransmit_percent(f), text));
 	fprintf(to, "%6s", short_amount(cwnd, text));
-	snprintf(ending, sizeof(ending), "%.6s", trace_flow_ending(f));
-	bytes_make_printable(ending);
+	ending_text(trace_flow_ending(f), ending);
 	fprintf(to, " %s\n", ending);
 }
 

@@ -110,6 +110,25 @@ static __always_inline void remember(struct tcpstat_flow *flow, const struct tcp
 	flow->app_limited = now->app_limited;
 }
 
+/* In the process whose socket it is, or in a thread that works for it. */
+static __always_inline void note_process(struct tcpstat_flow *flow, bool name_too)
+{
+	flow->who.pid = bpf_get_current_pid_tgid() >> 32;
+	if (name_too)
+		bpf_get_current_comm(flow->who.comm, sizeof(flow->who.comm));
+}
+
+/* A connection is accepted by the network's own interrupt, in whichever process ran. The first that its
+ * owner does in that process's name is to close it; a reset or a timeout closes it without one. */
+static __always_inline bool its_owner_closes(const struct tcpstat_flow *flow, __u32 after,
+                                             bool with_error)
+{
+	if (flow->who.role != TCPSTAT_ACCEPTED || flow->who.pid)
+		return false;
+	return after == TCP_FIN_WAIT1 || after == TCP_LAST_ACK ||
+	       (after == TCP_CLOSE && !with_error);
+}
+
 /* A sample is asked for at most once per interval; everything else is told when it happens. */
 static __always_inline bool is_due(struct tcpstat_flow *flow, __u64 now_ns)
 {

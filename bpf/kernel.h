@@ -38,7 +38,9 @@
 
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT    2
+#define TCP_FIN_WAIT1   4
 #define TCP_CLOSE       7
+#define TCP_LAST_ACK    9
 
 /* enum tcp_chrono: chrono_stat[] has no entry for 0, "unspecified". */
 #define TCP_CHRONO_BUSY           1
@@ -70,6 +72,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	unsigned long sk_pacing_rate;
+	int sk_err;
 } KERNEL_TYPE;
 
 struct inet_sock {

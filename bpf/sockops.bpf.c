@@ -114,6 +114,9 @@ static __always_inline void emit_begin(struct bpf_sock_ops *ops, struct tcpstat_
 
 static __always_inline void emit_end(struct bpf_sock_ops *ops, struct tcpstat_flow *flow)
 {
+	if (flow->who.family == 0)
+		read_identity(&flow->who, ops); /* it was never established */
+	flow->error = TCPSTAT_ERROR_UNKNOWN;
 	flow->seen[TCPSTAT_END]++;
 	fill(&flow->event, ops, flow, TCPSTAT_END);
 	count(flow, true);
@@ -131,6 +134,12 @@ static __always_inline void look(struct tcpstat_flow *flow, enum tcpstat_kind ki
 		first_look(flow, now_ns, SOCKOPS_HAS);
 	flow->looked_ns = now_ns;
 	flow->seen[kind]++;
+}
+
+/* Its state only, in case that it is never established. */
+static __always_inline void on_connect(struct bpf_sock_ops *ops)
+{
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ops, struct tcpstat_flow *flow)
@@ -159,7 +168,13 @@ static __always_inline void on_rtt(struct bpf_sock_ops *ops, struct tcpstat_flow
 
 static __always_inline void on_state(struct bpf_sock_ops *ops, struct tcpstat_flow *flow)
 {
-	flow->state = ops->args[1];
+	__u32 after = ops->args[1];
+
+	if (after == TCP_ESTABLISHED)
+		return; /* on_established() tells of it */
+	if (knobs.sockops_knows_pid && its_owner_closes(flow, after, true))
+		note_process(flow, knobs.sockops_knows_comm);
+	flow->state = after;
 	look(flow, TCPSTAT_STATE);
 	emit_event(ops, flow, TCPSTAT_STATE);
 	if (flow->state == TCP_CLOSE)
@@ -179,6 +194,9 @@ static __always_inline void handle_sample(struct bpf_sock_ops *ops)
 	if (!flow)
 		return;
 	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		on_connect(ops);
+		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		on_established(ops, flow);
@@ -197,7 +215,7 @@ static __always_inline void handle_sample(struct bpf_sock_ops *ops)
 	}
 }
 
-/* The process is the one that connects; an accepted connection begins in whichever was running. */
+/* The process is the one that connects. */
 static __always_inline void handle_tag(struct bpf_sock_ops *ops)
 {
 	bool connects = ops->op == BPF_SOCK_OPS_TCP_CONNECT_CB;
@@ -211,9 +229,7 @@ static __always_inline void handle_tag(struct bpf_sock_ops *ops)
 	flow->who.role = connects ? TCPSTAT_CONNECTED : TCPSTAT_ACCEPTED;
 	flow->event.cookie = bpf_get_socket_cookie(ops);
 	if (connects && knobs.sockops_knows_pid)
-		flow->who.pid = bpf_get_current_pid_tgid() >> 32;
-	if (connects && knobs.sockops_knows_comm)
-		bpf_get_current_comm(flow->who.comm, sizeof(flow->who.comm));
+		note_process(flow, knobs.sockops_knows_comm);
 }
 
 SEC("sockops")

@@ -195,6 +195,7 @@ static __always_inline void emit_begin(struct tcpstat_flow *flow, const struct t
 static __always_inline void keep_last(struct tcpstat_flow *flow, const struct tcp_sock *tp)
 {
 	fill(&flow->event, tp, flow, TCPSTAT_END);
+	flow->error = tp->inet_conn.icsk_inet.sk.sk_err;
 	if (flow->who.family == 0)
 		read_identity(&flow->who, tp); /* tagged when it was established already */
 	else
@@ -254,14 +255,6 @@ int BPF_PROG(tcp_retransmit_skb, struct sock *sk)
 	return handle_event(sk, TCPSTAT_RETRANSMIT, 0);
 }
 
-/* connect(2) calls it in the process whose socket it is, or in a thread that works for it. */
-static __always_inline void note_connect(struct tcpstat_flow *flow)
-{
-	flow->who.role = TCPSTAT_CONNECTED;
-	flow->who.pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(flow->who.comm, sizeof(flow->who.comm));
-}
-
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int before, int after)
 {
@@ -269,8 +262,12 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int before, int after)
 
 	if (!flow)
 		return 0;
-	if (after == TCP_SYN_SENT)
-		note_connect(flow);
+	if (after == TCP_SYN_SENT) { /* connect(2) */
+		flow->who.role = TCPSTAT_CONNECTED;
+		note_process(flow, true);
+	} else if (its_owner_closes(flow, after, sk->sk_err)) {
+		note_process(flow, true);
+	}
 	return handle_event(sk, TCPSTAT_STATE, after);
 }
 

@@ -101,11 +101,11 @@ enum tcpstat_role {
 struct tcpstat_identity {
 	__u8 local[16]; /* IPv4 in the first four */
 	__u8 remote[16];
-	char comm[TCPSTAT_NAME_BYTES];       /* of the process that connected; empty: accepted */
+	char comm[TCPSTAT_NAME_BYTES];       /* of that process; empty: not known */
 	char congestion[TCPSTAT_NAME_BYTES]; /* congestion control; empty: not known */
-	__u32 pid;                           /* 0: accepted, or not known */
-	__u16 family;                        /* AF_INET, AF_INET6; 0: not connected */
-	__u16 local_port;                    /* in host order */
+	__u32 pid;    /* of the process that connected, or closed what was accepted; 0: not known */
+	__u16 family; /* AF_INET, AF_INET6; 0: not connected */
+	__u16 local_port; /* in host order */
 	__u16 remote_port;
 	__u8 role; /* enum tcpstat_role */
 	__u8 reserved[5];
@@ -126,6 +126,8 @@ _Static_assert(sizeof(struct tcpstat_begin) == 232, "both sides agree on the lay
 #define TCPSTAT_RTT_BUCKETS  ((TCPSTAT_RTT_MAX_BITS - TCPSTAT_RTT_SUB_BITS + 1) * TCPSTAT_RTT_SUB)
 
 #define TCPSTAT_CA_STATES 5
+
+#define TCPSTAT_ERROR_UNKNOWN 255 /* the source cannot tell; the kernel's end at 133 */
 
 /* What holds of a flow whatever the interval of its samples. Each member is whole when it is read
  * from a living socket; two of them may be one segment apart. Of what event.present lacks nothing is
@@ -157,7 +159,7 @@ struct tcpstat_flow {
 	__u8 state;
 	__u8 ca_state;
 	__u8 app_limited;
-	__u8 reserved;
+	__u8 error; /* sk_err when it closed, an errno: 0: none; TCPSTAT_ERROR_UNKNOWN */
 
 	__u32 rtt_histogram[TCPSTAT_RTT_BUCKETS];
 };

@@ -251,11 +251,29 @@ static void take_begin(const struct tcpstat_begin *b, const struct sockstat_sink
 		sink->samples.meet(sink->samples.self, &flow);
 }
 
+/* The words of docs/traces.md. What was tagged late was established before anybody looked. */
 static const char *ending_of(const struct tcpstat_flow *f)
 {
+	bool established = f->who.role != TCPSTAT_CONNECTED || f->seen[TCPSTAT_BEGIN] > 0;
+
+	if (!established && f->error == ECONNREFUSED)
+		return "refused";
+	switch (f->error) {
+	case ETIMEDOUT:
+		return "timed out"; /* also where a reset was sent after it, to be rid of it */
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return "no route";
+	default:
+		break;
+	}
 	if (f->seen[TCPSTAT_RESET_RECEIVED])
 		return "reset received";
-	return f->seen[TCPSTAT_RESET_SENT] ? "reset sent" : "closed";
+	if (f->seen[TCPSTAT_RESET_SENT])
+		return "reset sent";
+	if (!established)
+		return f->error == TCPSTAT_ERROR_UNKNOWN ? "failed" : "given up";
+	return "closed";
 }
 
 static void take_end(const struct tcpstat_flow *f, const struct sockstat_sink *sink)

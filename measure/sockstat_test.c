@@ -148,6 +148,41 @@ static void an_end_tells_all(void **state)
 	assert_int_equal(l.ends, 1);
 }
 
+static const struct ending_case {
+	const char *name, *want;
+	uint64_t begun, reset_received, reset_sent;
+	uint8_t role, error;
+} ending_cases[] = {
+	{ "it was closed", "closed", 1, 0, 0, TCPSTAT_CONNECTED, 0 },
+	{ "the peer aborted", "reset received", 1, 1, 0, TCPSTAT_CONNECTED, ECONNRESET },
+	{ "we aborted", "reset sent", 1, 0, 1, TCPSTAT_ACCEPTED, 0 },
+	{ "nobody answered any more", "timed out", 1, 0, 1, TCPSTAT_ACCEPTED, ETIMEDOUT },
+	{ "nobody answered the SYN", "timed out", 0, 0, 0, TCPSTAT_CONNECTED, ETIMEDOUT },
+	{ "a reset answered the SYN", "refused", 0, 1, 0, TCPSTAT_CONNECTED, ECONNREFUSED },
+	{ "ICMP refused the SYN", "refused", 0, 0, 0, TCPSTAT_CONNECTED, ECONNREFUSED },
+	{ "no such host", "no route", 0, 0, 0, TCPSTAT_CONNECTED, EHOSTUNREACH },
+	{ "no such network, later", "no route", 1, 0, 0, TCPSTAT_CONNECTED, ENETUNREACH },
+	{ "closed while it connected", "given up", 0, 0, 0, TCPSTAT_CONNECTED, 0 },
+	{ "not established, sockops", "failed", 0, 0, 0, TCPSTAT_CONNECTED, TCPSTAT_ERROR_UNKNOWN },
+	{ "closed, sockops", "closed", 1, 0, 0, TCPSTAT_CONNECTED, TCPSTAT_ERROR_UNKNOWN },
+	{ "tagged when it stood", "closed", 0, 0, 0, TCPSTAT_ROLE_UNKNOWN, 0 },
+};
+
+static void an_ending_says_why(void **state)
+{
+	const struct ending_case *c = *state;
+	struct tcpstat_flow f = { .event = { .kind = TCPSTAT_END, .cookie = 4711 },
+		                  .who.role = c->role,
+		                  .error = c->error,
+		                  .seen = { [TCPSTAT_BEGIN] = c->begun,
+		                            [TCPSTAT_RESET_RECEIVED] = c->reset_received,
+		                            [TCPSTAT_RESET_SENT] = c->reset_sent } };
+	struct log l;
+
+	assert_true(give(&l, &f, sizeof(f)));
+	assert_string_equal(l.flow.ending, c->want);
+}
+
 static void nobody_need_listen(void **state)
 {
 	struct tcpstat_flow f = { .event = { .kind = TCPSTAT_END, .cookie = 4711 }, .lost = 1 };
@@ -198,6 +233,7 @@ int main(void)
 	int failed = CASES_RUN(size_is_the_kinds, size_cases);
 
 	failed += CASES_RUN(absent_stays_absent, present_cases);
+	failed += CASES_RUN(an_ending_says_why, ending_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

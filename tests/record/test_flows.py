@@ -81,29 +81,58 @@ def test_ipv6(tmp_path, sink6, stats):
 
 
 ACCEPTS = """
-import socket
+import os, socket, sys
 with socket.create_server(("127.0.0.1", 0)) as listener:
-    print(listener.getsockname()[1], flush=True)
+    print(listener.getsockname()[1], os.getpid(), flush=True)
     s, _ = listener.accept()
-    while s.recv(100_000):
+    try:
+        while s.recv(100_000) and sys.argv[1] == "all":
+            pass
+    except ConnectionResetError:
         pass
     s.close()
 """
 
+ABORT = b"\1\0\0\0\0\0\0\0" # SO_LINGER: close is a reset
 
-@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
-def test_what_it_accepts_is_there_as_well(tmp_path, stats):
+
+def accept(tmp_path, stats, what, end):
+    """The trace of a program that accepts one connection, and its process id; `end` is what we do with ours."""
     p = subprocess.Popen([PROGRAM, "record", "--quiet", "--stats", stats, "--out", tmp_path / "t.jsonl",
-                          *python(ACCEPTS)], stdout=subprocess.PIPE, text=True)
-    port = int(p.stdout.readline())
+                          *python(ACCEPTS, what)], stdout=subprocess.PIPE, text=True)
+    port, pid = map(int, p.stdout.readline().split())
     with socket.create_connection(("127.0.0.1", port)) as s:
         ours = s.getsockname()[1]
-        s.sendall(b"x" * 500_000)
+        end(s)
     assert p.wait(timeout=30) == DONE
     t = Trace(tmp_path / "t.jsonl")
     [flow] = t.flows
     assert (flow["role"], flow["local_port"], flow["remote_port"]) == ("server", port, ours)
+    return t, flow, pid
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+def test_what_it_accepts_is_there_as_well(tmp_path, stats):
+    t, flow, pid = accept(tmp_path, stats, "all", lambda s: s.sendall(b"x" * 500_000))
     assert t.last(flow)["bytes_received"] == 500_000 + 1 # and the FIN
+    assert flow["pid"] == pid and flow["comm"].startswith("python")
+
+
+def test_what_it_accepts_and_aborts(tmp_path):
+    """Closed with data unread, which is a reset."""
+    def end(s):
+        s.sendall(b"x" * 200_000)
+        with pytest.raises(ConnectionResetError):
+            s.recv(1)
+    _, flow, pid = accept(tmp_path, "ebpf", "some", end)
+    assert flow["pid"] == pid and flow["ending"] == "reset sent"
+
+
+def test_what_it_accepts_and_the_peer_aborts(tmp_path):
+    """Then the network closed it, in whichever process ran."""
+    _, flow, _ = accept(tmp_path, "ebpf", "all",
+                        lambda s: s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT))
+    assert "pid" not in flow and flow["ending"] == "reset received"
 
 
 def test_what_others_do_is_not_in_it(tmp_path, sink):
@@ -114,12 +143,52 @@ def test_what_others_do_is_not_in_it(tmp_path, sink):
     assert Trace(tmp_path / "t.jsonl").flows == []
 
 
-def test_a_refused_connection_is_a_flow(tmp_path, closed_port):
-    r = record(tmp_path / "t.jsonl", *python(
-        "import socket\nprint(socket.socket().connect_ex(('127.0.0.1', %d)))" % closed_port))
-    assert r.stdout == "111\n"
-    [flow] = Trace(tmp_path / "t.jsonl").flows
-    assert flow["remote_port"] == closed_port and flow["ending"]
+# A link to a neighbour: with an address, it is there and silent; without, nobody has it.
+NOWHERE = """
+ip link add here type veth peer name there && ip addr add 192.0.2.1/24 dev here &&
+ip link set here up && ip link set there up && ip link set lo up && sleep 0.1 || exit 77
+"""
+SILENT = NOWHERE + "ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev here || exit 77"
+
+CONNECTS = """
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(sys.argv[2]))
+s.setblocking(sys.argv[3] == "waits")
+print(s.connect_ex((sys.argv[1], 9)))
+"""
+
+NEVER_ESTABLISHED = {
+    "refused": (NOWHERE, "127.0.0.1", 0, "waits", "111"), # ECONNREFUSED
+    "timed out": (SILENT, "192.0.2.2", 500, "waits", "110"), # ETIMEDOUT
+    "no route": (NOWHERE, "192.0.2.2", 0, "waits", "113"), # EHOSTUNREACH
+    "given up": (SILENT, "192.0.2.2", 0, "goes", "115"), # EINPROGRESS
+}
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+@pytest.mark.parametrize("ending", NEVER_ESTABLISHED)
+def test_a_connection_that_is_not_established_is_a_flow(tmp_path, stats, ending):
+    """In a network namespace of the program's own."""
+    setup, host, patience_ms, how, error = NEVER_ESTABLISHED[ending]
+    command = [*python(CONNECTS, host, patience_ms, how)]
+    r = record(tmp_path / "t.jsonl", "unshare", "--net", "sh", "-c", f'{setup}\nexec "$@"', "sh", *command,
+               options=["--stats", stats])
+    if r.returncode == 77:
+        pytest.skip(f"no network namespace with a link here: {r.stderr.strip()}")
+    assert (r.returncode, r.stdout.strip()) == (DONE, error), r.stderr
+    t = Trace(tmp_path / "t.jsonl")
+    [flow] = t.flows
+    assert (flow["remote_ip"], flow["remote_port"], flow["role"]) == (host, 9, "client")
+    assert flow["ending"] == (ending if stats == "ebpf" else "failed") and flow["pid"] > 0
+    assert t.last(flow)["state"] == "close" and t.last(flow).get("bytes_acked", 0) == 0
+
+
+def test_the_last_look_is_one_sample(tmp_path, sink):
+    """The close and the end tell the same."""
+    assert record(tmp_path / "t.jsonl", *python(SENDS, "127.0.0.1", sink.port, 2)).returncode == DONE
+    t = Trace(tmp_path / "t.jsonl")
+    assert [sum(s["flow"] == f["flow"] and s["state"] == "close" for s in t.samples) for f in t.flows] == [1, 1]
 
 
 EXITS_AT_ONCE = """
