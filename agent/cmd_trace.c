@@ -1,14 +1,17 @@
 /* radar-pod trace: what is in a trace, parts of it in another form, a line of each flow. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "agent/command.h"
+#include "agent/inherited.h"
 #include "agent/options.h"
 #include "agent/standard_output.h"
+#include "agent/trace_file.h"
 #include "agent/trace_filter.h"
 #include "agent/trace_table.h"
 #include "agent/whole_file.h"
@@ -64,8 +67,7 @@ static const struct option_syntax syntax = {
 		"Reads a trace, plain or compressed: info says what it holds, export writes it or "
 		"a part of it in another form, summary is a line of each flow.",
 	.epilogue = "FILE may be - for standard input. docs/traces.md describes the format.\n",
-	.table = options,
-	.count = sizeof(options) / sizeof(*options),
+	OPTION_TABLE(options),
 };
 
 /* --- what is wished ------------------------------------------------------------------------------ */
@@ -73,16 +75,16 @@ static const struct option_syntax syntax = {
 /* What --out is called, and --format says; both may be silent. */
 static int take_form(const struct trace_wish *w, struct trace_form *ret, struct err *err)
 {
+	int r;
+
 	*ret = (struct trace_form){ .syntax = w->format == FORMAT_JSONL ? TRACE_JSONL : TRACE_CSV };
 	if (w->format == FORMAT_HUMAN || w->format == FORMAT_JSON)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "--format of an export is jsonl or csv");
 	if (!w->out)
 		return 0;
-	if (!trace_form_of(w->out, ret))
-		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "--out takes a name that ends in .jsonl, .csv, .jsonl.zst or "
-		               ".csv.zst, not \"%s\"",
-		               w->out);
+	r = trace_file_form("--out", w->out, ret, err);
+	if (r < 0)
+		return r;
 	if (w->format != FORMAT_UNSAID && (ret->syntax == TRACE_CSV) != (w->format == FORMAT_CSV))
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "--format and the name of --out differ");
 	return 0;
@@ -138,6 +140,13 @@ static enum exit_code end_of(const char *file, int outcome)
 	return EXIT_PARTLY;
 }
 
+static enum exit_code has_no_flow(const struct trace_wish *w, int outcome)
+{
+	end_of(w->file, outcome);
+	log_error("%s has no flow %s (radar-pod trace info lists them)", w->file, w->flow);
+	return EXIT_NOT_DONE;
+}
+
 /* --- info and summary --------------------------------------------------------------------------------- */
 
 /* What does not pass counts as left out. */
@@ -171,6 +180,8 @@ static enum exit_code tell(const struct trace_wish *w, struct trace_reader *read
 	r = sum_up(reader, filter, &summary, &err);
 	if (r < 0)
 		return complain(w->file, &err);
+	if (w->flow && summary.flows_count == 0)
+		return has_no_flow(w, r);
 	if (w->format == FORMAT_JSON)
 		(w->verb == VERB_INFO ? trace_info_json : trace_summary_json)(&told, stdout);
 	else
@@ -254,6 +265,8 @@ static enum exit_code export_trace(const struct trace_wish *w, struct trace_read
 	outcome = export_records(&x, reader, &reading, &err);
 	if (outcome < 0)
 		return reading ? complain(w->file, &err) : standard_output_complain(&err);
+	if (w->flow && x.counts.flows == 0)
+		return has_no_flow(w, outcome); /* standard output has a trace without any */
 	if (w->out && whole_file_commit(file, &err) < 0)
 		return standard_output_complain(&err);
 	return end_of(w->file, outcome);
@@ -274,6 +287,8 @@ enum exit_code cmd_trace(int argc, char **argv)
 		return code;
 	if (check_wish(&wish, &filter, &form, &err) < 0)
 		return options_complain(&syntax, &err);
+	if (!wish.out) /* head(1) behind it ends it, as it ends cat(1) */
+		inherited_signal_restore(SIGPIPE);
 	if (strcmp(wish.file, "-") != 0) {
 		fd = opened = open(wish.file, O_RDONLY | O_CLOEXEC);
 		if (fd < 0) {

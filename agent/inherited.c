@@ -16,9 +16,14 @@ void inherited_signals_note(void)
 	sigprocmask(SIG_BLOCK, NULL, &blocked);
 }
 
+void inherited_signal_restore(int number)
+{
+	signal(number, sigismember(&ignored, number) == 1 ? SIG_IGN : SIG_DFL);
+}
+
 void inherited_signals_restore(void)
 {
 	for (int number = 1; number < NSIG; number++)
-		signal(number, sigismember(&ignored, number) == 1 ? SIG_IGN : SIG_DFL);
+		inherited_signal_restore(number);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 }

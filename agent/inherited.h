@@ -5,5 +5,8 @@
 /* Before any of them is changed. */
 void inherited_signals_note(void);
 
+/* This one alone, as it was given. */
+void inherited_signal_restore(int number);
+
 /* In a child, before exec. Everything else is the default. */
 void inherited_signals_restore(void);

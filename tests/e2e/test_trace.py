@@ -8,7 +8,9 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -273,7 +275,53 @@ def test_info_and_summary_filter_as_export_does(traced):
     none = json.loads(run("trace", "summary", str(path), "--event", "retransmit,congestion", "--format",
                           "json").stdout)["flows"]
     assert [f["samples"] for f in none] == [0, 0]
-    assert f"{len(whole)} samples, as was asked" in run("trace", "info", str(path), "--flow", "99").stdout
+    assert f"{len(whole)} samples, as was asked" in run("trace", "info", str(path), "--event", "ack").stdout
+
+
+@pytest.mark.parametrize("flow", ["3", "16384", "0123456789abcdef"])
+@pytest.mark.parametrize("verb", [["info"], ["summary"], ["summary", "--format", "json"], ["export"],
+                                  ["export", "--out", "o.csv"]], ids=" ".join)
+def test_a_flow_that_is_not_there_is_said(traced, tmp_path, verb, flow):
+    r = run("trace", verb[0], str(traced[0].resolve()), *verb[1:], "--flow", flow, cwd=tmp_path)
+    assert r.returncode == NOT_DONE
+    assert r.stderr == f"error: {traced[0].resolve()} has no flow {flow} (radar-pod trace info lists them)\n"
+    assert list(tmp_path.iterdir()) == []
+    assert verb == ["export"] or r.stdout == ""
+
+
+def test_a_flow_that_is_not_there_of_a_cut_trace(tmp_path):
+    (tmp_path / "t").write_text(HEADER + FLOW)
+    r = run("trace", "summary", str(tmp_path / "t"), "--flow", "2")
+    assert r.returncode == NOT_DONE
+    assert "is cut off" in r.stderr and "has no flow 2" in r.stderr
+
+
+HEAD = """
+import signal, subprocess, sys
+signal.signal(signal.SIGPIPE, getattr(signal, sys.argv[1]))
+p = subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, restore_signals=False)
+p.stdout.readline()
+p.stdout.close()
+said = p.stderr.read()
+print(p.wait(), said)
+"""
+
+# As coreutils have it: silence, and where the caller had the signal ignored a message.
+BROKEN_PIPE = {
+    "SIG_DFL": (-signal.SIGPIPE, ""),
+    "SIG_IGN": (NOT_DONE, "radar-pod: could not write to standard output: Broken pipe"),
+}
+
+
+@pytest.mark.parametrize("handling", BROKEN_PIPE)
+def test_a_reader_that_has_enough(tmp_path, handling):
+    """export | head"""
+    line = '{"at_ns":1,"flow":1,"event":"ack","srtt_us":1}\n'
+    (tmp_path / "t").write_text(HEADER + FLOW + 200_000 * line)
+    r = subprocess.run([sys.executable, "-c", HEAD, handling, PROGRAM, "trace", "export", tmp_path / "t"],
+                       stdout=subprocess.PIPE, text=True, timeout=60)
+    code, said = BROKEN_PIPE[handling]
+    assert r.stdout == f"{code} {said}\n" + ("\n" if said else "")
 
 
 def test_csv_is_a_table_under_its_names(traced):
