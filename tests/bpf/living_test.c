@@ -1,6 +1,7 @@
 /* The programs, the loader and the reader together, on living sockets over loopback. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "measure/feed.h"
@@ -605,7 +607,53 @@ static void sockops_tier(void **state)
 	rig_close(&r);
 }
 
+/* --- BPF_PROG_TEST_RUN ------------------------------------------------------------------------------- */
+
+#define ENOTSUPP_OF_THE_KERNEL 524
+
+/* The program behind a link. */
+static int program_of(int link_fd)
+{
+	struct bpf_link_info info = {};
+	union bpf_attr attr = { .info = { .bpf_fd = (uint32_t)link_fd,
+		                          .info_len = sizeof(info),
+		                          .info = (uintptr_t)&info } };
+
+	assert_true(syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) >= 0);
+	attr = (union bpf_attr){ .prog_id = info.prog_id };
+	return (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+}
+
+/* Neither type allows it, which is why everything here is live: bpf_prog_test_run_tracing() knows fentry, fexit
+ * and modify_return alone, and sockops has no such call. Where a kernel begins to, this fails, and they can be run
+ * so. */
+static void no_program_can_be_run_on_paper(void **state)
+{
+	static const int refused_with[] = {
+		[TIER_EBPF] = EFAULT, [TIER_SOCKOPS] = ENOTSUPP_OF_THE_KERNEL
+	};
+	struct loader_wish wish = EVERY_ACK;
+	struct rig r;
+
+	(void)state;
+	for (enum tier t = TIER_EBPF; t < TIER_TCP_INFO; t++) {
+		wish.tiers = TIER_BIT(t);
+		rig_open(&r, &wish);
+		for (size_t i = 0; i < r.grant.links; i++) {
+			int fd = program_of(r.grant.link_fds[i]);
+			union bpf_attr attr = { .test = { .prog_fd = (uint32_t)fd } };
+
+			assert_true(fd >= 0);
+			assert_true(syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof(attr)) < 0);
+			assert_int_equal(errno, refused_with[t]);
+			close(fd);
+		}
+		rig_close(&r);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(no_program_can_be_run_on_paper),
 	cmocka_unit_test(totals_are_what_ss_and_both_ends_say),
 	cmocka_unit_test(every_ack_at_full_speed),
 	cmocka_unit_test(aggregates_of_a_sender),
