@@ -128,7 +128,7 @@ def test_a_refused_connection_is_traced(tmp_path):
     run("test", "--server", "ws://127.0.0.1:1", "--download", "--trace", str(path), "--stats", "ebpf")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     flows = [line for line in lines if line.get("record") == "flow"]
-    assert [(f["remote_port"], f["ending"]) for f in flows] == [(1, "reset received")]
+    assert [(f["remote_port"], f["ending"]) for f in flows] == [(1, "refused")]
 
 
 # --- what stands in the way ------------------------------------------------------------------------
