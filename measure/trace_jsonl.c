@@ -1,5 +1,6 @@
 /* Samples, of which there are millions, have a quick path: read by expecting the members in the order in
- * which they are written. What it does not expect is left to the careful one, which takes any JSON. */
+ * which they are written, with the spaces and in the order that other programs may give them. What it does
+ * not expect is left to the careful one, which takes any JSON. */
 #include "measure/trace_jsonl.h"
 
 #include <errno.h>
@@ -41,15 +42,60 @@ char *trace_jsonl_write_sample(char *at, uint32_t flow, const struct tcp_sample 
 	return TRACE_PUT(at, "}\n");
 }
 
-/* --- a sample as it is written ---------------------------------------------------------------------- */
+/* --- a sample as it is written, or nearly so -------------------------------------------------------- */
 
-/* The place of the field whose key stands at `at`, from `i` on, or TRACE_FIELDS. */
+static const char *skip_spaces(const char *at, const char *end)
+{
+	while (at < end && *at == ' ')
+		at++;
+	return at;
+}
+
+/* The place of the field whose key stands at `at`, from `i` on, or one that is no field. */
 static unsigned int next_field(unsigned int i, const char *at, const char *end)
 {
 	while (i < TRACE_FIELDS &&
 	       !trace_expect(at, end, trace_fields[i].key, trace_fields[i].key_bytes))
 		i++;
 	return i;
+}
+
+static bool is_named(unsigned int i, const char *name, size_t n)
+{
+	size_t known_bytes;
+	const char *known = trace_field_name(i, &known_bytes);
+
+	return known_bytes == n && memcmp(known, name, n) == 0;
+}
+
+/* With spaces around it, or out of its turn. Answers where the value begins, or NULL: none that is known,
+ * or not so simple. */
+static const char *read_loose_key(unsigned int *i, const char *at, const char *end)
+{
+	const char *name = TRACE_EXPECT(skip_spaces(at, end), end, "\"");
+	const char *behind = name ? memchr(name, '"', (size_t)(end - name)) : NULL;
+
+	if (!behind)
+		return NULL;
+	if (!is_named(*i, name, (size_t)(behind - name)))
+		*i = trace_field_named(name, (size_t)(behind - name));
+	if (*i == TRACE_COLUMN_UNKNOWN)
+		return NULL;
+	behind = TRACE_EXPECT(skip_spaces(behind + 1, end), end, ":");
+	return behind ? skip_spaces(behind, end) : NULL;
+}
+
+/* `at` is behind a value. *i is the field that is expected, and becomes the one that is there. */
+static const char *read_plain_key(unsigned int *i, const char *at, const char *end)
+{
+	unsigned int next = end - at > 1 && at[1] == '"' ? next_field(*i, at, end) : TRACE_FIELDS;
+
+	if (next < TRACE_FIELDS) {
+		*i = next;
+		return at + trace_fields[next].key_bytes;
+	}
+	at = TRACE_EXPECT(skip_spaces(at, end), end, ",");
+	return at ? read_loose_key(i, at, end) : NULL;
 }
 
 /* Answers where the value ends, or NULL: not so simple. */
@@ -59,12 +105,17 @@ static const char *read_plain_value(unsigned int i, const char *at, const char *
 	const char *text, *behind;
 	uint64_t value;
 
-	if (i == TRACE_COLUMN_EVENT || trace_fields[i].words) {
+	if (i == TRACE_COLUMN_EVENT || (i < TRACE_FIELDS && trace_fields[i].words)) {
 		text = TRACE_EXPECT(at, end, "\"");
 		behind = text ? memchr(text, '"', (size_t)(end - text)) : NULL;
 		if (!behind || !trace_read_field(i, text, (size_t)(behind - text), ret))
 			return NULL;
 		return behind + 1;
+	}
+	if (i >= TRACE_FIELDS) {
+		behind = trace_read_count(at, end, &value);
+		return behind && trace_read_field(i, at, (size_t)(behind - at), ret) ? behind
+		                                                                     : NULL;
 	}
 	if (trace_fields[i].is_flag) {
 		behind = TRACE_EXPECT(at, end, "true");
@@ -95,20 +146,40 @@ static const char *read_plain_lead(const char *at, const char *end, struct trace
 	return read_plain_value(TRACE_COLUMN_EVENT, at - 1, end, ret); /* from its quote on */
 }
 
-/* False: not as it is written here, which is no error. */
-static bool parse_plain_sample(const char *at, const char *end, struct trace_record *ret,
+static bool is_over(const char *at, const char *end)
+{
+	at = skip_spaces(at, end);
+	return end - at == 1 && *at == '}';
+}
+
+/* Its value; *i becomes the field that is expected next. */
+static const char *read_plain_member(unsigned int *i, const char *at, const char *end,
+                                     struct trace_record *ret, uint64_t *seen)
+{
+	*seen |= 1ULL << *i;
+	at = read_plain_value(*i, at, end, ret);
+	*i = *i + 1 < TRACE_COLUMN_UNKNOWN ? *i + 1 : 0;
+	return at;
+}
+
+/* False: not as it is written here, or by who writes it again; which is no error. */
+static bool parse_plain_sample(const char *line, const char *end, struct trace_record *ret,
                                uint64_t *ret_seen)
 {
-	*ret_seen = TRACE_LEAD_SEEN;
-	at = read_plain_lead(at, end, ret);
-	for (unsigned int i = 0; at; i++) {
-		i = next_field(i, at, end);
-		if (i == TRACE_FIELDS)
-			return end - at == 1 && *at == '}';
-		*ret_seen |= 1ULL << i;
-		at = read_plain_value(i, at + trace_fields[i].key_bytes, end, ret);
+	const char *at = read_plain_lead(line, end, ret);
+	unsigned int i = at ? 0 : TRACE_COLUMN_AT;
+
+	*ret_seen = at ? TRACE_LEAD_SEEN : 0;
+	if (!at) {
+		at = TRACE_EXPECT(line, end, "{");
+		at = at ? read_loose_key(&i, at, end) : NULL;
+		at = at ? read_plain_member(&i, at, end, ret, ret_seen) : NULL;
 	}
-	return false;
+	while (at && !is_over(at, end)) {
+		at = read_plain_key(&i, at, end);
+		at = at ? read_plain_member(&i, at, end, ret, ret_seen) : NULL;
+	}
+	return at != NULL;
 }
 
 /* --- any JSON ---------------------------------------------------------------------------------------- */
