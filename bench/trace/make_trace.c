@@ -1,7 +1,13 @@
-/* make_trace FILE SAMPLES: a trace such as a busy download leaves, of so many samples in 10 s, through the
- * recorder and the writer that a test uses; says how long taking and writing a sample took. */
+/* make_trace FILE SAMPLES SHAPE: a trace of so many samples in 10 s, through the recorder and the writer that
+ * a test uses; says how long taking and writing a sample took. Shapes:
+ *
+ *   download  such as a busy download leaves: all fields there are, and those change that do
+ *   flows     a hundred of them in turns
+ *   wide      every figure at its longest, and another each time: as slow as a trace can be made
+ */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "measure/trace_recorder.h"
 #include "measure/trace_writer.h"
@@ -23,7 +29,26 @@ static int put(void *self, const struct trace_record *record, struct err *err)
 	return trace_writer_put(self, record, err);
 }
 
-/* All fields there are, and those change that do in a download. */
+enum shape { DOWNLOAD, FLOWS, WIDE, SHAPES };
+
+static const char *const shape_names[SHAPES] = { "download", "flows", "wide" };
+
+#define FLOWS_MANY 100
+
+static void widen(struct tcp_sample *s, uint64_t draw)
+{
+	uint64_t wide = UINT64_MAX - draw % 1000000;
+	uint32_t narrow = (uint32_t)wide;
+
+	s->bytes_acked = s->bytes_received = s->bytes_sent = s->bytes_retrans = wide;
+	s->delivery_rate_bps = s->pacing_rate_bps = wide;
+	s->busy_us = s->rwnd_limited_us = s->sndbuf_limited_us = wide;
+	s->srtt_us = s->rttvar_us = s->min_rtt_us = s->latest_rtt_us = s->rcv_rtt_us = narrow;
+	s->snd_cwnd_segments = s->ssthresh_segments = s->inflight_segments = narrow;
+	s->lost_segments = s->sacked_segments = s->ooo_segments = narrow;
+	s->snd_wnd_bytes = s->rcv_wnd_bytes = s->notsent_bytes = narrow;
+}
+
 static void step(struct tcp_sample *s, uint64_t *seed, uint64_t gap_ns)
 {
 	uint64_t draw = draw_u64(seed);
@@ -38,7 +63,7 @@ static void step(struct tcp_sample *s, uint64_t *seed, uint64_t gap_ns)
 	s->rcv_wnd_bytes = 3000000 + (uint32_t)(draw >> 48) % 4096;
 }
 
-static uint64_t take(struct trace_recorder *recorder, uint64_t samples)
+static uint64_t take(struct trace_recorder *recorder, uint64_t samples, enum shape shape)
 {
 	struct sample_sink sink = trace_recorder_sink(recorder);
 	struct tcp_sample s = { .at_ns = 100 * NS_PER_S,
@@ -54,6 +79,10 @@ static uint64_t take(struct trace_recorder *recorder, uint64_t samples)
 
 	for (uint64_t i = 0; i < samples; i++) {
 		step(&s, &seed, SPAN_NS / samples);
+		if (shape == FLOWS)
+			s.cookie = 1 + i % FLOWS_MANY;
+		if (shape == WIDE)
+			widen(&s, draw_u64(&seed));
 		sink.take(sink.self, &s);
 	}
 	return clock_now_ns() - began_ns;
@@ -63,7 +92,8 @@ int main(int argc, char **argv)
 {
 	struct trace_recorder_options o = { 1ULL << 30, 0, -1 };
 	struct trace_header header = { .version = POD_VERSION, .source = "made up" };
-	uint64_t samples = argc == 3 ? strtoull(argv[2], NULL, 10) : 0, taken_ns, began_ns;
+	uint64_t samples = argc == 4 ? strtoull(argv[2], NULL, 10) : 0, taken_ns, began_ns;
+	enum shape shape = DOWNLOAD;
 	struct trace_recorder *recorder = NULL;
 	struct trace_writer *writer = NULL;
 	struct trace_form form;
@@ -71,14 +101,18 @@ int main(int argc, char **argv)
 	FILE *file;
 	int r;
 
-	if (samples == 0 || !trace_form_of(argv[1], &form) || !(file = fopen(argv[1], "we"))) {
-		fprintf(stderr, "usage: make_trace FILE.jsonl|.csv[.zst] SAMPLES\n");
+	while (argc == 4 && shape < SHAPES && strcmp(argv[3], shape_names[shape]) != 0)
+		shape++;
+	if (samples == 0 || shape == SHAPES || !trace_form_of(argv[1], &form) ||
+	    !(file = fopen(argv[1], "we"))) {
+		fprintf(stderr,
+		        "usage: make_trace FILE.jsonl|.csv[.zst] SAMPLES download|flows|wide\n");
 		return 2;
 	}
 	r = trace_recorder_open(&o, &recorder, &err);
 	if (r == 0)
 		r = trace_writer_open(form, (struct trace_output){ to_file, file }, &writer, &err);
-	taken_ns = r == 0 ? take(recorder, samples) : 0;
+	taken_ns = r == 0 ? take(recorder, samples, shape) : 0;
 	began_ns = clock_now_ns();
 	header.anchor = (struct trace_anchor){ 100 * NS_PER_S, clock_utc_ns(), 0 };
 	if (r == 0)
