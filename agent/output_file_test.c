@@ -194,7 +194,7 @@ static void what_has_no_file_is_on_standard_output(void **state)
 /* Mounts of the test's own, or no test. */
 static void enter_namespace(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", "", MS_REC | MS_PRIVATE, NULL) < 0)
 		skip();
 }
 
@@ -207,7 +207,7 @@ static void a_file_that_is_a_mount_is_written_over(void **state)
 	enter_namespace();
 	put("result", "under the mount");
 	put("real", "an old result, and a longer one");
-	if (mount("real", "result", NULL, MS_BIND, NULL) < 0)
+	if (mount("real", "result", "", MS_BIND, NULL) < 0)
 		skip();
 	r = write_to("result", true, &err);
 	umount("result");
