@@ -1,22 +1,16 @@
 #include "agent/libsqlite3.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "transport/base/err.h"
+#include "transport/base/late_library.h"
 
 /* STRICT tables: 3.37. */
 #define VERSION_MIN 3037000
 
-#define HOW_TO_INSTALL "(on Debian: apt install libsqlite3-0)"
-
-static const struct {
-	const char *name;
-	size_t at; /* in struct libsqlite3 */
-} symbols[] = {
+static const struct late_symbol symbols[] = {
 #define LIBSQLITE3_SYMBOL(name) { "sqlite3_" #name, offsetof(struct libsqlite3, name) },
 	LIBSQLITE3_CALLS(LIBSQLITE3_SYMBOL)
 #undef LIBSQLITE3_SYMBOL
@@ -24,19 +18,12 @@ static const struct {
 
 int libsqlite3_load(const char *soname, struct libsqlite3 *ret, struct err *err)
 {
-	void *library = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
 	struct libsqlite3 sqlite = {};
+	int r = late_library_load(soname, "libsqlite3-0", symbols,
+	                          sizeof(symbols) / sizeof(*symbols), &sqlite, err);
 
-	if (!library)
-		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "load %s " HOW_TO_INSTALL, soname);
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
-		void *symbol = dlsym(library, symbols[i].name);
-
-		if (!symbol)
-			return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "find %s in libsqlite3",
-			               symbols[i].name);
-		memcpy((char *)&sqlite + symbols[i].at, &symbol, sizeof(symbol));
-	}
+	if (r < 0)
+		return r;
 	if (sqlite.libversion_number() < VERSION_MIN)
 		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "take libsqlite3 below 3.37");
 	*ret = sqlite;

@@ -1,19 +1,12 @@
 #include "measure/libzstd.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "transport/base/err.h"
+#include "transport/base/late_library.h"
 
-#define HOW_TO_INSTALL "(on Debian: apt install libzstd1)"
-
-static const struct {
-	const char *name;
-	size_t at; /* in struct libzstd */
-} symbols[] = {
+static const struct late_symbol symbols[] = {
 #define LIBZSTD_SYMBOL(name) { "ZSTD_" #name, offsetof(struct libzstd, name) },
 	LIBZSTD_CALLS(LIBZSTD_SYMBOL)
 #undef LIBZSTD_SYMBOL
@@ -21,21 +14,13 @@ static const struct {
 
 int libzstd_load(const char *soname, struct libzstd *ret, struct err *err)
 {
-	void *library = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
 	struct libzstd zstd = {};
+	int r = late_library_load(soname, "libzstd1", symbols, sizeof(symbols) / sizeof(*symbols),
+	                          &zstd, err);
 
-	if (!library)
-		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "load %s " HOW_TO_INSTALL, soname);
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
-		void *symbol = dlsym(library, symbols[i].name);
-
-		if (!symbol)
-			return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "find %s in libzstd",
-			               symbols[i].name);
-		memcpy((char *)&zstd + symbols[i].at, &symbol, sizeof(symbol));
-	}
-	*ret = zstd;
-	return 0;
+	if (r == 0)
+		*ret = zstd;
+	return r;
 }
 
 static struct libzstd the_library;

@@ -285,7 +285,8 @@ static struct chunk *room_for_record(struct trace_recorder *r)
 	if (c && sizeof(c->data) - c->bytes >= RECORD_BYTES_MAX)
 		return c;
 	if (r->chunks_used < r->chunks_room) {
-		c = calloc(1, sizeof(*c)); /* it is spilled whole: nothing of this process's besides */
+		c = calloc(1,
+		           sizeof(*c)); /* it is spilled whole: nothing of this process's besides */
 		if (c)
 			r->chunks[r->chunks_used++] = c; /* nothing was recycled yet */
 	} else {

@@ -1,39 +1,20 @@
 #include "transport/libcurl.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "transport/base/err.h"
+#include "transport/base/late_library.h"
 
 /* CURLOPT_QUICK_EXIT, without which giving up waits for the resolver's thread. */
 #define LIBCURL_VERSION_MIN 0x075700 /* 7.87.0 */
 
-#define HOW_TO_INSTALL "(on Debian: apt install libcurl4)"
-
-static const struct {
-	const char *name;
-	size_t at; /* in struct libcurl */
-} symbols[] = {
+static const struct late_symbol symbols[] = {
 #define LIBCURL_SYMBOL(name) { "curl_" #name, offsetof(struct libcurl, name) },
 	LIBCURL_CALLS(LIBCURL_SYMBOL)
 #undef LIBCURL_SYMBOL
 };
-
-static int find_symbols(void *library, struct libcurl *ret, struct err *err)
-{
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
-		void *symbol = dlsym(library, symbols[i].name);
-
-		if (!symbol)
-			return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "find %s in libcurl",
-			               symbols[i].name);
-		memcpy((char *)ret + symbols[i].at, &symbol, sizeof(symbol));
-	}
-	return 0;
-}
 
 static int require_features(const struct libcurl *curl, struct err *err)
 {
@@ -55,19 +36,14 @@ static int require_features(const struct libcurl *curl, struct err *err)
 int libcurl_load(const char *soname, struct libcurl *ret, struct err *err)
 {
 	struct libcurl curl = {};
-	void *library = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
-	int r;
+	int r = late_library_load(soname, "libcurl4", symbols, sizeof(symbols) / sizeof(*symbols),
+	                          &curl, err);
 
-	if (!library)
-		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "load %s " HOW_TO_INSTALL, soname);
-	r = find_symbols(library, &curl, err);
-	if (r < 0)
-		return r;
-	r = require_features(&curl, err);
-	if (r < 0)
-		return r;
-	*ret = curl;
-	return 0;
+	if (r == 0)
+		r = require_features(&curl, err);
+	if (r == 0)
+		*ret = curl;
+	return r;
 }
 
 static struct libcurl the_library;

@@ -1,0 +1,25 @@
+/* A shared library that is loaded when it is first needed, into a table of its functions: who does not need it does
+ * not pay for it (docs/decisions/0002). The types of the table are those of the library's own header.
+ *
+ *   #define LIBX_CALLS(X) X(open) X(close)
+ *   struct libx {
+ *           LATE_LIBRARY_MEMBER… one function pointer a name
+ *   };
+ *   static const struct late_symbol symbols[] = { { "x_open", offsetof(struct libx, open) }, … };
+ *   late_library_load(soname, "libx1", symbols, n, &table, &err);
+ */
+#pragma once
+
+#include <stddef.h>
+
+struct err;
+
+struct late_symbol {
+	const char *name; /* in the library */
+	size_t at;        /* of its pointer in the table */
+};
+
+/* Loads `soname`, for good, and fills in `table`; on failure the table may be filled in part. `package` is Debian's.
+ *   -ENOPKG  not installed, or one that lacks a function */
+int late_library_load(const char *soname, const char *package, const struct late_symbol *symbols,
+                      size_t n, void *table, struct err *err);
