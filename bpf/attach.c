@@ -8,12 +8,14 @@
 #include <time.h>
 
 #include "bpf/cgroup.h"
+#include "bpf/kernel_types.h"
 #include "bpf/late_libbpf.h"
 #include "bpf/programs.h"
 #include "bpf/tcpstat.h"
 #include "transport/base/bytes.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
+#include "transport/base/log.h"
 
 /* What the verifier, or else libbpf, said last. */
 static char complaint[160];
@@ -45,12 +47,28 @@ static int listen_to_libbpf(enum libbpf_print_level level, const char *format, v
 	return 0;
 }
 
+#define TRACEPOINT "btf_trace_"
+
+/* What the tracing programs read of the kernel (bpf/kernel.h) and do not find within one another. */
+static const char *const kernel_structs[] = { "tcp_sock", "tcp_congestion_ops" };
+
+#define KERNEL_STRUCTS (sizeof(kernel_structs) / sizeof(*kernel_structs))
+
+/* The kernel's names for what is asked of its types: the structs, then each program's tracepoint. */
+struct targets {
+	size_t count;
+	struct btf_name names[KERNEL_STRUCTS + LOADER_LINKS_MAX];
+	char tracepoints[LOADER_LINKS_MAX][64];
+};
+
 struct loading {
 	struct libbpf lib;
 	const struct loader_wish *wish;
 	struct tcpstat_knobs knobs;
 	struct loader_grant *grant;
 	struct tier_refusal *refusal;
+	struct kernel_types types;
+	struct targets targets;
 };
 
 static int refuse(struct loading *l, int code, const char *what)
@@ -79,10 +97,13 @@ static void set_knobs(struct loading *l, enum tier tier)
 	};
 }
 
-static int open_object(struct loading *l, const struct program_object *bytes,
+/* `types`: a file that describes the kernel's; NULL: libbpf finds its own. */
+static int open_object(struct loading *l, const struct program_object *bytes, const char *types,
                        struct bpf_object **ret)
 {
-	struct bpf_object *object = l->lib.bpf_object__open_mem(bytes->data, bytes->bytes, NULL);
+	struct bpf_object_open_opts options = { .sz = sizeof(options), .btf_custom_path = types };
+	struct bpf_object *object =
+		l->lib.bpf_object__open_mem(bytes->data, bytes->bytes, &options);
 	struct bpf_map *map = NULL;
 
 	if (!object)
@@ -100,21 +121,6 @@ static int open_object(struct loading *l, const struct program_object *bytes,
 	}
 	*ret = object;
 	return 0;
-}
-
-/* Tracepoints that came after the tier's first kernel: see bpf/kernel.h. */
-static void leave_out_what_is_missing(struct loading *l, struct bpf_object *object)
-{
-	struct btf *btf = l->lib.btf__load_vmlinux_btf();
-	struct bpf_program *program = NULL;
-	char type[80];
-
-	while (btf && (program = l->lib.bpf_object__next_program(object, program))) {
-		snprintf(type, sizeof(type), "btf_trace_%s", l->lib.bpf_program__name(program));
-		if (l->lib.btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) < 0)
-			l->lib.bpf_program__set_autoload(program, false);
-	}
-	l->lib.btf__free(btf);
 }
 
 static int map_descriptor(struct loading *l, struct bpf_object *object, const char *name)
@@ -149,27 +155,148 @@ static int take_link(struct loading *l, struct bpf_link *link, const char *what)
 	return 0;
 }
 
-static int attach_tracepoints(struct loading *l)
+/* --- tracing programs --------------------------------------------------------------------------------- */
+
+/* Where libbpf would look the kernel's tracepoint up it has all of the kernel's types read. So these programs are
+ * of another type for as long as it looks, and are told their tracepoint by its number. */
+static int name_tracepoint(struct bpf_program *program, struct bpf_prog_load_opts *opts,
+                           long cookie)
+{
+	struct loading *l = (struct loading *)cookie; /* NOLINT: libbpf hands on a long */
+	const char *name = l->lib.bpf_program__name(program);
+
+	for (size_t i = KERNEL_STRUCTS; i < l->targets.count; i++)
+		if (strcmp(l->targets.names[i].name + strlen(TRACEPOINT), name) == 0)
+			opts->attach_btf_id = l->targets.names[i].id;
+	return l->lib.bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
+}
+
+static int list_targets(struct loading *l, struct bpf_object *object)
+{
+	struct targets *t = &l->targets;
+	struct bpf_program *program = NULL;
+
+	for (t->count = 0; t->count < KERNEL_STRUCTS; t->count++)
+		t->names[t->count] = (struct btf_name){ .name = kernel_structs[t->count] };
+	for (size_t i = 0; (program = l->lib.bpf_object__next_program(object, program)); i++) {
+		if (i == LOADER_LINKS_MAX)
+			return -E2BIG;
+		snprintf(t->tracepoints[i], sizeof(t->tracepoints[i]), TRACEPOINT "%s",
+		         l->lib.bpf_program__name(program));
+		t->names[t->count++] =
+			(struct btf_name){ .name = t->tracepoints[i], .is_typedef = true };
+	}
+	return 0;
+}
+
+/* Tracepoints that came after the tier's first kernel: see bpf/kernel.h. */
+static void leave_out_what_is_missing(struct loading *l, struct bpf_object *object)
+{
+	struct bpf_program *program = NULL;
+
+	for (size_t i = KERNEL_STRUCTS;
+	     (program = l->lib.bpf_object__next_program(object, program)); i++)
+		if (l->targets.names[i].id == 0)
+			l->lib.bpf_program__set_autoload(program, false);
+}
+
+static int load_with_few_types(struct loading *l, struct bpf_object **ret, struct err *err)
 {
 	struct programs programs = programs_get();
-	struct bpf_program *program = NULL;
-	struct bpf_object *object;
-	int r = open_object(l, &programs.tcpstat, &object);
+	int r = open_object(l, &programs.tcpstat, l->types.path, ret);
 
+	if (r == 0)
+		r = list_targets(l, *ret);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_BPF, 0, "set the tracing programs up");
+	r = kernel_types_cut(&l->types, KERNEL_TYPES_PATH, l->targets.names, l->targets.count, err);
 	if (r < 0)
 		return r;
-	leave_out_what_is_missing(l, object);
-	r = l->lib.bpf_object__load(object);
+	leave_out_what_is_missing(l, *ret);
+	r = l->lib.bpf_object__load(*ret);
+	return r < 0 ? ERR_SET(err, r, ERR_BPF, 0, "load the tracing programs: %s", complaint) : 0;
+}
+
+/* libbpf is given the few types that the programs read. */
+static int load_quickly(struct loading *l, struct bpf_object **ret, struct err *err)
+{
+	struct libbpf_prog_handler_opts options = { .sz = sizeof(options),
+		                                    .cookie = (long)l,
+		                                    .prog_prepare_load_fn = name_tracepoint };
+	int handler = l->lib.libbpf_register_prog_handler("tp_btf+", BPF_PROG_TYPE_RAW_TRACEPOINT,
+	                                                  BPF_TRACE_RAW_TP, &options);
+	int r;
+
+	if (handler < 0)
+		return ERR_SET(err, handler, ERR_BPF, 0, "register a kind of BPF programs");
+	r = kernel_types_open(&l->types, err);
+	if (r == 0)
+		r = load_with_few_types(l, ret, err);
+	kernel_types_close(&l->types);
+	l->lib.libbpf_unregister_prog_handler(handler);
+	if (r < 0 && *ret) {
+		l->lib.bpf_object__close(*ret);
+		*ret = NULL;
+	}
+	return r;
+}
+
+/* libbpf reads all of the kernel's types, for itself and for us. */
+static int load_slowly(struct loading *l, struct bpf_object **ret)
+{
+	struct programs programs = programs_get();
+	struct btf *btf = l->lib.btf__load_vmlinux_btf();
+	int r = open_object(l, &programs.tcpstat, NULL, ret);
+
+	if (r == 0 && (r = list_targets(l, *ret)) < 0)
+		refuse(l, r, "set the tracing programs up");
+	for (size_t i = 0; r == 0 && i < l->targets.count; i++) {
+		struct btf_name *n = &l->targets.names[i];
+		int id = btf && n->is_typedef
+		                 ? l->lib.btf__find_by_name_kind(btf, n->name, BTF_KIND_TYPEDEF)
+		                 : 1;
+
+		n->id = id < 0 ? 0 : (uint32_t)id;
+	}
+	l->lib.btf__free(btf);
 	if (r < 0)
-		return refuse(l, r, "load the tracing programs");
-	r = take_maps(l, object);
+		return r;
+	leave_out_what_is_missing(l, *ret);
+	r = l->lib.bpf_object__load(*ret);
+	return r < 0 ? refuse(l, r, "load the tracing programs") : 0;
+}
+
+static int load_tracing(struct loading *l, struct bpf_object **ret)
+{
+	struct err err = {};
+
+	if (!l->wish->whole_btf && load_quickly(l, ret, &err) == 0)
+		return 0;
+	if (!l->wish->whole_btf)
+		log_err(LOG_LEVEL_DEBUG, &err);
+	*complaint = '\0';
+	*l->refusal = (struct tier_refusal){};
+	l->grant->whole_btf = true;
+	return load_slowly(l, ret);
+}
+
+static int attach_tracepoints(struct loading *l)
+{
+	struct bpf_program *program = NULL;
+	struct bpf_object *object = NULL;
+	int r = load_tracing(l, &object);
+
+	if (r == 0)
+		r = take_maps(l, object);
 	while (r == 0 && (program = l->lib.bpf_object__next_program(object, program))) {
 		if (l->lib.bpf_program__autoload(program))
-			r = take_link(l, l->lib.bpf_program__attach(program),
+			r = take_link(l, l->lib.bpf_program__attach_trace(program),
 			              "attach a tracing program");
 	}
 	return r;
 }
+
+/* --- the control group's program ----------------------------------------------------------------------- */
 
 /* Where the tracing programs have made the maps, this one works on theirs. */
 static int share_maps(struct loading *l, struct bpf_object *object)
@@ -224,7 +351,7 @@ static int load_sockops(struct loading *l, bool share, struct bpf_object **ret)
 		*complaint = '\0';
 		l->knobs.sockops_knows_pid = knows[i].pid;
 		l->knobs.sockops_knows_comm = knows[i].comm;
-		r = open_object(l, &programs.sockops, ret);
+		r = open_object(l, &programs.sockops, NULL, ret);
 		if (r == 0 && share)
 			r = share_maps(l, *ret);
 		if (r < 0)
@@ -248,7 +375,7 @@ static int attach_sockops(struct loading *l, bool share)
 int attach(enum tier tier, const struct loader_wish *wish, struct loader_grant *grant,
            struct tier_refusal *refusal)
 {
-	struct loading l = { .wish = wish, .grant = grant, .refusal = refusal };
+	struct loading l = { .wish = wish, .grant = grant, .refusal = refusal, .types.fd = -1 };
 	struct err err = {};
 	int r = libbpf_load(LIBBPF_SONAME, &l.lib, &err);
 
@@ -261,6 +388,7 @@ int attach(enum tier tier, const struct loader_wish *wish, struct loader_grant *
 	set_knobs(&l, tier);
 	grant->tier = tier;
 	grant->links = 0;
+	grant->whole_btf = false;
 	r = tier == TIER_EBPF ? attach_tracepoints(&l) : attach_sockops(&l, false);
 	if (r == 0 && tier == TIER_EBPF && wish->whole_cgroup)
 		r = attach_sockops(&l, true);

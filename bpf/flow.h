@@ -27,17 +27,6 @@ struct {
 
 const volatile struct tcpstat_knobs knobs;
 
-/* The figures that the aggregates need of each look. */
-struct tcpstat_state {
-	__u64 now_ns;
-	__u32 delivered;
-	__u32 srtt_scaled;
-	__u32 mdev_scaled;
-	__u8 state;
-	__u8 ca_state;
-	__u8 app_limited;
-};
-
 static __always_inline void count(struct tcpstat_flow *flow, bool taken)
 {
 	__u32 zero = 0;
@@ -89,25 +78,14 @@ static __always_inline void first_look(struct tcpstat_flow *flow, __u64 now_ns, 
 }
 
 /* Time since the last look belongs to what was true at that look. */
-static __always_inline void add_time(struct tcpstat_flow *flow, const struct tcpstat_state *now)
+static __always_inline void add_time(struct tcpstat_flow *flow, __u64 now_ns)
 {
-	__u64 passed_ns = now->now_ns - flow->looked_ns;
+	__u64 passed_ns = now_ns - flow->looked_ns;
 
 	if (flow->app_limited)
 		flow->app_limited_ns += passed_ns;
 	if (flow->ca_state < TCPSTAT_CA_STATES)
 		flow->ca_state_ns[flow->ca_state] += passed_ns;
-}
-
-static __always_inline void remember(struct tcpstat_flow *flow, const struct tcpstat_state *now)
-{
-	flow->looked_ns = now->now_ns;
-	flow->srtt_scaled = now->srtt_scaled;
-	flow->mdev_scaled = now->mdev_scaled;
-	flow->delivered = now->delivered;
-	flow->state = now->state;
-	flow->ca_state = now->ca_state;
-	flow->app_limited = now->app_limited;
 }
 
 /* In the process whose socket it is, or in a thread that works for it. */

@@ -2,6 +2,7 @@
  * it, which only the loader's role needs. Built against its header alone, whose name a header of ours beside this one would hide. */
 #pragma once
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
@@ -22,16 +23,19 @@ struct err;
 	X(bpf_object__next_map)                                                                    \
 	X(bpf_object__next_program)                                                                \
 	X(bpf_object__open_mem)                                                                    \
-	X(bpf_program__attach)                                                                     \
 	X(bpf_program__attach_cgroup)                                                              \
+	X(bpf_program__attach_trace)                                                               \
 	X(bpf_program__autoload)                                                                   \
 	X(bpf_program__name)                                                                       \
 	X(bpf_program__set_autoload)                                                               \
+	X(bpf_program__set_type)                                                                   \
 	X(btf__find_by_name_kind)                                                                  \
 	X(btf__free)                                                                               \
 	X(btf__load_vmlinux_btf)                                                                   \
 	X(libbpf_num_possible_cpus)                                                                \
-	X(libbpf_set_print)
+	X(libbpf_register_prog_handler)                                                            \
+	X(libbpf_set_print)                                                                        \
+	X(libbpf_unregister_prog_handler)
 
 struct libbpf {
 #define LIBBPF_MEMBER(name) __typeof__(name) *name;

@@ -27,7 +27,7 @@ struct err;
 #define LOADER_ROLE       "bpf-loader" /* the child's argv[1] */
 #define LOADER_FD         3            /* its socket */
 #define LOADER_LINKS_MAX  8
-#define LOADER_DEADLINE_S 5 /* it takes 0.1 s */
+#define LOADER_DEADLINE_S 5 /* it takes 0.02 s; where libbpf reads all of the kernel's types, 0.06 s */
 
 /* A ring's size is a power of two, of pages. It is resident in full in who drains it. */
 #define LOADER_RING_BYTES_MIN     32768U /* one flow's end takes 11 KB */
@@ -41,6 +41,7 @@ struct loader_wish {
 	unsigned tiers;    /* TIER_BIT()s of those that will do */
 	int cgroup_fd;     /* for programs on a cgroup; -1: the caller's own */
 	bool whole_cgroup; /* every connection that begins in it, not only tagged ones */
+	bool whole_btf;    /* libbpf reads all of the kernel's types, as it must where ours fails */
 };
 
 #define LOADER_WISH                                                                                \
@@ -51,6 +52,7 @@ struct loader_wish {
 
 struct loader_grant {
 	enum tier tier; /* TIER_TCP_INFO: no descriptors */
+	bool whole_btf; /* libbpf did read all of the kernel's types: five times the CPU time */
 	uint32_t ring_bytes;
 	uint32_t cpus;                         /* as many values has an entry of a per-CPU map */
 	int flows_fd, records_fd, counters_fd; /* maps of bpf/tcpstat.h; -1: none */

@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "bpf/cgroup.h"
+#include "bpf/kernel_types.h"
 #include "bpf/programs.h"
 #include "transport/base/bytes.h"
 
 const struct obstacle_where obstacle_here = {
-	.btf = "/sys/kernel/btf/vmlinux",
+	.btf = KERNEL_TYPES_PATH,
 	.lockdown = "/sys/kernel/security/lockdown",
 };
 

@@ -95,13 +95,7 @@ static __always_inline void fill(struct tcpstat_event *e, const struct tcp_sock 
 		e->present &= ~TCPSTAT_HAS_LATEST_RTT;
 }
 
-static __always_inline void read_congestion(struct tcpstat_identity *who, const struct tcp_sock *tp)
-{
-	bpf_probe_read_kernel_str(who->congestion, sizeof(who->congestion),
-	                          tp->inet_conn.icsk_ca_ops->name);
-}
-
-static __always_inline void read_identity(struct tcpstat_identity *who, const struct tcp_sock *tp)
+static __always_inline void read_addresses(struct tcpstat_identity *who, const struct tcp_sock *tp)
 {
 	const struct sock_common *sk = &tp->inet_conn.icsk_inet.sk.__sk_common;
 
@@ -115,51 +109,71 @@ static __always_inline void read_identity(struct tcpstat_identity *who, const st
 		__builtin_memcpy(who->local, &sk->skc_rcv_saddr, sizeof(sk->skc_rcv_saddr));
 		__builtin_memcpy(who->remote, &sk->skc_daddr, sizeof(sk->skc_daddr));
 	}
-	read_congestion(who, tp);
+}
+
+/* The addresses when it is established, or as late as it is met (a closed one has no port any more); congestion
+ * control each time, as it may have been set since. */
+static __always_inline void read_identity(struct tcpstat_flow *flow, const struct tcp_sock *tp,
+                                          bool established)
+{
+	if (established || flow->who.family == 0)
+		read_addresses(&flow->who, tp);
+	bpf_probe_read_kernel_str(flow->who.congestion, sizeof(flow->who.congestion),
+	                          tp->inet_conn.icsk_ca_ops->name);
+}
+
+static __always_inline void remember_estimate(struct tcpstat_flow *flow, const struct tcp_sock *tp)
+{
+	flow->srtt_scaled = tp->srtt_us;
+	flow->mdev_scaled = tp->mdev_us;
+	flow->delivered = tp->delivered;
 }
 
 /* The kernel's own sample, from what its estimator (RFC 6298, in tcp_rtt_estimator()) made of it:
  * srtt += sample - srtt / 8, with srtt kept eightfold. Each segment of an established connection
- * passes tcp_probe, and moves the estimate once at most, so that no sample is missed or met twice.
+ * passes tcp_probe, and moves the estimate once at most, so that no sample is missed or met twice
+ * where it is looked for there, and when the connection leaves that state.
  * Where it moved neither srtt nor mdev, the sample was srtt itself. */
-static __always_inline void add_rtt_since(struct tcpstat_flow *flow,
-                                          const struct tcpstat_state *now)
+static __always_inline void add_rtt_since(struct tcpstat_flow *flow, const struct tcp_sock *tp)
 {
-	__u32 before = flow->srtt_scaled;
-	bool moved = now->srtt_scaled != before || now->mdev_scaled != flow->mdev_scaled;
-	bool unmoved = flow->mdev_scaled < 4 && now->delivered != flow->delivered;
+	__u32 before = flow->srtt_scaled, srtt_scaled = tp->srtt_us;
+	__u32 moved = (srtt_scaled ^ before) | (tp->mdev_us ^ flow->mdev_scaled);
 
-	if (now->srtt_scaled == 0)
+	if (srtt_scaled == 0)
 		return;
 	if (before == 0)
-		add_rtt(flow, now->srtt_scaled >> 3); /* the first: the handshake's */
-	else if (flow->state == TCP_ESTABLISHED && (moved || unmoved))
-		add_rtt(flow, now->srtt_scaled - before + (before >> 3));
+		before = srtt_scaled; /* the first: the handshake's */
+	else if (flow->state != TCP_ESTABLISHED)
+		return;
+	else if (!moved && (flow->mdev_scaled >= 4 || tp->delivered == flow->delivered))
+		return;
+	add_rtt(flow, srtt_scaled - before + (before >> 3));
 }
 
 static __always_inline void account(struct tcpstat_flow *flow, const struct tcp_sock *tp,
                                     enum tcpstat_kind kind, int detail)
 {
-	struct tcpstat_state now = {
-		.now_ns = bpf_ktime_get_ns(),
-		.delivered = tp->delivered,
-		.srtt_scaled = tp->srtt_us,
-		.mdev_scaled = tp->mdev_us,
-		.state = kind == TCPSTAT_STATE ? detail
-		                               : tp->inet_conn.icsk_inet.sk.__sk_common.skc_state,
-		.ca_state = kind == TCPSTAT_CONGESTION
-		                    ? detail
-		                    : BPF_CORE_READ_BITFIELD(&tp->inet_conn, icsk_ca_state),
-		.app_limited = tp->app_limited != 0,
-	};
+	bool first = flow->looked_ns == 0;
+	__u64 now_ns = bpf_ktime_get_ns();
 
-	if (flow->looked_ns == 0) {
-		first_look(flow, now.now_ns, TCPSTAT_HAS_EVERYTHING);
+	if (first) {
+		first_look(flow, now_ns, TCPSTAT_HAS_EVERYTHING);
+		remember_estimate(flow, tp);
 	} else {
-		add_rtt_since(flow, &now);
-		add_time(flow, &now);
+		add_time(flow, now_ns);
 	}
-	remember(flow, &now);
+	if (kind == TCPSTAT_ACK || kind == TCPSTAT_STATE) {
+		if (!first)
+			add_rtt_since(flow, tp);
+		remember_estimate(flow, tp);
+	}
+	flow->looked_ns = now_ns;
+	flow->state =
+		kind == TCPSTAT_STATE ? detail : tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	flow->ca_state = kind == TCPSTAT_CONGESTION
+	                         ? detail
+	                         : BPF_CORE_READ_BITFIELD(&tp->inet_conn, icsk_ca_state);
+	flow->app_limited = tp->app_limited != 0;
 	flow->seen[kind]++;
 }
 
@@ -175,38 +189,43 @@ static __always_inline void emit_event(struct tcpstat_flow *flow, const struct t
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void emit_begin(struct tcpstat_flow *flow, const struct tcp_sock *tp)
+/* The first `bytes` of the flow: each longer record begins as the shorter ones do. */
+static __always_inline void emit_flow(struct tcpstat_flow *flow, __u64 bytes)
 {
-	struct tcpstat_begin *b;
-
-	read_identity(&flow->who, tp);
-	flow->seen[TCPSTAT_BEGIN]++;
-	b = bpf_ringbuf_reserve(&records, sizeof(*b), 0);
-	count(flow, b);
-	if (!b)
-		return;
-	fill(&b->event, tp, flow, TCPSTAT_BEGIN);
-	b->who = flow->who;
-	bpf_ringbuf_submit(b, BPF_RB_NO_WAKEUP);
+	count(flow, bpf_ringbuf_output(&records, flow, bytes, BPF_RB_NO_WAKEUP) == 0);
 }
 
-/* The last snapshot is the one when it closed: tcp_disconnect(), by which a connection is aborted,
- * clears the figures before the socket goes. */
-static __always_inline void keep_last(struct tcpstat_flow *flow, const struct tcp_sock *tp)
+/* Looked at once, whatever follows from it: to the verifier each further look is as long as the program.
+ * The last snapshot is the one when it closed: tcp_disconnect(), by which a connection is aborted, clears the
+ * figures before the socket goes. */
+static __always_inline void emit_state(struct tcpstat_flow *flow, const struct tcp_sock *tp,
+                                       int state)
 {
-	fill(&flow->event, tp, flow, TCPSTAT_END);
-	flow->error = tp->inet_conn.icsk_inet.sk.sk_err;
-	if (flow->who.family == 0)
-		read_identity(&flow->who, tp); /* tagged when it was established already */
-	else
-		read_congestion(&flow->who, tp); /* it may have been set since */
+	fill(&flow->event, tp, flow, TCPSTAT_STATE);
+	emit_flow(flow, sizeof(struct tcpstat_event));
+	if (state == TCP_ESTABLISHED || state == TCP_CLOSE)
+		read_identity(flow, tp, state == TCP_ESTABLISHED);
+	if (state == TCP_CLOSE) {
+		flow->error = tp->inet_conn.icsk_inet.sk.sk_err;
+		flow->event.kind = TCPSTAT_END;
+		return;
+	}
+	if (state == TCP_ESTABLISHED) {
+		flow->event.kind = TCPSTAT_BEGIN;
+		flow->seen[TCPSTAT_BEGIN]++;
+		emit_flow(flow, sizeof(struct tcpstat_begin));
+	}
+	flow->event.present = TCPSTAT_HAS_EVERYTHING; /* of a living socket */
 }
 
 /* All that is known of the flow, in one copy. It counts itself among what was emitted. */
 static __always_inline void emit_end(struct tcpstat_flow *flow, const struct tcp_sock *tp)
 {
-	if (flow->event.kind != TCPSTAT_END)
-		keep_last(flow, tp);
+	if (flow->event.kind != TCPSTAT_END) {
+		fill(&flow->event, tp, flow, TCPSTAT_END);
+		flow->error = tp->inet_conn.icsk_inet.sk.sk_err;
+		read_identity(flow, tp, false);
+	}
 	count(flow, true);
 	if (bpf_ringbuf_output(&records, flow, sizeof(*flow), BPF_RB_NO_WAKEUP) == 0)
 		return;
@@ -219,7 +238,7 @@ static __always_inline struct tcpstat_flow *find(struct sock *sk)
 	return bpf_sk_storage_get(&flows, sk, NULL, 0);
 }
 
-static __noinline int handle_event(struct sock *sk, enum tcpstat_kind kind, int detail)
+static __always_inline int handle_event(struct sock *sk, enum tcpstat_kind kind, int detail)
 {
 	struct tcpstat_flow *flow = find(sk);
 	struct tcp_sock *tp;
@@ -234,12 +253,10 @@ static __noinline int handle_event(struct sock *sk, enum tcpstat_kind kind, int 
 		return 0;
 	if (kind == TCPSTAT_END)
 		emit_end(flow, tp);
+	else if (kind == TCPSTAT_STATE)
+		emit_state(flow, tp, detail);
 	else
 		emit_event(flow, tp, kind);
-	if (kind == TCPSTAT_STATE && detail == TCP_ESTABLISHED)
-		emit_begin(flow, tp);
-	if (kind == TCPSTAT_STATE && detail == TCP_CLOSE)
-		keep_last(flow, tp);
 	return 0;
 }
 

@@ -183,16 +183,18 @@ struct tcpstat_knobs {
 };
 _Static_assert(sizeof(struct tcpstat_knobs) == 16, "both sides agree on the layout");
 
-/* Which power of two v is at least; v is not 0. BPF has no instruction for it. */
+/* Which power of two v is at least; v is not 0. BPF has no instruction for it, and each branch would be one more
+ * path for the verifier: below 2^step, adding 2^step - 1 carries into bit `step` from 1 on. */
 static inline __u32 tcpstat_log2(__u32 v)
 {
 	__u32 bits = 0;
 
 	for (__u32 step = 16; step; step >>= 1) {
-		if (v >> step) {
-			v >>= step;
-			bits += step;
-		}
+		__u32 above = v >> step;
+		__u32 more = ((above + (1U << step) - 1) >> step) * step;
+
+		v >>= more;
+		bits += more;
 	}
 	return bits;
 }

@@ -239,6 +239,41 @@ static void a_killed_caller_leaves_nothing(void **state)
 	assert_int_equal(maps_left(before), before);
 }
 
+/* --- how the kernel's types are found --------------------------------------------------------------------- */
+
+struct types_case {
+	const char *name;
+	bool whole_btf;
+};
+
+static const struct types_case types_cases[] = {
+	{ "a few types, cut out of the kernel's", false },
+	{ "all of them, as libbpf reads them", true },
+};
+
+static void the_kernels_types_are_found(void **state)
+{
+	const struct types_case *c = *state;
+	struct loader_wish wish = LOADER_WISH;
+	struct rig r;
+	int fd[2];
+
+	wish.tiers = TIER_BIT(TIER_EBPF);
+	wish.whole_btf = c->whole_btf;
+	rig_open(&r, &wish);
+	assert_int_equal(r.grant.whole_btf, c->whole_btf);
+	rig_pair(&r, AF_INET, fd);
+	rig_pass(&r, fd[0], fd[1], 1000000);
+	close(fd[1]);
+	close(fd[0]);
+	rig_await_end(&r);
+	assert_int_equal(r.end.event.bytes_acked, 1000002); /* and the SYN, and the FIN */
+	assert_true(r.end.rtt_count > 0);
+	assert_string_not_equal(r.end.who.congestion, "");
+	assert_true(r.end.event.rcv_wnd_bytes > 0 && r.end.event.snd_cwnd_segments > 0);
+	rig_close(&r);
+}
+
 /* --- who reads needs nothing ------------------------------------------------------------------------- */
 
 static void the_reader_needs_no_capability(void **state)
@@ -410,6 +445,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], LOADER_ROLE) == 0)
 		loader_role();
 	failed = CASES_RUN(capabilities_decide_the_tier, capability_cases);
+	failed += CASES_RUN(the_kernels_types_are_found, types_cases);
 	failed += CASES_RUN(a_groups_connections_are_seen, group_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
