@@ -390,7 +390,7 @@ static enum exit_code write_result(struct output *o, const struct test_files *fi
 
 /* Everything that can be refused before anything is measured. */
 static int prepare(const struct test_wish *w, const struct output_format *format,
-                   struct test_files *files, int *stop_fd, struct err *err)
+                   struct test_files *files, struct err *err)
 {
 	int r = output_file_open(w->output, format->whole, &files->output, err);
 
@@ -398,15 +398,18 @@ static int prepare(const struct test_wish *w, const struct output_format *format
 		r = output_file_open(w->result, true, &files->result, err);
 	if (r == 0 && w->trace)
 		r = test_trace_open(w->trace, w->trace_interval_ns, &files->trace, err);
-	return r < 0 ? r : interrupt_open(stop_fd, err);
+	return r;
 }
 
-/* What was asked for by name must be there before anything is measured. */
+/* What was asked for by name must be there before anything is measured. An interrupt is the run's to answer, as at
+ * any other time. */
 static int check_stats(const struct test_wish *w, struct test_stats *stats, struct err *err)
 {
-	if (w->stats == TEST_STATS_AUTO || w->stats == TEST_STATS_TCP_INFO)
-		return 0;
-	return test_stats_demand(stats, err);
+	int r = 0;
+
+	if (w->stats != TEST_STATS_AUTO && w->stats != TEST_STATS_TCP_INFO)
+		r = test_stats_demand(stats, err);
+	return r == -ECANCELED ? 0 : r;
 }
 
 static void write_trace(struct test_trace *trace, struct test_result *result)
@@ -423,17 +426,19 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 {
 	CLEANUP(freep) struct test_result *result = calloc(1, sizeof(*result));
 	CLEANUP(test_files_close) struct test_files files = {};
-	CLEANUP(test_stats_end) struct test_stats stats;
+	CLEANUP(test_stats_end) struct test_stats stats = {};
 	struct output o = { .format = format, .terminal = terminal_of(STDOUT_FILENO) };
 	struct run_options options_of_run;
 	struct err err = {};
 	int stop_fd = -1, r;
 
-	test_stats_begin(&stats, (enum test_stats_wish)w->stats,
-	                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS);
-	r = result ? 0 : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
-	if (r == 0)
-		r = prepare(w, format, &files, &stop_fd, &err);
+	r = result ? interrupt_open(&stop_fd, &err)
+	           : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
+	if (r == 0) {
+		test_stats_begin(&stats, (enum test_stats_wish)w->stats,
+		                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS, stop_fd);
+		r = prepare(w, format, &files, &err);
+	}
 	if (r < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		say_hint(advice_on_file(&err));

@@ -56,13 +56,15 @@ static bool is_hopeless(struct test_stats *t)
 	return true;
 }
 
-void test_stats_begin(struct test_stats *t, enum test_stats_wish wish, uint64_t trace_interval_ns)
+void test_stats_begin(struct test_stats *t, enum test_stats_wish wish, uint64_t trace_interval_ns,
+                      int stop_fd)
 {
 	bool finer = trace_interval_ns < TEST_STATS_INTERVAL_NS;
 	struct loader_wish what = LOADER_WISH;
 	struct err err = {};
 
 	*t = (struct test_stats){ .wish = wish,
+		                  .stop_fd = stop_fd,
 		                  .interval_ns = finer ? trace_interval_ns : TEST_STATS_INTERVAL_NS,
 		                  .child = { .fd = -1 },
 		                  .grant = { .tier = TIER_TCP_INFO,
@@ -110,9 +112,10 @@ static void take_grant(struct test_stats *t)
 	int r;
 
 	t->begun = false;
-	r = loader_finish(&t->child, &t->grant, &err);
+	r = loader_finish(&t->child, t->stop_fd, &t->grant, &err);
 	if (r == 0 && t->grant.tier != TIER_EBPF)
 		keep_refusal(t, t->grant.refusals);
+	t->interrupted = r == -ECANCELED;
 	if (r < 0 || t->grant.tier == TIER_TCP_INFO) {
 		if (r < 0)
 			give_up(t, &err);
@@ -146,6 +149,8 @@ int test_stats_demand(struct test_stats *t, struct err *err)
 		take_grant(t);
 	if (t->sockstat)
 		return 0;
+	if (t->interrupted)
+		return -ECANCELED;
 	return ERR_SET(err, -EOPNOTSUPP, ERR_BPF, 0, "read TCP statistics by %s: %s",
 	               tier_name(t->wish == TEST_STATS_EBPF ? TIER_EBPF : TIER_SOCKOPS), t->reason);
 }
@@ -165,7 +170,7 @@ void test_stats_end(struct test_stats *t)
 {
 	struct loader_grant nothing;
 
-	if (t->begun && loader_finish(&t->child, &nothing, NULL) == 0)
+	if (t->begun && loader_finish(&t->child, t->stop_fd, &nothing, NULL) == 0)
 		loader_release(&nothing);
 	t->begun = false;
 	if (!t->sockstat)

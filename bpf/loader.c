@@ -22,16 +22,28 @@ static void actions_end(posix_spawn_file_actions_t *actions)
 	posix_spawn_file_actions_destroy(actions);
 }
 
+static void attributes_end(posix_spawnattr_t *attributes)
+{
+	posix_spawnattr_destroy(attributes);
+}
+
+/* In a process group of its own: a terminal's Ctrl-C is the caller's to answer. */
 static int spawn_role(int socket_fd, pid_t *ret)
 {
 	CLEANUP(actions_end) posix_spawn_file_actions_t actions;
+	CLEANUP(attributes_end) posix_spawnattr_t attributes;
 	char *arguments[] = { (char *)"radar-pod", (char *)LOADER_ROLE, NULL };
 	int error = posix_spawn_file_actions_init(&actions);
 
 	if (!error)
+		error = posix_spawnattr_init(&attributes);
+	if (!error)
+		error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+	if (!error)
 		error = posix_spawn_file_actions_adddup2(&actions, socket_fd, LOADER_FD);
 	if (!error)
-		error = posix_spawn(ret, "/proc/self/exe", &actions, NULL, arguments, environ);
+		error = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, arguments,
+		                    environ);
 	return -error;
 }
 
@@ -79,16 +91,16 @@ int loader_begin(const struct loader_wish *wish, struct loader_child *ret, struc
 	return 0;
 }
 
-static int await_answer(int fd)
+static int await_answer(int fd, int stop_fd)
 {
 	uint64_t until_ns = clock_now_ns() + LOADER_DEADLINE_S * NS_PER_S;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
 
 	for (uint64_t now_ns = clock_now_ns(); now_ns < until_ns; now_ns = clock_now_ns()) {
-		int n = poll(&p, 1, (int)((until_ns - now_ns) / NS_PER_MS + 1));
+		int n = poll(p, 2, (int)((until_ns - now_ns) / NS_PER_MS + 1));
 
 		if (n > 0)
-			return 0;
+			return p[1].revents & POLLIN ? -ECANCELED : 0;
 		if (n < 0 && errno != EINTR)
 			return -errno;
 	}
@@ -108,13 +120,14 @@ static void take_grant(const struct loader_grant *told, const int *fds, struct l
 	memcpy(ret->link_fds, fds + 3, ret->links * sizeof(int));
 }
 
-int loader_finish(struct loader_child *child, struct loader_grant *ret, struct err *err)
+int loader_finish(struct loader_child *child, int stop_fd, struct loader_grant *ret,
+                  struct err *err)
 {
 	CLEANUP(end_child) struct loader_child ours = *child;
 	struct loader_answer answer = {};
 	int fds[LOADER_DESCRIPTORS_MAX];
 	size_t count = 0, wanted;
-	int r = await_answer(ours.fd);
+	int r = await_answer(ours.fd, stop_fd);
 
 	*child = (struct loader_child){ .fd = -1 };
 	if (r == 0)
@@ -139,7 +152,7 @@ int loader_start(const struct loader_wish *wish, struct loader_grant *ret, struc
 	struct loader_child child;
 	int r = loader_begin(wish, &child, err);
 
-	return r < 0 ? r : loader_finish(&child, ret, err);
+	return r < 0 ? r : loader_finish(&child, -1, ret, err);
 }
 
 void loader_release(struct loader_grant *grant)

@@ -24,10 +24,11 @@
 
 struct err;
 
-#define LOADER_ROLE       "bpf-loader" /* the child's argv[1] */
-#define LOADER_FD         3            /* its socket */
-#define LOADER_LINKS_MAX  8
-#define LOADER_DEADLINE_S 5 /* it takes 0.02 s; where libbpf reads all of the kernel's types, 0.06 s */
+#define LOADER_ROLE      "bpf-loader" /* the child's argv[1] */
+#define LOADER_FD        3            /* its socket */
+#define LOADER_LINKS_MAX 8
+#define LOADER_DEADLINE_S                                                                          \
+	5 /* it takes 0.02 s; where libbpf reads all of the kernel's types, 0.06 s */
 
 /* A ring's size is a power of two, of pages. It is resident in full in who drains it. */
 #define LOADER_RING_BYTES_MIN     32768U /* one flow's end takes 11 KB */
@@ -71,9 +72,11 @@ struct loader_child {
  * loader_finish() waits for LOADER_DEADLINE_S at most; *child is none then, however it ends.
  *   -EINVAL     ring_bytes is not a power of two in its range
  *   -ETIMEDOUT  it did not answer, and was killed
+ *   -ECANCELED  stop_fd (-1: none) became readable, and it was killed
  *   -ECHILD     it ended without an answer */
 int loader_begin(const struct loader_wish *wish, struct loader_child *ret, struct err *err);
-int loader_finish(struct loader_child *child, struct loader_grant *ret, struct err *err);
+int loader_finish(struct loader_child *child, int stop_fd, struct loader_grant *ret,
+                  struct err *err);
 
 /* Both in turn. */
 int loader_start(const struct loader_wish *wish, struct loader_grant *ret, struct err *err);

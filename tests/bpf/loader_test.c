@@ -183,7 +183,7 @@ static void it_is_gone_when_it_has_answered(void **state)
 	skip_without_ebpf();
 	assert_int_equal(loader_begin(&any_tier, &child, NULL), 0);
 	pid = child.pid;
-	assert_int_equal(loader_finish(&child, &g, NULL), 0);
+	assert_int_equal(loader_finish(&child, -1, &g, NULL), 0);
 	print_message("%.0f ms\n", (double)(clock_now_ns() - begin_ns) / 1e6);
 	assert_int_equal(kill(pid, 0), -1);
 	assert_int_equal(child.pid, 0);
@@ -207,7 +207,7 @@ static void killed_in_the_middle_leaves_nothing(void **state)
 		assert_int_equal(loader_begin(&any_tier, &child, NULL), 0);
 		poll(NULL, 0, wait_ms);
 		kill(child.pid, SIGKILL);
-		r = loader_finish(&child, &g, NULL);
+		r = loader_finish(&child, -1, &g, NULL);
 		assert_true(r == 0 || r == -ECHILD);
 		if (r == 0)
 			loader_release(&g);
@@ -216,6 +216,25 @@ static void killed_in_the_middle_leaves_nothing(void **state)
 	print_message("%d of 40 killed before they answered\n", killed);
 	assert_true(killed > 0);
 	assert_int_equal(maps_left(before), before);
+}
+
+static void who_is_asked_to_stop_does_not_wait(void **state)
+{
+	struct loader_child child;
+	struct loader_grant g;
+	int stop[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(stop), 0);
+	assert_int_equal(loader_begin(&any_tier, &child, NULL), 0);
+	pid = child.pid;
+	kill(pid, SIGSTOP); /* it will not answer */
+	assert_int_equal(write(stop[1], "", 1), 1);
+	assert_int_equal(loader_finish(&child, stop[0], &g, NULL), -ECANCELED);
+	assert_int_equal(kill(pid, 0), -1);
+	close(stop[0]);
+	close(stop[1]);
 }
 
 static void a_killed_caller_leaves_nothing(void **state)
@@ -433,6 +452,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_ring_of_no_power_of_two),
 	cmocka_unit_test(it_is_gone_when_it_has_answered),
 	cmocka_unit_test(killed_in_the_middle_leaves_nothing),
+	cmocka_unit_test(who_is_asked_to_stop_does_not_wait),
 	cmocka_unit_test(a_killed_caller_leaves_nothing),
 	cmocka_unit_test(the_reader_needs_no_capability),
 	cmocka_unit_test(a_group_that_another_holds),

@@ -5,12 +5,14 @@ import json
 import os
 import platform
 import shutil
+import signal
 import struct
 import subprocess
+import time
 
 import pytest
 
-from test_cli import CANNOT_HERE, DONE, PROGRAM, SCHEMA, run, server
+from test_cli import CANNOT_HERE, DONE, NOT_DONE, PROGRAM, SCHEMA, run, server
 
 __all__ = ["server"] # a fixture
 
@@ -29,6 +31,35 @@ def needs(source):
     r = run("test", "--stats", source, "--server", "ws://127.0.0.1:1")
     if r.returncode == CANNOT_HERE:
         pytest.skip(r.stderr.splitlines()[0])
+
+
+def loader_of(pid):
+    """Its loader, as soon as it is one: until then it shares its parent's memory, which waits for it."""
+    for _ in range(20000):
+        try:
+            with open(f"/proc/{pid}/task/{pid}/children") as children:
+                for child in children.read().split():
+                    with open(f"/proc/{child}/cmdline") as line:
+                        if line.read().split("\0")[1] == "bpf-loader":
+                            return int(child)
+        except (OSError, IndexError):
+            return None
+    return None
+
+
+def stopped_loading(*words):
+    """A test whose BPF loader stands still, and that loader's process."""
+    for _ in range(20):
+        p = subprocess.Popen([PROGRAM, "test", *words], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        loader = loader_of(p.pid)
+        try:
+            os.kill(loader, signal.SIGSTOP)
+            return p, loader
+        except (OSError, TypeError):
+            p.kill() # it was faster than we
+            p.communicate()
+    pytest.fail("no loader was met")
 
 
 def without(server, capabilities, *words):
@@ -237,3 +268,22 @@ def test_doctor_says_what_each_tier_lacks(capabilities, ebpf, sockops):
                        capture_output=True, text=True, timeout=60)
     text = " ".join(r.stdout.split())
     assert ebpf in text and sockops in text
+
+
+# --- while it is loaded --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [(), ("--stats", "ebpf"), ("--stats", "ebpf-sockops")])
+def test_an_interrupt_while_the_programs_load(server, words, number):
+    needs("ebpf")
+    p, loader = stopped_loading("--server", server["ws"], "--format", "json", *words)
+    time.sleep(0.2)
+    p.send_signal(number)
+    out, said = p.communicate(timeout=4) # and not when the loader's time is over
+    result = json.loads(out)
+    assert p.returncode == NOT_DONE
+    assert result["interrupted"] is True
+    assert [e["code"] for e in result["errors"]] == ["ECANCELED", "ECANCELED"]
+    assert "stopped" in said
+    assert not os.path.exists(f"/proc/{loader}")
