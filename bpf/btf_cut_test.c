@@ -192,7 +192,7 @@ static const struct header_case header_cases[] = {
 	{ "more names than there are bytes", 20, 4, 4096 },
 	{ "no names", 20, 4, 0 },
 	{ "a last name without an end", 20, 4, 3 },
-	{ "a first name that is one", 16, 4, 4 },
+	{ "a first name that is one", 16, 4, 0 },
 	{ "a name behind the last", sizeof(struct btf_header), 4, 4096 },
 	{ "a kind that is none", sizeof(struct btf_header) + 4, 4, 0 },
 	{ "a kind of later", sizeof(struct btf_header) + 4, 4, 31U << 24 },
