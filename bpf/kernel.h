@@ -36,6 +36,10 @@
 #define AF_INET  2
 #define AF_INET6 10
 
+/* Options of a socket, as bpf_getsockopt() takes them. */
+#define SOL_TCP        6
+#define TCP_CONGESTION 13
+
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT    2
 #define TCP_FIN_WAIT1   4

@@ -97,11 +97,18 @@ static __always_inline void read_identity(struct tcpstat_identity *who, struct b
 	}
 }
 
+/* Each time, as it may have been set since. */
+static __always_inline void read_congestion(struct tcpstat_identity *who, struct bpf_sock_ops *ops)
+{
+	bpf_getsockopt(ops, SOL_TCP, TCP_CONGESTION, who->congestion, sizeof(who->congestion));
+}
+
 static __always_inline void emit_begin(struct bpf_sock_ops *ops, struct tcpstat_flow *flow)
 {
 	struct tcpstat_begin *b;
 
 	read_identity(&flow->who, ops);
+	read_congestion(&flow->who, ops);
 	flow->seen[TCPSTAT_BEGIN]++;
 	b = bpf_ringbuf_reserve(&records, sizeof(*b), 0);
 	count(flow, b);
@@ -118,6 +125,7 @@ static __always_inline void emit_end(struct bpf_sock_ops *ops, struct tcpstat_fl
 		read_identity(&flow->who, ops); /* it was never established */
 	flow->error = TCPSTAT_ERROR_UNKNOWN;
 	flow->seen[TCPSTAT_END]++;
+	read_congestion(&flow->who, ops);
 	fill(&flow->event, ops, flow, TCPSTAT_END);
 	count(flow, true);
 	if (bpf_ringbuf_output(&records, flow, sizeof(*flow), BPF_RB_NO_WAKEUP) == 0)

@@ -399,6 +399,7 @@ static void a_groups_connections_are_seen(void **state)
 	assert_int_equal(r.ends, 2);
 	assert_int_equal(r.flows, 4); /* both ends, when they began and when they were gone */
 	assert_true(r.end.who.role != TCPSTAT_ROLE_UNKNOWN);
+	assert_string_not_equal(r.end.who.congestion, "");
 	assert_int_equal(r.end.who.pid, pid); /* who closes an accepted one owns it */
 	assert_true(r.end.event.bytes_acked >= 1000000 || r.end.event.bytes_received >= 1000000);
 	rig_close(&r);
