@@ -206,8 +206,8 @@ static int salvage_results(struct store *s, struct store *into, struct store_rep
 static void salvage_small_tables(struct store *s, struct store *into)
 {
 	static const char *const copies[] = {
-		"INSERT OR IGNORE INTO facts SELECT name, value FROM old.facts WHERE name != "
-		"'schema'",
+		("INSERT OR IGNORE INTO facts SELECT name, value FROM old.facts "
+		 "WHERE name != 'schema'"),
 		"INSERT OR IGNORE INTO counters SELECT name, count FROM old.counters",
 		"INSERT OR IGNORE INTO usage SELECT day, bytes FROM old.usage",
 		"INSERT OR IGNORE INTO events SELECT * FROM old.events",
