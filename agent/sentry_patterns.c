@@ -255,7 +255,7 @@ static struct found find_email(const struct scan *s)
 	       (isalnum((unsigned char)s->at[local]) || (s->at[local] & 0x80) ||
 	        strchr("._%+-:!#$&*/=?^{|}~", s->at[local])))
 		local++;
-	if (local == 0 || s->at[local] != '@')
+	if (local == 0 || s->at[local] != '@' || memmem(s->at, local, "://", 3))
 		return nothing;
 	domain = run(s->at + local + 1, ".-_");
 	while (domain > 0 && s->at[local + domain] == '.')
@@ -325,17 +325,16 @@ static struct found find_path_part(const struct scan *s)
 	return is_identifier(s->at, n) ? (struct found){ n, "[id]" } : nothing;
 }
 
-/* scheme:// goes through, who asks (user:password@) does not; the rules see the rest. */
+/* Behind a scheme's "://" who asks (user:password@) is left out; the rules see the rest. */
 static bool begin_url(struct scan *s)
 {
-	size_t scheme = at_word_start(s) ? run(s->at, "+.-") : 0;
 	size_t whole, shown;
 	const char *at;
 
-	if (scheme == 0 || strncmp(s->at + scheme, "://", 3) != 0)
+	if (strncmp(s->at, "://", 3) != 0)
 		return false;
-	put(s, s->at, scheme + 3);
-	s->at += scheme + 3;
+	put(s, s->at, 3);
+	s->at += 3;
 	whole = word_bytes(s->at);
 	s->url_end = s->at + whole;
 	shown = strcspn(s->at, "?#");

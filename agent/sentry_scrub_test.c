@@ -69,6 +69,7 @@ static struct text_case text_cases[] = {
 	/* secrets */
 	{ "a known secret", "login with " KNOWN " failed", "login with [secret] failed" },
 	{ "a known secret, in a word and in capitals", "xS3CR3T-canaryx", "x[secret]x" },
+	{ "a known secret in a scheme", "x" KNOWN "y://a.example/", "x[secret]y://a.example/" },
 	{ "a known text that is too short", "spinning", "spinning" },
 	{ "password=", "wifi password=CANARY pass phrase", "wifi [Filtered]" },
 	{ "only its line", "token: CANARY\nnext", "[Filtered]\nnext" },
