@@ -4,7 +4,7 @@
  * at once.
  *
  * The unwinder is _Unwind_Backtrace() of libgcc, by the tables that every library of the distribution has; frame
- * pointers they do not keep (docs/decisions/0018-unwinding-by-tables.md). */
+ * pointers they do not keep (docs/decisions/0019-unwinding-by-tables.md). */
 #include "agent/crash_handler.h"
 
 #include <elf.h>
