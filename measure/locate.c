@@ -217,7 +217,7 @@ int locate_start(struct loop *l, const struct locate_request *request, locate_do
 	c->done = done;
 	c->owner = owner;
 	log_url(url, c->service, sizeof(c->service));
-	r = http_get(l,
+	r = http_ask(l,
 	             &(struct http_request){
 			     .url = url,
 			     .user_agent = request->user_agent,
@@ -226,7 +226,7 @@ int locate_start(struct loop *l, const struct locate_request *request, locate_do
 			     .insecure = request->insecure,
 			     .family = request->family,
 			     .interface = request->interface,
-			     .body_bytes_max = LOCATE_BODY_MAX,
+			     .answer_bytes_max = LOCATE_BODY_MAX,
 			     .timeout_ns = LOCATE_TIMEOUT_NS,
 			     .redirects_max = LOCATE_REDIRECTS_MAX,
 		     },

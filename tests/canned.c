@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,9 +16,13 @@
 #include "tests/cases.h"
 #include "tests/certificates.h"
 
+#define BODY_UNREAD_MS 1000
+
 struct canned_seen {
 	unsigned int requests;
 	char heads[CANNED_HEADS_MAX][CANNED_HEAD_MAX];
+	char bodies[CANNED_HEADS_MAX][CANNED_BODY_MAX];
+	size_t body_bytes[CANNED_HEADS_MAX];
 };
 
 /* A connection; `ssl` is NULL where it is plain. */
@@ -75,7 +81,8 @@ static bool write_answer(struct client *c, const struct canned *how)
 	return write_all(c, how->answer, n, how) && write_padding(c, how);
 }
 
-static bool read_head(struct client *c, char head[CANNED_HEAD_MAX])
+/* *ret_bytes: with what came of the body. */
+static bool read_head(struct client *c, char head[CANNED_HEAD_MAX], size_t *ret_bytes)
 {
 	size_t used = 0;
 
@@ -87,6 +94,7 @@ static bool read_head(struct client *c, char head[CANNED_HEAD_MAX])
 			return false;
 		used += (size_t)n;
 	}
+	*ret_bytes = used;
 	return true;
 }
 
@@ -102,17 +110,54 @@ static const struct canned *find(const char *head, const struct canned *table, s
 	return NULL;
 }
 
+static size_t content_length(const char *head)
+{
+	const char *field = strcasestr(head, "\r\nContent-Length:");
+
+	return field ? strtoul(field + strlen("\r\nContent-Length:"), NULL, 10) : 0;
+}
+
+/* What came with the head stands behind it. False: the client is gone. */
+static bool read_body(struct client *c, const char *head, size_t head_bytes, char *body,
+                      size_t *ret_bytes)
+{
+	const char *came = strstr(head, "\r\n\r\n") + 4;
+	size_t length = content_length(head), at = (size_t)(head + head_bytes - came);
+	char piece[16384];
+
+	memcpy(body, came, at);
+	while (at < length) {
+		ssize_t n = read_some(c, piece, sizeof(piece));
+
+		if (n <= 0)
+			return false;
+		if (at < CANNED_BODY_MAX)
+			memcpy(body + at, piece,
+			       (size_t)n < CANNED_BODY_MAX - at ? (size_t)n : CANNED_BODY_MAX - at);
+		at += (size_t)n;
+	}
+	*ret_bytes = at;
+	return true;
+}
+
 static void serve_one(struct client *c, const struct canned *table, size_t rows,
                       struct canned_seen *seen)
 {
-	char *head = seen->heads[seen->requests % CANNED_HEADS_MAX];
+	unsigned int slot = seen->requests % CANNED_HEADS_MAX;
+	char *head = seen->heads[slot];
+	struct pollfd gone = { .fd = c->fd, .events = POLLRDHUP };
 	const struct canned *how;
+	size_t head_bytes;
 	char byte;
 
-	if (!read_head(c, head))
+	seen->body_bytes[slot] = 0;
+	if (!read_head(c, head, &head_bytes))
+		return;
+	how = find(head, table, rows);
+	if (!(how && how->body_unread) &&
+	    !read_body(c, head, head_bytes, seen->bodies[slot], &seen->body_bytes[slot]))
 		return;
 	seen->requests++;
-	how = find(head, table, rows);
 	if (!how)
 		return;
 	if (write_answer(c, how) && !how->stays) {
@@ -120,7 +165,9 @@ static void serve_one(struct client *c, const struct canned *table, size_t rows,
 			SSL_shutdown(c->ssl);
 		shutdown(c->fd, SHUT_WR);
 	}
-	while (recv(c->fd, &byte, 1, 0) > 0)
+	if (how->body_unread)
+		poll(&gone, 1, BODY_UNREAD_MS); /* its end waits behind what is unread */
+	while (!how->body_unread && recv(c->fd, &byte, 1, 0) > 0)
 		; /* the client ends it: closing first could reset what is still on its way */
 }
 
@@ -205,4 +252,10 @@ unsigned int canned_requests(const struct canned_server *s)
 const char *canned_head(const struct canned_server *s, unsigned int i)
 {
 	return s->seen->heads[i % CANNED_HEADS_MAX];
+}
+
+const char *canned_body(const struct canned_server *s, unsigned int i, size_t *ret_bytes)
+{
+	*ret_bytes = s->seen->body_bytes[i % CANNED_HEADS_MAX];
+	return s->seen->bodies[i % CANNED_HEADS_MAX];
 }

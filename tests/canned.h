@@ -16,6 +16,7 @@
 
 #define CANNED_HEADS_MAX 8 /* that are kept, the latest */
 #define CANNED_HEAD_MAX  4096
+#define CANNED_BODY_MAX  (64 * 1024) /* of a request, that is kept; more is read and dropped */
 
 struct certificate;
 
@@ -27,6 +28,7 @@ struct canned {
 	size_t chunk_bytes;    /* sent at a time; 0: all */
 	unsigned int pause_ms; /* between chunks */
 	bool stays;            /* silent at the end, instead of closing */
+	bool body_unread; /* the request's body is left where it is; a second later it is over */
 };
 
 struct canned_seen;
@@ -45,3 +47,6 @@ void canned_stop(struct canned_server *s);
 /* How many requests came so far, and the head of the i-th of them, from 0. */
 unsigned int canned_requests(const struct canned_server *s);
 const char *canned_head(const struct canned_server *s, unsigned int i);
+
+/* Its body, as far as it was kept; *ret_bytes is how long it was altogether. */
+const char *canned_body(const struct canned_server *s, unsigned int i, size_t *ret_bytes);

@@ -19,6 +19,7 @@
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/log.h"
+#include "transport/http_content.h"
 #include "transport/libcurl.h"
 #include "transport/libcurl_explain.h"
 #include "transport/libcurl_loop.h"
@@ -35,18 +36,22 @@ struct http {
 	struct libcurl_loop *transfer;
 	CURL *easy;
 	CURLcode option_refused; /* the first one that could not be set */
-	struct url url;          /* being got; after a redirect no longer the one asked for */
+	struct url url;          /* being asked; after a redirect no longer the one given */
 	struct resolve *resolve;
-	struct curl_slist *addresses; /* of url.host, as libcurl takes them */
+	struct curl_slist *addresses;                /* of url.host, as libcurl takes them */
+	struct curl_slist *headers, *public_headers; /* these without what is said in confidence */
+	enum http_method method;
+	struct http_upload upload;
+	char *wanted[HTTP_WANTED_MAX]; /* names */
 	struct loop_timer deadline;
 	uint64_t timeout_ns;
 	int family;
 	int redirects, redirects_max;
 	long chain; /* X509_V_ERR_* of the server's chain, X509_V_OK, LIBCURL_CHAIN_UNSEEN */
-	char *body; /* with room for a terminating NUL */
+	char *body; /* of the answer, with room for a terminating NUL */
 	size_t body_bytes, body_bytes_max, body_capacity_bytes;
 	struct err refused; /* set by a callback of libcurl's that ended the transfer */
-	char url_shown[160];
+	char task[176];     /* "get …", "post to …" */
 	http_done done;
 	void *owner;
 };
@@ -59,8 +64,14 @@ static void http_free(struct http *h)
 	libcurl_loop_free(h->transfer);
 	if (h->easy)
 		h->curl->easy_cleanup(h->easy);
-	if (h->addresses)
+	if (h->curl) {
+		http_upload_end(&h->upload, h->curl);
 		h->curl->slist_free_all(h->addresses);
+		h->curl->slist_free_all(h->headers);
+		h->curl->slist_free_all(h->public_headers);
+	}
+	for (size_t i = 0; i < HTTP_WANTED_MAX; i++)
+		free(h->wanted[i]);
 	loop_timer_cancel(h->loop, &h->deadline);
 	free(h->body);
 	free(h);
@@ -98,6 +109,19 @@ static curl_off_t info_offset(const struct http *h, CURLINFO what)
 	return value;
 }
 
+/* What came before a redirect or beside an interim answer is not looked at. */
+static const char *header_of(const struct http *h, const char *name)
+{
+	struct curl_header *header;
+
+	if (!name || h->curl->easy_header(h->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return "";
+	/* libcurl keeps no order among several of a name but that of their coming. */
+	if (header->amount > 1)
+		h->curl->easy_header(h->easy, name, header->amount - 1, CURLH_HEADER, -1, &header);
+	return header->value;
+}
+
 static void succeed(struct http *h)
 {
 	char *content_type = NULL;
@@ -110,6 +134,8 @@ static void succeed(struct http *h)
 
 	h->curl->easy_getinfo(h->easy, CURLINFO_CONTENT_TYPE, &content_type);
 	answer.content_type = content_type ? content_type : "";
+	for (size_t i = 0; i < HTTP_WANTED_MAX; i++)
+		answer.wanted[i] = header_of(h, h->wanted[i]);
 	finish(h, &answer, NULL);
 }
 
@@ -118,10 +144,24 @@ static void fail(struct http *h, CURLcode curl)
 	struct err err = h->refused;
 
 	if (err.code)
-		err_prefix(&err, "get %s", h->url_shown);
+		err_prefix(&err, "%s", h->task);
 	else
-		libcurl_explain(h->curl, h->easy, curl, h->chain, h->url_shown, &err);
+		libcurl_explain(h->curl, h->easy, curl, h->chain, h->task, &err);
 	finish(h, NULL, &err);
+}
+
+/* What libcurl has read it holds, up to 64 KiB of it, until the kernel takes it. */
+bool http_was_sent(const struct http *h)
+{
+	return info_long(h, CURLINFO_REQUEST_SIZE) > 0 && http_upload_is_read(&h->upload);
+}
+
+/* To libcurl the first byte that is sent of a body begins the transfer, too. */
+static bool has_answer_begun(const struct http *h)
+{
+	if (h->method == HTTP_POST)
+		return info_long(h, CURLINFO_HEADER_SIZE) > 0;
+	return info_offset(h, CURLINFO_STARTTRANSFER_TIME_T) > 0;
 }
 
 /* What a silent peer kept us waiting for. */
@@ -133,7 +173,9 @@ static const char *stage(const struct http *h)
 		return "connecting";
 	if (h->url.tls && !info_offset(h, CURLINFO_APPCONNECT_TIME_T))
 		return "in the TLS handshake";
-	if (!info_offset(h, CURLINFO_STARTTRANSFER_TIME_T))
+	if (!http_was_sent(h))
+		return "sending the request";
+	if (!has_answer_begun(h))
 		return "waiting for the answer";
 	return h->body_bytes ? "reading the body" : "reading the answer";
 }
@@ -295,6 +337,7 @@ static void set_trust(struct http *h, const struct http_request *request)
 			h, h->curl->easy_setopt(h->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context));
 		note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_SSL_CTX_DATA, h));
 	}
+	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->headers));
 	if (request->bearer) {
 		set_long(h, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
 		set_text(h, CURLOPT_XOAUTH2_BEARER, request->bearer);
@@ -312,6 +355,8 @@ static void set_options(struct http *h, const struct http_request *request)
 	set_text(h, CURLOPT_ACCEPT_ENCODING, "gzip");
 	set_text(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	set_long(h, CURLOPT_IPRESOLVE, ip_resolve(request->family));
+	if (request->method == HTTP_POST)
+		note_option(h, http_upload_begin(&h->upload, h->curl, h->easy, request));
 	if (request->interface) {
 		char device[64];
 
@@ -385,22 +430,31 @@ static void on_resolved(void *owner, const struct resolve_answer *answer, const 
 	if (answer && give_addresses(h, answer, &err) == 0 &&
 	    libcurl_loop_begin(h->transfer, h->easy, &err) == 0)
 		return;
-	err_prefix(&err, "get %s", h->url_shown);
+	err_prefix(&err, "%s", h->task);
 	finish(h, NULL, &err);
+}
+
+static void name_task(struct http *h, const char *url)
+{
+	const char *verb = h->method == HTTP_POST ? "post to " : "get ";
+	size_t n = strlen(verb);
+
+	memcpy(h->task, verb, n);
+	log_url(url, h->task + n, sizeof(h->task) - n);
 }
 
 /* `text` is h->url. The request's own deadline ends the resolve, too. */
 static int begin(struct http *h, const char *text, struct err *err)
 {
-	log_url(text, h->url_shown, sizeof(h->url_shown));
+	name_task(h, text);
 	h->chain = LIBCURL_CHAIN_UNSEEN;
 	h->body_bytes = 0; /* what a redirect said beside is nobody's */
 	if (h->body)
 		h->body[0] = '\0';
 	set_text(h, CURLOPT_URL, text);
 	if (h->option_refused != CURLE_OK)
-		return ERR_SET(err, -EINVAL, ERR_HTTP, 0, "set up the request to %s: %s",
-		               h->url_shown, h->curl->easy_strerror(h->option_refused));
+		return ERR_SET(err, -EINVAL, ERR_HTTP, 0, "set up the request: %s",
+		               h->curl->easy_strerror(h->option_refused));
 	if (may_use_proxy(h->url.tls))
 		return libcurl_loop_begin(h->transfer, h->easy, err);
 	return resolve_start(h->loop, h->url.host, h->url.port, h->family, CLOCK_NEVER_NS,
@@ -412,7 +466,7 @@ static int parse_http_url(const char *text, struct url *ret, struct err *err)
 	int r = url_parse(text, ret, err);
 
 	if (r == 0 && strncmp(ret->scheme, "http", 4) != 0)
-		return ERR_SET(err, -EPROTONOSUPPORT, ERR_SYS, 0, "get a %s URL over HTTP",
+		return ERR_SET(err, -EPROTONOSUPPORT, ERR_SYS, 0, "ask a %s URL over HTTP",
 		               ret->scheme);
 	return r;
 }
@@ -425,6 +479,7 @@ static void keep_secrets_from(struct http *h, const struct url *next)
 		return;
 	set_long(h, CURLOPT_HTTPAUTH, CURLAUTH_NONE);
 	set_text(h, CURLOPT_XOAUTH2_BEARER, NULL);
+	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->public_headers));
 }
 
 static int follow(struct http *h, const char *where, struct err *err)
@@ -446,12 +501,13 @@ static int follow(struct http *h, const char *where, struct err *err)
 	return begin(h, where, err);
 }
 
-/* NULL: the answer is none, or none is to be followed. libcurl has made it absolute. */
+/* NULL: the answer is none, or none is to be followed. libcurl has made it absolute. A POST is never sent to where
+ * it was not asked to go. */
 static char *redirect_of(const struct http *h)
 {
 	char *where = NULL;
 
-	if (h->redirects_max > 0)
+	if (h->redirects_max > 0 && h->method == HTTP_GET)
 		h->curl->easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &where);
 	return where ? strdup(where) : NULL;
 }
@@ -474,7 +530,7 @@ static void on_transferred(void *owner, CURLcode result, const struct err *why)
 	} else if (follow(h, redirect, &err) < 0) {
 		err.domain = ERR_HTTP;
 		err.detail = info_long(h, CURLINFO_RESPONSE_CODE);
-		err_prefix(&err, "get %s", h->url_shown);
+		err_prefix(&err, "%s", h->task);
 		finish(h, NULL, &err);
 	}
 }
@@ -492,33 +548,52 @@ static int http_new(struct loop *l, const struct http_request *request, struct h
 	h->deadline = (struct loop_timer){ .fire = on_deadline, .owner = h };
 	h->timeout_ns = request->timeout_ns;
 	h->family = request->family;
+	h->method = request->method;
 	h->redirects_max = request->redirects_max;
-	h->body_bytes_max = request->body_bytes_max;
+	h->body_bytes_max = request->answer_bytes_max;
+	for (size_t i = 0; i < HTTP_WANTED_MAX; i++) {
+		h->wanted[i] = request->wanted[i] ? strdup(request->wanted[i]) : NULL;
+		if (request->wanted[i] && !h->wanted[i])
+			return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a request");
+	}
 	*ret = TAKE(h, NULL);
 	return 0;
 }
 
-int http_get(struct loop *l, const struct http_request *request, http_done done, void *owner,
+static int make_handles(struct http *h, const struct http_request *request, struct err *err)
+{
+	int r = http_headers(h->curl, request, true, &h->headers, err);
+
+	if (r == 0)
+		r = http_headers(h->curl, request, false, &h->public_headers, err);
+	if (r < 0)
+		return r;
+	tls_load_error_texts(); /* libcurl says OpenSSL's */
+	h->transfer = libcurl_loop_new(h->loop, h->curl, on_transferred, h);
+	h->easy = h->curl->easy_init();
+	if (!h->transfer || !h->easy)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate libcurl's handles");
+	return 0;
+}
+
+int http_ask(struct loop *l, const struct http_request *request, http_done done, void *owner,
              struct http **ret, struct err *err)
 {
 	CLEANUP(http_freep) struct http *h = NULL;
 	int r;
 
-	assert(request->user_agent && request->timeout_ns && request->body_bytes_max);
+	assert(request->user_agent && request->timeout_ns && request->answer_bytes_max);
 	r = http_new(l, request, &h, err);
 	if (r == 0)
 		r = parse_http_url(request->url, &h->url, err);
 	if (r == 0)
 		r = libcurl_get(&h->curl, err);
+	if (r == 0)
+		r = make_handles(h, request, err);
 	if (r < 0)
 		return r;
 	h->done = done;
 	h->owner = owner;
-	h->transfer = libcurl_loop_new(l, h->curl, on_transferred, h);
-	tls_load_error_texts(); /* libcurl says OpenSSL's */
-	h->easy = h->curl->easy_init();
-	if (!h->transfer || !h->easy)
-		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate libcurl's handles");
 	set_options(h, request);
 	r = begin(h, request->url, err);
 	if (r < 0)

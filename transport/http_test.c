@@ -126,7 +126,7 @@ static struct http_request request_of(const char *url)
 		.url = url,
 		.user_agent = "radar-pod-test/1",
 		.family = AF_UNSPEC,
-		.body_bytes_max = BODY_MAX,
+		.answer_bytes_max = BODY_MAX,
 		.timeout_ns =
 			20 * NS_PER_S, /* no row waits for it, and none is slower on valgrind */
 		.redirects_max = 5,
@@ -139,7 +139,7 @@ static struct seen get(const struct http_request *request)
 	struct http *h = NULL;
 
 	s.loop = process_loop(body);
-	if (http_get(s.loop, request, on_done, &s, &h, &s.err) == 0) {
+	if (http_ask(s.loop, request, on_done, &s, &h, &s.err) == 0) {
 		uint64_t until_ns = clock_now_ns() + request->timeout_ns + 5 * NS_PER_S;
 
 		assert_int_equal(s.calls, 0);
@@ -550,7 +550,7 @@ static void cancelled_is_not_heard_of(void **state)
 	release(0); /* of the cases before this one */
 	before = process_descriptors(NULL);
 	s.loop = process_loop(body);
-	assert_int_equal(http_get(s.loop, &request, on_done, &s, &h, NULL), 0);
+	assert_int_equal(http_ask(s.loop, &request, on_done, &s, &h, NULL), 0);
 	loop_run(s.loop, c->run_ms ? clock_now_ns() + c->run_ms * NS_PER_MS : 0, NULL);
 	assert_null(http_cancel(h));
 	assert_int_equal(loop_run(s.loop, clock_now_ns() + 50 * NS_PER_MS, NULL), LOOP_DEADLINE);

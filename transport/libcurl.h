@@ -16,10 +16,18 @@ struct err;
 #define LIBCURL_CALLS(X)                                                                           \
 	X(easy_cleanup)                                                                            \
 	X(easy_getinfo)                                                                            \
+	X(easy_header)                                                                             \
 	X(easy_init)                                                                               \
 	X(easy_setopt)                                                                             \
 	X(easy_strerror)                                                                           \
 	X(global_init)                                                                             \
+	X(mime_addpart)                                                                            \
+	X(mime_data_cb)                                                                            \
+	X(mime_filename)                                                                           \
+	X(mime_free)                                                                               \
+	X(mime_init)                                                                               \
+	X(mime_name)                                                                               \
+	X(mime_type)                                                                               \
 	X(multi_add_handle)                                                                        \
 	X(multi_cleanup)                                                                           \
 	X(multi_info_read)                                                                         \

@@ -67,7 +67,7 @@ static long info_long(const struct libcurl *curl, CURL *easy, CURLINFO what)
 
 /* In ERR_SYS the errno has its own words, and those are enough. */
 void libcurl_explain(const struct libcurl *curl, CURL *easy, CURLcode result, long chain,
-                     const char *url_shown, struct err *err)
+                     const char *task, struct err *err)
 {
 	struct failure f = failure_of(
 		is_chain_refused(result, chain) ? CURLE_PEER_FAILED_VERIFICATION : result);
@@ -78,11 +78,10 @@ void libcurl_explain(const struct libcurl *curl, CURL *easy, CURLcode result, lo
 	if (!f.code)
 		f.code = connect_errno ? (int)-connect_errno : -EHOSTUNREACH;
 	if (f.domain == ERR_SYS)
-		ERR_SET(err, f.code, f.domain, 0, "get %s", url_shown);
+		ERR_SET(err, f.code, f.domain, 0, "%s", task);
 	else if (refused != X509_V_OK)
-		ERR_SET(err, f.code, f.domain, refused, "get %s: trust its certificate: %s",
-		        url_shown, X509_verify_cert_error_string(refused));
+		ERR_SET(err, f.code, f.domain, refused, "%s: trust its certificate: %s", task,
+		        X509_verify_cert_error_string(refused));
 	else
-		ERR_SET(err, f.code, f.domain, status, "get %s: %s", url_shown,
-		        curl->easy_strerror(result));
+		ERR_SET(err, f.code, f.domain, status, "%s: %s", task, curl->easy_strerror(result));
 }
