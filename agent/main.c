@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/command.h"
+#include "agent/courier_child.h"
 #include "agent/inherited.h"
 #include "agent/standard_output.h"
 #include "agent/version.h"
@@ -13,6 +14,7 @@
 
 static enum exit_code cmd_help(int argc, char **argv);
 static enum exit_code cmd_bpf_loader(int argc, char **argv);
+static enum exit_code cmd_courier(int argc, char **argv);
 
 static const struct command commands[] = {
 	{ "test", "measure this connection: download, upload, latency", cmd_test },
@@ -22,7 +24,8 @@ static const struct command commands[] = {
 	{ "report", "a trace or a result as one HTML page", cmd_report },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "help", "this text, or that of a command", cmd_help },
-	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* a role of ours, started by ourselves */
+	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* roles of ours, started by ourselves */
+	{ COURIER_ROLE, NULL, cmd_courier },
 
 	/* of releases to come */
 	{ "agent" },
@@ -103,6 +106,13 @@ static enum exit_code cmd_bpf_loader(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	loader_role();
+}
+
+static enum exit_code cmd_courier(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	courier_role();
 }
 
 /* The first agent's executable is replaced in place: started under its name, this is the daemon. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,38 +13,7 @@
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
-
-extern char **environ;
-
-static void actions_end(posix_spawn_file_actions_t *actions)
-{
-	posix_spawn_file_actions_destroy(actions);
-}
-
-static void attributes_end(posix_spawnattr_t *attributes)
-{
-	posix_spawnattr_destroy(attributes);
-}
-
-/* In a process group of its own: a terminal's Ctrl-C is the caller's to answer. */
-static int spawn_role(int socket_fd, pid_t *ret)
-{
-	CLEANUP(actions_end) posix_spawn_file_actions_t actions;
-	CLEANUP(attributes_end) posix_spawnattr_t attributes;
-	char *arguments[] = { (char *)"radar-pod", (char *)LOADER_ROLE, NULL };
-	int error = posix_spawn_file_actions_init(&actions);
-
-	if (!error)
-		error = posix_spawnattr_init(&attributes);
-	if (!error)
-		error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-	if (!error)
-		error = posix_spawn_file_actions_adddup2(&actions, socket_fd, LOADER_FD);
-	if (!error)
-		error = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, arguments,
-		                    environ);
-	return -error;
-}
+#include "transport/base/role.h"
 
 static bool ring_fits(uint32_t bytes)
 {
@@ -80,10 +48,10 @@ int loader_begin(const struct loader_wish *wish, struct loader_child *ret, struc
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the BPF loader");
 	child.fd = pair[0];
 	theirs = pair[1];
-	r = spawn_role(theirs, &child.pid);
+	r = role_start(LOADER_ROLE, theirs, LOADER_FD, &child.pid);
 	if (r < 0)
 		return ERR_SET(err, r, ERR_SYS, 0, "start the BPF loader");
-	r = loader_send(child.fd, &request, sizeof(request), &wish->cgroup_fd, request.has_cgroup);
+	r = passing_send(child.fd, &request, sizeof(request), &wish->cgroup_fd, request.has_cgroup);
 	if (r < 0)
 		return ERR_SET(err, r, ERR_SYS, 0, "ask the BPF loader");
 	*ret = child;
@@ -131,8 +99,8 @@ int loader_finish(struct loader_child *child, int stop_fd, struct loader_grant *
 
 	*child = (struct loader_child){ .fd = -1 };
 	if (r == 0)
-		r = loader_receive(ours.fd, &answer, sizeof(answer), fds, LOADER_DESCRIPTORS_MAX,
-		                   &count);
+		r = passing_receive(ours.fd, &answer, sizeof(answer), fds, LOADER_DESCRIPTORS_MAX,
+		                    &count);
 	if (r < 0)
 		return ERR_SET(err, r, ERR_BPF, 0, "hear from the BPF loader%s",
 		               r == -ECHILD ? ", which ended" : "");

@@ -59,9 +59,9 @@ static int hand_out(const struct loader_grant *grant)
 		                            grant->counters_fd };
 
 	if (grant->tier == TIER_TCP_INFO)
-		return loader_send(LOADER_FD, &answer, sizeof(answer), NULL, 0);
+		return passing_send(LOADER_FD, &answer, sizeof(answer), NULL, 0);
 	memcpy(fds + 3, grant->link_fds, grant->links * sizeof(int));
-	return loader_send(LOADER_FD, &answer, sizeof(answer), fds, 3 + grant->links);
+	return passing_send(LOADER_FD, &answer, sizeof(answer), fds, 3 + grant->links);
 }
 
 void loader_role(void)
@@ -74,8 +74,8 @@ void loader_role(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(LOADER_DEADLINE_S);
 	keep_only_what_loads(capabilities);
-	if (loader_receive(LOADER_FD, &request, sizeof(request), &request.wish.cgroup_fd, 1,
-	                   &count) < 0 ||
+	if (passing_receive(LOADER_FD, &request, sizeof(request), &request.wish.cgroup_fd, 1,
+	                    &count) < 0 ||
 	    count != request.has_cgroup)
 		_exit(EXIT_FAILURE);
 	choose(&request, capabilities, &grant);

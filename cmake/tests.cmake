@@ -1,4 +1,5 @@
 # pod_test(ws pod_transport)         builds ws_test.c beside its source and registers it as "ws"
+# pod_role_test(courier pod_agent)   likewise, of what starts itself again
 # pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws
 # pod_pytest(name file [TIMEOUT s] [SERIAL] [ENV NAME=VALUE…] [ARGS …])
 #                                    a pytest file or folder that drives the executable; ARGS are pytest's
@@ -11,7 +12,7 @@ find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 
 # The memory sanitizer knows what code that was built with it writes. What OpenSSL, libcurl and libzstd
 # write is unwritten to it, and what the kernel writes for io_uring and epoll_pwait2(2). Valgrind sees it.
-set(POD_MSAN_CANNOT flow http http_post libcurl living loader locate loop loop_coalesce loop_splice page resolve run serve stream subtest
+set(POD_MSAN_CANNOT courier flow http http_post libcurl living loader locate loop loop_coalesce loop_splice page resolve run serve stream subtest
     tcp_dial tls tls_context trace_reader fuzz.json fuzz.trace)
 
 # The bar that asks for whole suites under a sanitizer.
@@ -46,6 +47,16 @@ function(pod_test name)
     pod_register(${name} unit 600 "${PROJECT_SOURCE_DIR}/tests/on_valgrind;$<TARGET_FILE:${name}_test>")
   else()
     pod_register(${name} unit 120 ${name}_test)
+  endif()
+endfunction()
+
+# As pod_test(), of what starts the test program itself again as a child in a role (transport/base/role.h):
+# its /proc/self/exe is valgrind's own program there.
+function(pod_role_test name)
+  if(POD_VALGRIND)
+    pod_register(${name} unit 120 "sh;-c;echo 'skip: valgrind cannot start the program again' && exit 77")
+  else()
+    pod_test(${name} ${ARGN})
   endif()
 endfunction()
 

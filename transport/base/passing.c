@@ -1,4 +1,4 @@
-#include "bpf/loader_message.h"
+#include "transport/base/passing.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,10 +7,10 @@
 
 union control {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(LOADER_DESCRIPTORS_MAX * sizeof(int))];
+	char room[CMSG_SPACE(PASSING_DESCRIPTORS_MAX * sizeof(int))];
 };
 
-int loader_send(int socket_fd, const void *data, size_t bytes, const int *fds, size_t fd_count)
+int passing_send(int socket_fd, const void *data, size_t bytes, const int *fds, size_t fd_count)
 {
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = bytes };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -34,7 +34,7 @@ static void close_all(const int *fds, size_t count)
 }
 
 /* Answers how many there are; they are the caller's to close. */
-static size_t take_descriptors(struct msghdr *m, int fds[LOADER_DESCRIPTORS_MAX])
+static size_t take_descriptors(struct msghdr *m, int fds[PASSING_DESCRIPTORS_MAX])
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	size_t bytes;
@@ -46,8 +46,8 @@ static size_t take_descriptors(struct msghdr *m, int fds[LOADER_DESCRIPTORS_MAX]
 	return bytes / sizeof(int);
 }
 
-int loader_receive(int socket_fd, void *data, size_t bytes, int *fds, size_t max_fds,
-                   size_t *ret_fd_count)
+int passing_receive(int socket_fd, void *data, size_t bytes, int *fds, size_t max_fds,
+                    size_t *ret_fd_count)
 {
 	struct iovec iov = { .iov_base = data, .iov_len = bytes };
 	union control control = {};
@@ -55,7 +55,7 @@ int loader_receive(int socket_fd, void *data, size_t bytes, int *fds, size_t max
 		            .msg_iovlen = 1,
 		            .msg_control = control.room,
 		            .msg_controllen = sizeof(control.room) };
-	int taken[LOADER_DESCRIPTORS_MAX];
+	int taken[PASSING_DESCRIPTORS_MAX];
 	ssize_t n = recvmsg(socket_fd, &m, MSG_CMSG_CLOEXEC);
 	size_t count;
 
