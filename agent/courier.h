@@ -1,5 +1,5 @@
 /* HTTP for a process that never loads libcurl: a child of the same executable asks, and hands back what came
- * (docs/decisions/0019-the-courier.md). It is started by the first request, serves COURIER_CALLS_MAX of them at a
+ * (docs/decisions/0020-the-courier.md). It is started by the first request, serves COURIER_CALLS_MAX of them at a
  * time, and goes when none has come for a while. When it dies or hangs, what it was asked is answered with
  * an error, and the next request starts another.
  *
