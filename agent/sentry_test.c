@@ -100,13 +100,16 @@ static void open_store(void)
 	assert_int_equal(store_open(directory, STORE_DAEMON, &limits, &store, NULL, NULL), 0);
 }
 
+/* One that grows what it takes the place of beyond every ceiling. */
+static const char *growing;
+
 static void open_sentry(void)
 {
 	struct sentry_options options = {
 		.dsn = DSN,
 		.store = store,
 		.transport = { NULL, take_post, take_cancel },
-		.known = { 1, { { SECRET, "[secret]" } } },
+		.known = { 2, { { SECRET, "[secret]" }, { growing ? "grow" : NULL, growing } } },
 		.now_ns = now_ns,
 		.utc_ns = utc_ns,
 	};
@@ -573,6 +576,50 @@ static void without_a_store(void **state)
 	store = kept;
 }
 
+/* A full disk, a broken one: what cannot be kept is sent from memory, once, and lost with the process. */
+static void a_store_that_takes_nothing(void **state)
+{
+	static const struct store_limits limits;
+	struct store_counts counts;
+
+	(void)state;
+	sentry = sentry_close(sentry);
+	store = store_close(store);
+	assert_int_equal(store_open(directory, STORE_READER, &limits, &store, NULL, NULL), 0);
+	open_sentry();
+	report_numbered(1);
+	assert_true(run_until_post(66 * NS_PER_S));
+	assert_int_equal(store_count(store, &counts, NULL), 0);
+	assert_int_equal(counts.events, 0);
+	answer(200);
+	assert_false(run_until_post(3600 * NS_PER_S));
+}
+
+/* It fails closed: of a report that the gate cannot finish, type, release and level are told. */
+static void what_cannot_be_scrubbed(void **state)
+{
+	static char placeholder[300];
+	struct err err = {};
+
+	(void)state;
+	memset(placeholder, 'x', sizeof(placeholder) - 1);
+	sentry = sentry_close(sentry);
+	growing = placeholder;
+	open_sentry();
+	growing = NULL;
+	ERR_SET(&err, -EIO, ERR_SYS, 0, "CANARY %s%s%s%s", "growgrowgrowgrowgrowgrowgrowgrow",
+	        "growgrowgrowgrowgrowgrowgrowgrow", "growgrowgrowgrowgrowgrowgrowgrow",
+	        "growgrowgrowgrowgrowgrowgrowgrow");
+	sentry_report(sentry, "store", "READ_FAILED", &err, SENTRY_ERROR);
+	assert_true(run_until_post(66 * NS_PER_S));
+	assert_null(strstr(server.envelope, "CANARY"));
+	assert_non_null(
+		strstr(server.envelope,
+	               "\"platform\":\"c\",\"level\":\"error\",\"release\":\"radar-pod@" POD_VERSION
+	               "\",\"exception\":{\"values\":[{\"type\":\"READ_FAILED\"}]}}\n"));
+	answer(200);
+}
+
 static void outlives_a_restart(void **state)
 {
 	char id[64] = "";
@@ -791,6 +838,8 @@ int main(void)
 		ROW(the_queue_is_bounded),
 		ROW(held_while_a_test_runs),
 		ROW(without_a_store),
+		ROW(a_store_that_takes_nothing),
+		ROW(what_cannot_be_scrubbed),
 		ROW(outlives_a_restart),
 		ROW(stops_with_all_told),
 		ROW(stops_within_two_seconds),
