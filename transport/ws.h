@@ -165,9 +165,11 @@ int ws_accept(const char *key, size_t key_bytes, char out[WS_ACCEPT_TEXT_BYTES])
 struct ws_request {
 	const char *authority; /* Host */
 	const char *target;
-	const char *protocol; /* Sec-WebSocket-Protocol */
+	const char *protocol; /* Sec-WebSocket-Protocol; NULL: none is offered */
 	const char *user_agent;
 	const char *key;
+	const char *const *headers; /* further ones, "Name: value" */
+	size_t header_count;
 };
 
 /* The client's request into out; answers its length.
@@ -176,8 +178,8 @@ struct ws_request {
 int ws_request_write(const struct ws_request *r, char *out, size_t out_bytes);
 
 /* Checks the server's answer to `key` and `protocol`: 101, Upgrade, Connection, Accept, the protocol
- * echoed (none at all is taken; another is not), no extensions. *ret_bytes: the head's length; the
- * bytes behind it are frames.
+ * echoed (none at all is taken; another is not, nor any where `protocol` is NULL), no extensions.
+ * *ret_bytes: the head's length; the bytes behind it are frames.
  *   WS_OK, WS_NEED_MORE
  *   -ECONNREFUSED  another status, ERR_HTTP with it in detail
  *   -EPROTO        no HTTP, or the answer to another question

@@ -58,10 +58,14 @@ int ws_request_write(const struct ws_request *r, char *out, size_t out_bytes)
 	            r->authority, r->user_agent);
 	text_append(&t, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
 	text_append(&t, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n", r->key);
-	text_append(&t, "Sec-WebSocket-Protocol: %s\r\n\r\n", r->protocol);
+	if (r->protocol)
+		text_append(&t, "Sec-WebSocket-Protocol: %s\r\n", r->protocol);
+	for (size_t i = 0; i < r->header_count; i++)
+		text_append(&t, "%s\r\n", r->headers[i]);
+	text_append(&t, "\r\n");
 	if (t.overflow)
 		return -ENOSPC;
-	return reads_back(&t, 7) ? (int)t.bytes : -EINVAL;
+	return reads_back(&t, 6 + (r->protocol != NULL) + r->header_count) ? (int)t.bytes : -EINVAL;
 }
 
 #define REFUSE(err, ...) ERR_SET(err, -EPROTO, ERR_HTTP, 101, __VA_ARGS__)
@@ -91,10 +95,11 @@ static int check_switch(const struct head *h, const char *key, const char *proto
 		return ERR_SET(err, r, ERR_SYS, 0, "compute the Sec-WebSocket-Accept of our key");
 	if (!says(h, "Sec-WebSocket-Accept", accept))
 		return REFUSE(err, "switch to WebSocket: Sec-WebSocket-Accept is not of our key");
-	if (head_find(h, "Sec-WebSocket-Protocol") && !says(h, "Sec-WebSocket-Protocol", protocol))
+	if (head_find(h, "Sec-WebSocket-Protocol") &&
+	    !(protocol && says(h, "Sec-WebSocket-Protocol", protocol)))
 		return REFUSE(err,
 		              "switch to WebSocket: the answer is for another protocol than %s",
-		              protocol);
+		              protocol ? protocol : "none");
 	if (head_find(h, "Sec-WebSocket-Extensions"))
 		return REFUSE(err,
 		              "switch to WebSocket: the answer has extensions nobody asked for");

@@ -177,6 +177,35 @@ static void response_is_checked(void **state)
 	}
 }
 
+/* Further headers, and no protocol; an answer that names one is then for somebody else. */
+static void request_without_a_protocol(void **state)
+{
+	static const char *const headers[] = { "Authorization: Basic a:b", "Sec-Radar-Tool: true" };
+	static const char *const split[] = { "X: a\r\nY: b" };
+	static const char named[] = GOOD "Sec-WebSocket-Protocol: " PROTOCOL "\r\n\r\n";
+	struct ws_request r = good_request;
+	char out[512];
+	size_t bytes;
+	int n;
+
+	(void)state;
+	r.protocol = NULL;
+	r.headers = headers;
+	r.header_count = 2;
+	n = ws_request_write(&r, out, sizeof(out));
+	assert_int_equal(n, strlen(out));
+	assert_null(strstr(out, "Sec-WebSocket-Protocol"));
+	assert_non_null(
+		strstr(out, "\r\nAuthorization: Basic a:b\r\nSec-Radar-Tool: true\r\n\r\n"));
+	r.headers = split;
+	r.header_count = 1;
+	assert_int_equal(ws_request_write(&r, out, sizeof(out)), -EINVAL);
+	assert_int_equal(
+		ws_response_check(GOOD "\r\n", strlen(GOOD "\r\n"), KEY, NULL, &bytes, NULL),
+		WS_OK);
+	assert_int_equal(ws_response_check(named, strlen(named), KEY, NULL, &bytes, NULL), -EPROTO);
+}
+
 static void response_needs_a_key_of_ours(void **state)
 {
 	struct err err = {};
@@ -321,6 +350,7 @@ int main(void)
 		cmocka_unit_test(keys_are_16_fresh_bytes),
 		cmocka_unit_test(accept_is_the_rfcs),
 		cmocka_unit_test(request_is_written),
+		cmocka_unit_test(request_without_a_protocol),
 		cmocka_unit_test(response_has_a_ceiling),
 		cmocka_unit_test(response_is_written),
 		cmocka_unit_test(both_sides_agree),
