@@ -106,7 +106,7 @@ int store_db_run(struct store_db *db, const char *sql, struct err *err)
 
 int store_db_number(struct store_db *db, const char *sql, int64_t *ret, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, db, sql);
@@ -120,7 +120,7 @@ int store_db_number(struct store_db *db, const char *sql, int64_t *ret, struct e
 int store_db_text(struct store_db *db, const char *sql, char *out, size_t out_bytes,
                   struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, db, sql);

@@ -28,7 +28,7 @@ static int drop_one(struct store *s, struct err *err)
 
 static int drop_old(struct store *s, uint64_t utc_ns, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	if (utc_ns < STORE_EVENTS_AGE_NS)
@@ -56,7 +56,7 @@ int store_events_prune(struct store *s, uint64_t utc_ns, struct err *err)
 static int insert(struct store *s, uint64_t utc_ns, bool fatal, const void *body, size_t body_bytes,
                   struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	uint8_t digest[STORE_DIGEST_BYTES];
 
 	store_digest(body, body_bytes, digest);
@@ -122,7 +122,7 @@ static bool is_whole(const struct statement *st)
 /* STORE_SEVERAL: what was next is damaged, and *after is it. */
 static int read_next(struct store *s, int64_t *after, struct store_event **ret, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, &s->db,

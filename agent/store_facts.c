@@ -16,7 +16,7 @@
 /* More than an int64_t holds is as much as it holds. */
 int store_usage_count(struct store *s, uint64_t utc_ns, uint64_t bytes, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st, old;
+	CLEANUP(statement_close) struct statement st = {}, old = {};
 	int64_t day = (int64_t)(utc_ns / DAY_NS);
 	int r;
 
@@ -40,7 +40,7 @@ int store_usage_add(struct store *s, uint64_t utc_ns, uint64_t bytes, struct err
 
 int store_usage_get(struct store *s, uint64_t utc_ns, uint64_t *ret_bytes, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, &s->db, "SELECT bytes FROM usage WHERE day = ?1");
@@ -72,7 +72,7 @@ int store_counter_add(struct store *s, const char *name, uint64_t n, struct err 
 
 int store_fact_get(struct store *s, const char *name, char *out, size_t out_bytes, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, &s->db, "SELECT value FROM facts WHERE name = ?1");
@@ -88,7 +88,7 @@ int store_fact_get(struct store *s, const char *name, char *out, size_t out_byte
 
 static int set_fact(struct store *s, const char *name, const char *value, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db,
 	               value ? "INSERT OR REPLACE INTO facts(name, value) VALUES(?1, ?2)"

@@ -146,7 +146,7 @@ static struct store_bytes raw_bytes(const struct store *s, const char *suffix, s
 /* It is sent once more: whether it had been is not known. */
 static int put_uncertain(struct store *s, int64_t seq, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db,
 	               "INSERT INTO outbox(seq, state, unanswered) VALUES(?1, 'uncertain', 1)");
@@ -157,7 +157,7 @@ static int put_uncertain(struct store *s, int64_t seq, struct err *err)
 /* What was there twice has arrived if either says so; its place in the outbox goes when the new store is opened. */
 static int take_again(struct store *s, const struct store_row *row, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db, "UPDATE results SET delivery = ?2 WHERE id = ?1");
 	bind_text(&st, 1, row->told.id);

@@ -73,7 +73,7 @@ static void read_wait(const struct statement *st, struct store_wait *ret)
 int store_outbox_next(struct store *s, const struct store_clock *now, struct store_entry *ret,
                       uint64_t *ret_wait_ns, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	uint64_t least_ns = CLOCK_NEVER_NS;
 	int r;
 
@@ -119,7 +119,7 @@ static int change(struct store *s, struct statement *st, int64_t seq, struct err
 
 int store_outbox_sending(struct store *s, int64_t seq, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db,
 	               "UPDATE outbox SET state = 'uncertain', attempts = attempts + 1, "
@@ -129,7 +129,7 @@ int store_outbox_sending(struct store *s, int64_t seq, struct err *err)
 
 int store_outbox_accepted(struct store *s, int64_t seq, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st = {}, result;
+	CLEANUP(statement_close) struct statement st = {}, result = {};
 	int r = store_write_begin(&s->db, err);
 
 	if (r < 0)
@@ -164,7 +164,7 @@ static void bind_wait(struct statement *st, const struct store_wait *wait, const
 int store_outbox_again(struct store *s, int64_t seq, const struct store_wait *wait, const char *why,
                        struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(
 		&st, &s->db,
@@ -177,7 +177,7 @@ int store_outbox_again(struct store *s, int64_t seq, const struct store_wait *wa
 int store_outbox_unanswered(struct store *s, int64_t seq, const struct store_wait *wait,
                             const char *why, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db, "UPDATE outbox SET state = 'uncertain', " SET_WAIT);
 	bind_wait(&st, wait, why);
@@ -186,7 +186,7 @@ int store_outbox_unanswered(struct store *s, int64_t seq, const struct store_wai
 
 int store_outbox_quarantine(struct store *s, int64_t seq, const char *why, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db,
 	               "UPDATE outbox SET state = 'quarantined', last_error = substr(?2, 1, 190) "

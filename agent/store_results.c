@@ -93,7 +93,7 @@ int store_result_insert(struct store *s, int64_t seq, const struct store_row *ro
 		"CASE WHEN ?1 BETWEEN 1 AND 1000000000000 "
 		"AND NOT EXISTS(SELECT 1 FROM results WHERE seq = ?1) THEN ?1 END, "
 		"?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, &s->db, sql);
@@ -105,7 +105,7 @@ int store_result_insert(struct store *s, int64_t seq, const struct store_row *ro
 
 int store_result_there(struct store *s, const char *id, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db, "SELECT 1 FROM results WHERE id = ?1");
 	bind_text(&st, 1, id);
@@ -143,7 +143,7 @@ static int check_result(const struct store_result *r, bool upload, struct err *e
 
 static int put_in_outbox(struct store *s, int64_t seq, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 
 	statement_open(&st, &s->db,
 	               "INSERT OR REPLACE INTO outbox(seq, state) VALUES(?1, 'pending')");
@@ -210,7 +210,7 @@ static const char whose_turn[] =
 
 static int drop(struct store *s, int64_t seq, bool unsent, struct err *err)
 {
-	CLEANUP(statement_close) struct statement outbox, result;
+	CLEANUP(statement_close) struct statement outbox = {}, result = {};
 	int r;
 
 	statement_open(&outbox, &s->db, "DELETE FROM outbox WHERE seq = ?1");
@@ -226,7 +226,7 @@ static int drop(struct store *s, int64_t seq, bool unsent, struct err *err)
 /* The next by the policy, of those stored before `before_ns` (0: of all).  STORE_NONE */
 static int drop_next(struct store *s, uint64_t before_ns, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int64_t seq;
 	bool unsent;
 	int r;
@@ -325,7 +325,7 @@ static void quarantine_damaged(struct store *s, const char *id)
 
 int store_get(struct store *s, const char *id, struct store_result **ret, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	struct store_row row;
 	int r;
 
@@ -344,7 +344,7 @@ int store_get(struct store *s, const char *id, struct store_result **ret, struct
 
 int store_find(struct store *s, const char *prefix, char ret_id[STORE_ID_BYTES], struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
 	statement_open(&st, &s->db,
@@ -363,7 +363,7 @@ int store_each(struct store *s, uint64_t max,
                int (*visit)(void *self, const struct store_result *result, struct err *err),
                void *self, uint64_t *ret_damaged, struct err *err)
 {
-	CLEANUP(statement_close) struct statement st;
+	CLEANUP(statement_close) struct statement st = {};
 	uint64_t damaged = 0;
 	int r;
 

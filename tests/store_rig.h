@@ -10,6 +10,7 @@
  * Answers a static path; made by each call, and removed with all in it. */
 const char *store_rig_make(void);
 void store_rig_remove(void);
+void store_rig_empty(void);
 
 /* The file of that name in it. */
 const char *store_rig_path(const char *name, char out[512]);
