@@ -9,6 +9,7 @@
 #include "agent/command.h"
 #include "agent/options.h"
 #include "agent/standard_output.h"
+#include "agent/stored.h"
 #include "agent/whole_file.h"
 #include "measure/report/page.h"
 #include "transport/base/cleanup.h"
@@ -27,6 +28,7 @@ struct report_wish {
 	const char *file;
 	const char *result;
 	const char *out;
+	const char *state_dir;
 };
 
 #define ROW(...) OPTION_ROW(report_wish, __VA_ARGS__)
@@ -39,16 +41,19 @@ static const struct option options[] = {
 	    "of a trace: the result of the same test, as --format json writes it"),
 	ROW(TEXT, "-o", "FILE", out,
 	    "write the page there, whole or not at all (standard output, if it is no terminal)"),
+	ROW(TEXT, "--state-dir", "DIR", state_dir,
+	    "where a RESULT-ID is looked for (that of the configuration)"),
 };
 
 static const struct option_syntax syntax = {
 	.command = "radar-pod report",
-	.operands = "FILE",
+	.operands = "FILE|RESULT-ID",
 	.summary = "Makes one HTML page of a trace or a result, or of both: curves over time, "
 		   "round-trip times, what limited the rate. It opens offline.",
 	.epilogue =
 		"FILE is a trace (test --trace) or a result (test --format json); - is standard\n"
-		"input. docs/reports.md tells what stands where on a page.\n",
+		"input. RESULT-ID is of `radar-pod results`, and may be cut short.\n"
+		"docs/reports.md tells what stands where on a page.\n",
 	OPTION_TABLE(options),
 };
 
@@ -219,7 +224,31 @@ static enum exit_code read_second(const char *name, struct material *m)
 	return code == EXIT_DONE ? read_result(&g, m) : code;
 }
 
-static enum exit_code read_material(const struct report_wish *w, struct material *m)
+/* A file of that name comes first. */
+static bool is_of_the_store(const struct report_wish *w)
+{
+	return stored_is_id(w->file) && access(w->file, F_OK) < 0;
+}
+
+static enum exit_code read_stored(const struct report_wish *w, struct material *m)
+{
+	struct store_result *stored = NULL;
+	enum exit_code code = stored_result(w->state_dir, w->file, &stored);
+	struct err err = {};
+
+	if (code != EXIT_DONE)
+		return code;
+	m->result_text = strndup(stored->object, stored->object_bytes);
+	m->result_bytes = stored->object_bytes;
+	free(stored);
+	if (!m->result_text)
+		return unreadable(w->file, strerror(ENOMEM));
+	if (result_read(m->result_text, m->result_bytes, &m->result, &err) < 0)
+		return complain(w->file, &err);
+	return EXIT_DONE;
+}
+
+static enum exit_code read_file(const struct report_wish *w, struct material *m)
 {
 	__attribute__((cleanup(given_close))) struct given g = { .fd = -1 };
 	enum exit_code code = given_open(w->file, &g);
@@ -234,6 +263,19 @@ static enum exit_code read_material(const struct report_wish *w, struct material
 	if (!w->result)
 		return read_result(&g, m);
 	ERR_SET(&err, -EINVAL, ERR_SYS, 0, "--result goes with a trace, and %s is none", w->file);
+	return options_complain(&syntax, &err);
+}
+
+static enum exit_code read_material(const struct report_wish *w, struct material *m)
+{
+	struct err err = {};
+
+	if (!is_of_the_store(w))
+		return read_file(w, m);
+	if (!w->result)
+		return read_stored(w, m);
+	ERR_SET(&err, -EINVAL, ERR_SYS, 0, "--result goes with a trace, and %s is a result",
+	        w->file);
 	return options_complain(&syntax, &err);
 }
 

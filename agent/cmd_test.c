@@ -16,6 +16,7 @@
 #include "agent/output.h"
 #include "agent/output_file.h"
 #include "agent/standard_output.h"
+#include "agent/stored.h"
 #include "agent/sysinfo.h"
 #include "agent/test_stats.h"
 #include "agent/test_trace.h"
@@ -49,6 +50,7 @@ struct test_wish {
 	uint64_t trace_interval_ns;
 	const char *client_name;
 	bool no_store;
+	const char *state_dir;
 };
 
 #define ROW(...) OPTION_ROW(test_wish, __VA_ARGS__)
@@ -101,8 +103,9 @@ static const struct option options[] = {
 	    "write the result there, whole or not at all, instead of to standard output"),
 	ROW(TEXT, "--result", "FILE", result,
 	    "write it there too, as the one object of json, for `radar-pod report`"),
-	ROW(SWITCH, "--no-store", NULL, no_store,
-	    "do not keep the result (this release keeps none)"),
+	ROW(SWITCH, "--no-store", NULL, no_store, "do not keep the result for `radar-pod results`"),
+	ROW(TEXT, "--state-dir", "DIR", state_dir,
+	    "keep it below this directory (that of the configuration)"),
 
 	OPTION_HEADING("Trace"),
 	ROW(TEXT, "--trace", "FILE", trace,
@@ -376,6 +379,24 @@ static bool write_one(struct output *o, struct output_file *file, const struct t
 	return false;
 }
 
+/* What was ended before anything was measured is no result. */
+static void keep_result(const struct test_wish *w, const struct test_result *r)
+{
+	struct output json = { .format = &output_json };
+	char *object = NULL;
+	size_t bytes = 0;
+
+	if (w->no_store || (r->interrupted && result_exit_code(r) == EXIT_NOT_DONE))
+		return;
+	json.to = open_memstream(&object, &bytes);
+	if (json.to) {
+		json.format->finish(&json, r, NULL);
+		if (fclose(json.to) == 0)
+			stored_keep(w->state_dir, r, object, bytes);
+	}
+	free(object);
+}
+
 /* Each is tried, whatever became of the other. */
 static enum exit_code write_result(struct output *o, const struct test_files *files,
                                    const struct test_result *r)
@@ -463,6 +484,7 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		say_what_failed(result);
 	if (files.trace)
 		write_trace(files.trace, result);
+	keep_result(w, result);
 	return write_result(&o, &files, result);
 }
 

@@ -25,7 +25,7 @@ _radar_pod_words() {
 
 # Whether command $2 takes a file as an operand.
 _radar_pod_takes_file() {
-	"$1" "$2" --help 2>/dev/null | head -n 1 | grep -q ' FILE '
+	"$1" "$2" --help 2>/dev/null | head -n 1 | grep -q ' FILE[ |]'
 }
 
 _radar_pod() {

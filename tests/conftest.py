@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 import pytest
+
+# Results that a test does not ask to be kept elsewhere are kept here, and gone with the run.
+_state = tempfile.TemporaryDirectory(prefix="radar-pod-state.")
+os.environ["STATE_DIRECTORY"] = _state.name
 
 ALL_SKIPPED = 77  # ctest's SKIP_RETURN_CODE; pytest by itself would answer 0
 
