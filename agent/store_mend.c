@@ -206,10 +206,9 @@ static int salvage_results(struct store *s, struct store *into, struct store_rep
 static void salvage_small_tables(struct store *s, struct store *into)
 {
 	static const char *const copies[] = {
-		("INSERT OR IGNORE INTO facts SELECT name, value FROM old.facts "
-		 "WHERE name != 'schema'"),
-		"INSERT OR IGNORE INTO counters SELECT name, count FROM old.counters",
-		"INSERT OR IGNORE INTO usage SELECT day, bytes FROM old.usage",
+		"INSERT OR IGNORE INTO facts SELECT * FROM old.facts",
+		"INSERT OR IGNORE INTO counters SELECT * FROM old.counters",
+		"INSERT OR IGNORE INTO usage SELECT * FROM old.usage",
 		"INSERT OR IGNORE INTO events SELECT * FROM old.events",
 	};
 	CLEANUP(statement_close) struct statement st = {};
@@ -337,7 +336,20 @@ static int check_whole(struct store_db *db, struct err *err)
 	               : ERR_SET(err, -EBADMSG, ERR_SYS, 0, "trust the store: %.150s", told);
 }
 
-/* A header whose bits are wrong can make it a file that is not to be written. */
+/* Two bytes of the header say which releases of SQLite may read and write the file: 1 or 2 each. */
+static bool header_forbids_writing(const struct store *s)
+{
+	struct raw_file file;
+	struct store_bytes bytes = raw_bytes(s, "", &file);
+	CLEANUP(fd_closep) int fd = file.fd;
+	uint8_t versions[2] = { 1, 1 };
+
+	(void)fd;
+	bytes.read(&file, 18, versions, sizeof(versions));
+	return versions[0] < 1 || versions[0] > 2 || versions[1] < 1 || versions[1] > 2;
+}
+
+/* SQLite opens for reading what it cannot open for writing, whether the file forbids it or the system. */
 static int check_writable(struct store *s, struct err *err)
 {
 	char path[STORE_PATH_BYTES], mode[16] = "";
@@ -345,8 +357,13 @@ static int check_writable(struct store *s, struct err *err)
 
 	if (access(store_path(s, "", path), W_OK) < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "write to %s", path);
-	if (s->db.lib->db_readonly(s->db.at, "main") != 0)
-		return ERR_SET(err, -EBADMSG, ERR_SYS, 0, "trust the store: its header is wrong");
+	if (s->db.lib->db_readonly(s->db.at, "main") != 0) {
+		store_db_close(&s->db); /* its locks end with any descriptor of the file */
+		return header_forbids_writing(s)
+		               ? ERR_SET(err, -EBADMSG, ERR_SYS, 0,
+		                         "trust the store: its header is wrong")
+		               : ERR_SET(err, -EIO, ERR_SYS, 0, "open %s for writing", path);
+	}
 	r = store_db_text(&s->db, "PRAGMA journal_mode = WAL", mode, sizeof(mode), err);
 	if (r == 0 && strcmp(mode, "wal") != 0)
 		return ERR_SET(err, -EBADMSG, ERR_SYS, 0, "trust the store: it keeps no log");
