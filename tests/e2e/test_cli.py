@@ -245,19 +245,41 @@ def test_version_as_json(option):
     assert v["client_id"] == ""
     assert v["distribution"].startswith("linux-")
     assert "lo" in [i["name"] for i in v["net_interfaces"]]
+    assert all(list(i) == ["name", "mac", "ips", "default", "is_wlan"] for i in v["net_interfaces"])
+
+
+def test_version_says_which_pod_it_is(tmp_path):
+    """R65, from the configuration; its secret is nobody's business."""
+    config = tmp_path / "config.conf"
+    config.write_text("client_id=rk7m2q9xw3zt\nsecret=hT7wQ9mZp2K\nregistration_token=token==\n")
+    environment = {**os.environ, "RADAR_CONFIG_PATH": str(config)}
+    v = json.loads(run("-vv", env=environment).stdout)
+    assert (v["client_id"], v["registration_token"]) == ("rk7m2q9xw3zt", "token==")
+    words = run("-v", env=environment).stdout
+    assert "ClientID: rk7m2q9xw3zt\n" in words and "hT7wQ9mZp2K" not in words + str(v)
+
+
+@pytest.mark.parametrize("text", ["client_id", "ping_freq=never\nclient_id=rk7m2q9xw3zt\n", "\0"])
+def test_version_is_told_whatever_the_configuration_says(text, tmp_path):
+    (tmp_path / "config.conf").write_text(text)
+    for option in ("-v", "-vv"):
+        r = run(option, env={**os.environ, "RADAR_CONFIG_PATH": str(tmp_path / "config.conf")})
+        assert r.returncode == DONE and r.stderr == ""
 
 
 @thread_sanitizer
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-@pytest.mark.parametrize("option", ["-v", "-vv"])
-def test_version_writes_no_file_and_uses_no_network(option, tmp_path):
+@pytest.mark.parametrize("option, sockets", [("-v", "none"), ("-vv", "AF_NETLINK")])
+def test_version_writes_no_file_and_uses_no_network(option, sockets, tmp_path):
+    """The kernel is asked for the interfaces, which is no network."""
     trace = tmp_path / "trace"
     subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=%file,%network,io_uring_setup",
                     PROGRAM, option], stdout=subprocess.DEVNULL, check=True, timeout=30,
                    env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     calls = trace.read_text()
     assert not re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE", calls), calls
-    assert not re.search(r"\b(socket|connect|io_uring_setup|unlink|rename|mkdir)\w*\(", calls), calls
+    assert not re.search(rf"\bsocket\w*\((?!{sockets},)", calls), calls
+    assert not re.search(r"\b(connect|io_uring_setup|unlink|rename|mkdir)\w*\(", calls), calls
     assert not re.search(r"libcurl|ca-certificates|openssl\.cnf", calls), calls
 
 
