@@ -10,7 +10,7 @@ packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-bui
 # with or look through, the fourth what docs/traces.md shows a trace to.
 packages_test="clang-format-14 libclang-rt-14-dev libcjson-dev libcmocka-dev
 	python3 python3-jsonschema python3-matplotlib python3-pip python3-pytest python3-selenium
-	chromium chromium-driver fonts-dejavu-core iperf3 iproute2 iputils-ping mandoc procps strace valgrind
+	chromium chromium-driver fonts-dejavu-core iperf3 iproute2 iputils-ping mandoc procps strace valgrind wpasupplicant
 	gnuplot-nox jq r-base-core xz-utils"
 
 packages_missing() {

@@ -1,0 +1,3 @@
+"""What the files here share."""
+
+from machine import namespace  # noqa: F401 (a fixture)
