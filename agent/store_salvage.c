@@ -34,21 +34,24 @@ struct salvage {
 	             struct err *err);
 	void *self;
 	uint64_t damaged;
-	uint8_t *payload; /* PAYLOAD_MAX */
+	uint8_t *payload;
+	size_t payload_max; /* no row is longer than what there is */
 };
 
 /* Which page each frame is of. A frame of an earlier round of the log has another salt. */
 static int read_log(struct salvage *s)
 {
 	uint8_t head[LOG_HEAD_BYTES] = {}, frame[24];
-	uint64_t at = LOG_HEAD_BYTES;
+	uint64_t at = LOG_HEAD_BYTES, frames_max;
 
 	if (s->log->read(s->log->self, 0, head, sizeof(head)) < sizeof(head))
 		return 0;
-	s->frames = calloc(LOG_FRAMES_MAX, sizeof(*s->frames));
+	frames_max = s->log->bytes / LOG_FRAME_BYTES;
+	frames_max = frames_max < LOG_FRAMES_MAX ? frames_max : LOG_FRAMES_MAX;
+	s->frames = calloc(frames_max + 1, sizeof(*s->frames));
 	if (!s->frames)
 		return -ENOMEM;
-	for (; s->frames_count < LOG_FRAMES_MAX; at += LOG_FRAME_BYTES) {
+	for (; s->frames_count < frames_max; at += LOG_FRAME_BYTES) {
 		if (s->log->read(s->log->self, at, frame, sizeof(frame)) < sizeof(frame) ||
 		    memcmp(frame + 8, head + 16, 8) != 0)
 			break;
@@ -124,7 +127,7 @@ static size_t read_cell(const struct salvage *s, const uint8_t page[PAGE], size_
 	uint64_t payload = 0, id = 0;
 	size_t n = load_varint(page + at, PAGE - at, &payload), local;
 
-	if (n == 0 || payload < COLUMNS + 36 || payload > PAYLOAD_MAX)
+	if (n == 0 || payload < COLUMNS + 36 || payload > s->payload_max)
 		return 0;
 	at += n;
 	n = load_varint(page + at, PAGE - at, &id);
@@ -158,17 +161,17 @@ static size_t bytes_of(uint64_t type)
 static bool read_columns(const uint8_t *payload, size_t n, struct column columns[COLUMNS])
 {
 	uint64_t head = 0;
-	size_t at = load_varint(payload, n, &head);
-	const uint8_t *value = payload + head;
+	size_t at = load_varint(payload, n, &head), value;
 
-	if (at == 0 || head > n)
+	if (at == 0 || head > n || head < at + COLUMNS)
 		return false;
+	value = (size_t)head;
 	for (int i = 0; i < COLUMNS; i++) {
 		size_t type_bytes = load_varint(payload + at, head - at, &columns[i].type);
 
-		columns[i].at = value;
+		columns[i].at = payload + value;
 		columns[i].bytes = bytes_of(columns[i].type);
-		if (type_bytes == 0 || columns[i].bytes > n - (size_t)(value - payload))
+		if (type_bytes == 0 || columns[i].bytes > n - value)
 			return false;
 		at += type_bytes;
 		value += columns[i].bytes;
@@ -322,7 +325,10 @@ int store_salvage(const struct store_bytes *file, const struct store_bytes *log,
 	struct salvage s = { .file = file, .log = log, .visit = visit, .self = self };
 	int r;
 
-	s.payload = malloc(PAYLOAD_MAX);
+	s.payload_max = PAYLOAD_MAX;
+	if (file->bytes + log->bytes < PAYLOAD_MAX)
+		s.payload_max = (size_t)(file->bytes + log->bytes);
+	s.payload = malloc(s.payload_max + 1);
 	r = s.payload ? read_log(&s) : -ENOMEM;
 	r = r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "allocate what salvages a store") : walk(&s, err);
 	free(s.payload);
