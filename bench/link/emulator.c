@@ -136,29 +136,35 @@ static void deliver(struct way *w, struct packet *p, uint64_t now_ns)
 	packet_free(p);
 }
 
-static void give_out(struct way *w)
+/* Answers how many. */
+static int give_out(struct way *w)
 {
 	uint64_t now_ns = clock_now_ns();
 	struct packet *p;
+	int count = 0;
 
 	direction_advance(w->direction, now_ns);
 	while ((p = direction_pop(w->direction, now_ns))) {
 		deliver(w, p, now_ns);
 		now_ns = clock_now_ns();
+		count++;
 	}
+	return count;
 }
 
-static void turn(struct emulator *e)
+/* Answers whether anything has moved. */
+static bool turn(struct emulator *e)
 {
-	int count = 0;
+	int taken = 0, given = 0;
 
 	for (int i = 0; i < LINK_DIRECTIONS; i++) {
-		count += take_in(&e->way[i]);
-		give_out(&e->way[i]);
+		taken += take_in(&e->way[i]);
+		given += give_out(&e->way[i]);
 	}
 	truth_tick(e->truth, clock_now_ns());
-	if (count && e->awake_until_ns != CLOCK_NEVER_NS)
+	if (taken && e->awake_until_ns != CLOCK_NEVER_NS)
 		e->awake_until_ns = clock_now_ns() + AWAKE_NS;
+	return taken || given;
 }
 
 /* --- between turns -------------------------------------------------------------------------------- */
@@ -204,7 +210,8 @@ static void rest(struct emulator *e, uint64_t now_ns, uint64_t ns, bool lightly)
 	e->owed_ns = rested < owed ? owed - rested : 0;
 }
 
-static void wait_for_next(struct emulator *e)
+/* What was given out may have been answered at once, and so has been waiting since: no nap before the next look. */
+static void wait_for_next(struct emulator *e, bool moved)
 {
 	uint64_t now_ns = clock_now_ns(), next = next_ns(e, now_ns);
 	uint64_t slack_ns = next > now_ns ? next - now_ns : 0;
@@ -213,15 +220,14 @@ static void wait_for_next(struct emulator *e)
 	stall_there(&e->stall, now_ns);
 	if (slack && (e->alone || now_ns >= e->awake_until_ns))
 		rest(e, now_ns, slack_ns - EARLY_NS, true);
-	else if (owed_ns(e, now_ns) > (slack ? REST_OWED_NS : REST_OWED_MAX_NS))
+	else if (owed_ns(e, now_ns) > (slack && !moved ? REST_OWED_NS : REST_OWED_MAX_NS))
 		rest(e, now_ns, NAP_NS, false);
 }
 
 static void run(struct emulator *e)
 {
 	while (!atomic_load_explicit(&e->stopping, memory_order_relaxed) && !e->err.code) {
-		turn(e);
-		wait_for_next(e);
+		wait_for_next(e, turn(e));
 	}
 }
 
