@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "bench/link/addresses.h"
 #include "bench/link/child.h"
 #include "bench/link/command.h"
+#include "bench/link/forgotten.h"
 #include "bench/link/keeper.h"
 #include "bench/link/listening.h"
 #include "bench/link/session.h"
@@ -28,6 +30,7 @@
 
 struct run {
 	const struct arguments *arguments;
+	char **command; /* its own, or completed */
 	struct session session;
 	struct keeper keeper;
 	struct child client, server;
@@ -43,6 +46,37 @@ struct run {
 
 /* --- the commands --------------------------------------------------------------------------------- */
 
+/* Ends by NULL; NULL: no memory. Not freed: the process becomes it. */
+static char **with_server(char *const *argv)
+{
+	size_t n = 0;
+	char **longer;
+
+	while (argv[n])
+		n++;
+	longer = calloc(n + 2, sizeof(*longer));
+	if (!longer)
+		return NULL;
+	memcpy(longer, argv, n * sizeof(*longer));
+	longer[n] = (char *)"$LINK_SERVER";
+	return longer;
+}
+
+static int complete_command(struct run *run, struct err *err)
+{
+	run->command = run->arguments->command;
+	if (!forgotten_destination(run->command))
+		return 0;
+	run->command = with_server(run->command);
+	if (!run->command)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "keep the command");
+	if (!run->arguments->quiet)
+		fprintf(stderr,
+		        "link: ping of nobody is ping of the other side; in other commands quote "
+		        "'$LINK_SERVER', or the shell makes nothing of it\n");
+	return 0;
+}
+
 static int prepare_commands(struct run *run, struct err *err)
 {
 	char *shell[] = { (char *)"sh", (char *)"-c", (char *)run->arguments->server, NULL };
@@ -50,7 +84,7 @@ static int prepare_commands(struct run *run, struct err *err)
 	struct child_options client = { .link_name = run->session.name,
 		                        .side = LINK_CLIENT,
 		                        .addresses = &addresses,
-		                        .argv = run->arguments->command };
+		                        .argv = run->command };
 	struct child_options server = { .link_name = run->session.name,
 		                        .side = LINK_SERVER,
 		                        .addresses = &addresses,
@@ -223,7 +257,9 @@ static enum exit_code open_all(struct run *run, const char *name)
 
 	if (code != EXIT_DONE)
 		return code;
-	r = prepare_commands(run, &err);
+	r = complete_command(run, &err);
+	if (r == 0)
+		r = prepare_commands(run, &err);
 	if (r == 0) {
 		code = session_open(&run->session);
 		if (code != EXIT_DONE)
@@ -241,8 +277,7 @@ static void tell_of_quotes(const struct run *run)
 {
 	struct addresses a = addresses_of(run->session.name, run->session.scenario.family);
 
-	if (run->status == EXIT_DONE || run->interrupted ||
-	    addresses_are_named(&a, run->arguments->command))
+	if (run->status == EXIT_DONE || run->interrupted || addresses_are_named(&a, run->command))
 		return;
 	fprintf(stderr, "link: the command failed, and no word of it names the other side; was "
 	                "$LINK_SERVER unquoted? Then the shell has made nothing of it: write "

@@ -269,6 +269,14 @@ def test_an_unquoted_variable_is_told(wire):
 
 
 @possible_here
+def test_a_ping_of_nobody_is_a_ping_of_the_other_side(wire):
+    """The first command that anybody tries: $LINK_SERVER unquoted, so by nothing."""
+    run = link(wire, "--", "ping", "-c", "2", "-i", "0.1")
+    assert run.status == 0 and "2 packets transmitted, 2 received" in run.out and "quote '$LINK_SERVER'" in run.err
+    assert link(wire, "--quiet", "--", "ping", "-c", "1").err == ""
+
+
+@possible_here
 def test_a_text_is_a_scenario(tmp_path):
     run = across("[both]; delay = 20ms", tmp_path, ["true"]).done()
     assert run.truth.header["scenario"]["name"] == "inline"
