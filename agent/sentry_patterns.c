@@ -19,6 +19,7 @@ struct scan {
 	size_t room; /* with the terminating NUL */
 	bool full;
 	const char *url_end; /* inside an URL until there; NULL: not in one */
+	const char *cut;     /* what was taken away last ended there: no run began before it */
 };
 
 /* What a rule has found at s->at: nothing, or how many bytes, and what takes their place. */
@@ -47,7 +48,7 @@ static bool is_word(char c)
 
 static bool at_word_start(const struct scan *s)
 {
-	return s->at == s->begin || !is_word(s->at[-1]);
+	return s->at == s->begin || s->at == s->cut || !is_word(s->at[-1]);
 }
 
 static size_t left(const struct scan *s)
@@ -55,9 +56,20 @@ static size_t left(const struct scan *s)
 	return (size_t)(s->end - s->at);
 }
 
+/* Every byte of a report is looked at by every rule: the first character decides nearly always. */
+static bool is_letter(char c, char lower)
+{
+	return (c | 0x20) == lower;
+}
+
 static bool begins(const struct scan *s, const char *text)
 {
 	return strncasecmp(s->at, text, strlen(text)) == 0;
+}
+
+static bool is_of(char c, const char *others)
+{
+	return c && (isalnum((unsigned char)c) || strchr(others, c));
 }
 
 /* How many bytes from `at` are letters, digits or of `others`. */
@@ -65,9 +77,16 @@ static size_t run(const char *at, const char *others)
 {
 	size_t n = 0;
 
-	while (at[n] && (isalnum((unsigned char)at[n]) || strchr(others, at[n])))
+	while (is_of(at[n], others))
 		n++;
 	return n;
+}
+
+/* Whether a run of such characters begins here: one that began before was looked at there. */
+static bool run_begins(const struct scan *s, const char *others)
+{
+	return is_of(*s->at, others) &&
+	       (s->at == s->begin || s->at == s->cut || !is_of(s->at[-1], others));
 }
 
 /* Up to what ends a word of any kind: white space, or what quotes and brackets it. */
@@ -83,32 +102,41 @@ static size_t line_bytes(const char *at)
 
 /* --- names whose value is secret ------------------------------------------------------------------ */
 
-static bool contains(const char *text, size_t n, const char *word)
-{
-	size_t word_n = strlen(word);
+/* By their first letter. */
+static const char *const secret_words['z' - 'a' + 1][7] = {
+	['a' - 'a'] = { "auth", "api_key", "apikey" },
+	['c' - 'a'] = { "cookie", "credential" },
+	['d' - 'a'] = { "dsn" },
+	['h' - 'a'] = { "hostname", "host_name" },
+	['i' - 'a'] = { "ip_addr" },
+	['l' - 'a'] = { "latitude", "longitude" },
+	['p' - 'a'] = { "password", "passwd", "passphrase", "psk", "private_key" },
+	['s' - 'a'] = { "secret", "session", "ssid", "serial", "server_name" },
+	['t' - 'a'] = { "token" },
+	['u' - 'a'] = { "username", "user_name" },
+};
 
-	for (size_t i = 0; i + word_n <= n; i++)
-		if (strncmp(text + i, word, word_n) == 0)
+static bool begins_secret_word(const char *text)
+{
+	const char *const *word = secret_words[*text - 'a'];
+
+	for (; *word; word++)
+		if (strncmp(text, *word, strlen(*word)) == 0)
 			return true;
 	return false;
 }
 
 bool sentry_patterns_secret_name(const char *name, size_t n)
 {
-	static const char *const words[] = {
-		"password",  "passwd",   "passphrase", "psk",         "secret",   "token",
-		"api_key",   "apikey",   "auth",       "credential",  "session",  "private_key",
-		"dsn",       "cookie",   "ssid",       "serial",      "ip_addr",  "username",
-		"user_name", "hostname", "host_name",  "server_name", "latitude", "longitude",
-	};
-	char plain[NAME_BYTES_MAX];
+	char plain[NAME_BYTES_MAX + 1];
 
-	if (n > sizeof(plain))
+	if (n > NAME_BYTES_MAX)
 		return true; /* no name of ours is as long */
 	for (size_t i = 0; i < n; i++)
 		plain[i] = name[i] == '-' ? '_' : (char)tolower((unsigned char)name[i]);
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (contains(plain, n, words[i]))
+	plain[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (plain[i] >= 'a' && plain[i] <= 'z' && begins_secret_word(plain + i))
 			return true;
 	return false;
 }
@@ -119,8 +147,11 @@ static struct found find_known(const struct scan *s)
 {
 	for (size_t i = 0; s->known && i < s->known->count; i++) {
 		const struct sentry_known *k = &s->known->at[i];
-		size_t n = k->text ? strlen(k->text) : 0;
+		size_t n;
 
+		if (!k->text || tolower((unsigned char)*s->at) != tolower((unsigned char)*k->text))
+			continue;
+		n = strlen(k->text);
 		if (n >= SENTRY_KNOWN_BYTES_MIN && strncasecmp(s->at, k->text, n) == 0)
 			return (struct found){ n, k->placeholder };
 	}
@@ -132,7 +163,7 @@ static struct found find_pem(const struct scan *s)
 {
 	const char *end;
 
-	if (!begins(s, "-----BEGIN"))
+	if (*s->at != '-' || !begins(s, "-----BEGIN"))
 		return nothing;
 	end = strstr(s->at, "-----END");
 	return (struct found){ end ? (size_t)(end - s->at) + line_bytes(end) : left(s), "[pem]" };
@@ -144,10 +175,10 @@ static struct found find_assignment(const struct scan *s)
 	size_t name_n = at_word_start(s) ? run(s->at, "_-.") : 0;
 	const char *behind = s->at + name_n;
 
-	if (name_n == 0 || !sentry_patterns_secret_name(s->at, name_n))
+	if (name_n == 0)
 		return nothing;
 	behind += strspn(behind, " \t\"'\\]");
-	if (*behind != '=' && *behind != ':')
+	if ((*behind != '=' && *behind != ':') || !sentry_patterns_secret_name(s->at, name_n))
 		return nothing;
 	behind += strspn(behind, "=:> \t\"'\\");
 	return (struct found){ (size_t)(behind - s->at) + line_bytes(behind), SENTRY_FILTERED };
@@ -156,10 +187,12 @@ static struct found find_assignment(const struct scan *s)
 /* "Bearer …", "Basic …", as in a header whose name is not beside it. */
 static struct found find_bearer(const struct scan *s)
 {
-	size_t n = begins(s, "bearer") ? 6 : begins(s, "basic") ? 5 : 0;
-	size_t spaces, token_n;
+	size_t n, spaces, token_n;
 
-	if (n == 0 || !at_word_start(s))
+	if (!is_letter(*s->at, 'b') || !at_word_start(s))
+		return nothing;
+	n = begins(s, "bearer") ? 6 : begins(s, "basic") ? 5 : 0;
+	if (n == 0)
 		return nothing;
 	spaces = strspn(s->at + n, " \t");
 	token_n = spaces ? run(s->at + n + spaces, "+/_=-.~") : 0;
@@ -174,6 +207,9 @@ static struct found find_mac(const struct scan *s)
 	static const char *const forms[] = { "xx:xx:xx:xx:xx:xx", "xx-xx-xx-xx-xx-xx",
 		                             "xxxx.xxxx.xxxx" };
 
+	if (!isxdigit((unsigned char)*s->at) || !at_word_start(s))
+		return nothing;
+
 	for (size_t f = 0; f < sizeof(forms) / sizeof(*forms); f++) {
 		const char *form = forms[f];
 		size_t i = 0;
@@ -181,7 +217,7 @@ static struct found find_mac(const struct scan *s)
 		while (form[i] && (form[i] == 'x' ? isxdigit((unsigned char)s->at[i]) != 0
 		                                  : s->at[i] == form[i]))
 			i++;
-		if (!form[i] && at_word_start(s) && !is_word(s->at[i]) && s->at[i] != ':')
+		if (!form[i] && !is_word(s->at[i]) && s->at[i] != ':')
 			return (struct found){ i, "[mac]" };
 	}
 	return nothing;
@@ -191,7 +227,7 @@ static struct found find_ipv4(const struct scan *s)
 {
 	const char *at = s->at;
 
-	if (s->at > s->begin && isdigit((unsigned char)s->at[-1]))
+	if (!isdigit((unsigned char)*at) || (at > s->begin && isdigit((unsigned char)at[-1])))
 		return nothing;
 	for (int group = 0; group < 4; group++) {
 		size_t digits = 0;
@@ -208,13 +244,17 @@ static struct found find_ipv4(const struct scan *s)
 	return (struct found){ (size_t)(at - s->at), "[ip]" };
 }
 
+static bool is_of_ipv6(char c)
+{
+	return isxdigit((unsigned char)c) || c == ':' || c == '.';
+}
+
 /* How many bytes could be an IPv6 address, with an IPv4 one at its end and a zone. */
 static size_t ipv6_run(const char *at)
 {
 	size_t n = 0;
 
-	while (n < ADDRESS_BYTES &&
-	       (isxdigit((unsigned char)at[n]) || at[n] == ':' || at[n] == '.'))
+	while (n < ADDRESS_BYTES && is_of_ipv6(at[n]))
 		n++;
 	while (n > 0 && (at[n - 1] == '.' || (at[n - 1] == ':' && (n < 2 || at[n - 2] != ':'))))
 		n--; /* of the sentence */
@@ -224,11 +264,14 @@ static size_t ipv6_run(const char *at)
 /* What inet_pton(3) takes, and what has as many colons: an address with a port behind it. */
 static struct found find_ipv6(const struct scan *s)
 {
-	size_t n = ipv6_run(s->at), colons = 0;
 	char text[ADDRESS_BYTES];
 	struct in6_addr address;
 	bool digit = false, twice = false;
+	size_t n, colons = 0;
 
+	if (!is_of_ipv6(*s->at) || (s->at > s->begin && s->at != s->cut && is_of_ipv6(s->at[-1])))
+		return nothing; /* no run begins here */
+	n = ipv6_run(s->at);
 	for (size_t i = 0; i < n; i++) {
 		colons += s->at[i] == ':';
 		digit |= isdigit((unsigned char)s->at[i]) != 0;
@@ -249,7 +292,7 @@ static struct found find_email(const struct scan *s)
 {
 	size_t local = 0, domain, label;
 
-	if (s->at > s->begin && !strchr(" \t\r\n\"'<>`()[]{},;=/", s->at[-1]))
+	if (s->at > s->begin && s->at != s->cut && !strchr(" \t\r\n\"'<>`()[]{},;=/", s->at[-1]))
 		return nothing;
 	while (local < EMAIL_LOCAL_MAX && s->at[local] &&
 	       (isalnum((unsigned char)s->at[local]) || (s->at[local] & 0x80) ||
@@ -274,7 +317,8 @@ static struct found find_email(const struct scan *s)
 
 static struct found find_token(const struct scan *s)
 {
-	size_t n = run(s->at, s->url_end ? "+_=-" : "+/_=-"); /* of a path, each part by itself */
+	const char *others = s->url_end ? "+_=-" : "+/_=-"; /* of a path, each part by itself */
+	size_t n = run_begins(s, others) ? run(s->at, others) : 0;
 
 	return n >= TOKEN_BYTES_MIN ? (struct found){ n, "[token]" } : nothing;
 }
@@ -282,8 +326,10 @@ static struct found find_token(const struct scan *s)
 /* The name of the person below /home. */
 static struct found find_home(const struct scan *s)
 {
-	size_t n = begins(s, "/home/") ? 6 : begins(s, "/users/") ? 7 : 0;
+	size_t n = 0;
 
+	if (*s->at == '/')
+		n = begins(s, "/home/") ? 6 : begins(s, "/users/") ? 7 : 0;
 	if (n == 0)
 		return nothing;
 	return (struct found){ n + strcspn(s->at + n, "/ \t\r\n\"':,;"), "/home/[user]" };
@@ -331,7 +377,7 @@ static bool begin_url(struct scan *s)
 	size_t whole, shown;
 	const char *at;
 
-	if (strncmp(s->at, "://", 3) != 0)
+	if (*s->at != ':' || strncmp(s->at, "://", 3) != 0)
 		return false;
 	put(s, s->at, 3);
 	s->at += 3;
@@ -349,17 +395,24 @@ static bool begin_url(struct scan *s)
 static struct found find_any(const struct scan *s)
 {
 	static struct found (*const rules[])(const struct scan *s) = {
-		find_known, find_pem,  find_assignment, find_bearer, find_path_part, find_mac,
-		find_ipv6,  find_ipv4, find_email,      find_home,   find_token,     find_query,
+		find_pem,  find_assignment, find_bearer, find_path_part, find_mac,   find_ipv6,
+		find_ipv4, find_email,      find_home,   find_token,     find_query,
 	};
+	struct found f = nothing;
 
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
-		struct found f = rules[i](s);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && f.n == 0; i++)
+		f = rules[i](s);
+	return f;
+}
 
-		if (f.n > 0)
-			return f;
-	}
-	return nothing;
+/* A space, or in the middle of a word a letter that no address has: only a known text begins there. They are most
+ * of what is read. */
+static bool is_plain(const struct scan *s)
+{
+	char c = *s->at;
+
+	return c == ' ' ||
+	       (isalpha((unsigned char)c) && !isxdigit((unsigned char)c) && !at_word_start(s));
 }
 
 static void step(struct scan *s)
@@ -371,7 +424,7 @@ static void step(struct scan *s)
 	f = find_known(s);
 	if (f.n == 0 && begin_url(s))
 		return;
-	if (f.n == 0)
+	if (f.n == 0 && !is_plain(s))
 		f = find_any(s);
 	if (f.n == 0) {
 		put(s, s->at++, 1);
@@ -379,6 +432,7 @@ static void step(struct scan *s)
 	}
 	put(s, f.placeholder, strlen(f.placeholder));
 	s->at += f.n;
+	s->cut = s->at;
 }
 
 int sentry_patterns_scrub(const char *text, const struct sentry_known_list *known, char *out,
