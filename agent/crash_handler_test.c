@@ -38,17 +38,23 @@
 #endif
 
 /* A sanitizer would have these signals for itself, and exit instead. */
+#define LEAVE_SIGNALS                                                                              \
+	"handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_sigtrap=0:"          \
+	"handle_abort=0:use_sigaltstack=0:"
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:"
-	       "use_sigaltstack=0:detect_leaks=0:detect_stack_use_after_return=0";
+	return LEAVE_SIGNALS "detect_leaks=0:detect_stack_use_after_return=0";
+}
+const char *__msan_default_options(void);
+const char *__msan_default_options(void)
+{
+	return LEAVE_SIGNALS;
 }
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-	return "handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:"
-	       "use_sigaltstack=0:report_signal_unsafe=0";
+	return LEAVE_SIGNALS "report_signal_unsafe=0";
 }
 
 static char executable[4096];

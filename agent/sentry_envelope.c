@@ -72,14 +72,15 @@ static void put_item(FILE *to, const char *type, const char *payload, size_t n)
 
 static void put_losses(FILE *to, const struct sentry_losses *losses, uint64_t utc_ns)
 {
-	char payload[1024];
-	struct json_writer w = { .to = fmemopen(payload, sizeof(payload), "w") };
+	CLEANUP(freep) char *payload = NULL;
+	size_t n = 0;
+	struct json_writer w = { .to = open_memstream(&payload, &n) };
 
 	if (!w.to)
 		return; /* told with the next one, or not at all */
 	sentry_losses_write(&w, losses, utc_ns);
 	if (fclose(w.to) == 0)
-		put_item(to, "client_report", payload, strlen(payload));
+		put_item(to, "client_report", payload, n);
 }
 
 int sentry_envelope_write(const struct sentry_identity *identity, const char *event,

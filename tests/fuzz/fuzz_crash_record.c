@@ -35,6 +35,12 @@ static void check_report(const struct crash_record *r)
 	free(text);
 }
 
+/* Mostly few, so that a run is short; sometimes more than there is room for. */
+static uint32_t few(uint8_t byte)
+{
+	return byte < 250 ? byte % 4 : byte;
+}
+
 /* The whole record follows from few bytes: the fuzzer need not find 12 kB. */
 static void fill(struct crash_record *r, const uint8_t *data, size_t n)
 {
@@ -43,9 +49,10 @@ static void fill(struct crash_record *r, const uint8_t *data, size_t n)
 	r->arch = CRASH_ARCH;
 	if (n > 8) {
 		r->signal = data[0] % 32;
-		r->images_count = data[1];
-		r->frames_count = data[2];
-		r->registers_count = data[3];
+		r->images_count = few(data[1]);
+		r->frames_count = few(data[2]);
+		r->registers_count = few(data[3]);
+		r->crumbs.added = few(data[5]);
 		r->images[0].build_id_bytes = data[4];
 	}
 	for (size_t i = 1; i < CRASH_IMAGES_MAX; i++)
