@@ -25,6 +25,7 @@ enum exit_code cmd_test(int argc, char **argv);
 enum exit_code cmd_serve(int argc, char **argv);
 enum exit_code cmd_trace(int argc, char **argv);
 enum exit_code cmd_record(int argc, char **argv);
+enum exit_code cmd_register(int argc, char **argv);
 enum exit_code cmd_report(int argc, char **argv);
 enum exit_code cmd_results(int argc, char **argv);
 enum exit_code cmd_doctor(int argc, char **argv);

@@ -43,45 +43,58 @@ static const struct {
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
-static const char *variable(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? value : NULL;
-}
-
-static int read_switch(const char *name, bool *ret, struct err *err)
+/* `shown` is what the person has written it as. */
+static int set_switch(const char *shown, const char *value, bool *ret, struct err *err)
 {
 	static const char *const words[] = { "0", "1", "f", "t", "false", "true", "no", "yes" };
-	const char *value = variable(name);
 
-	for (size_t i = 0; value && i < COUNT(words); i++) {
+	for (size_t i = 0; i < COUNT(words); i++) {
 		if (strcasecmp(value, words[i]) == 0) {
 			*ret = i % 2;
 			return 0;
 		}
 	}
-	return value ? ERR_SET(err, -EINVAL, ERR_SYS, 0, "%s takes true or false, not \"%s\"", name,
-	                       value)
-	             : 0;
+	return ERR_SET(err, -EINVAL, ERR_SYS, 0, "%s takes true or false, not \"%s\"", shown,
+	               value);
 }
 
-static int read_number(size_t i, char *into, struct err *err)
+static int set_number(size_t i, const char *shown, const char *value, char *into, struct err *err)
 {
-	const char *value = variable(numbers[i].name);
 	char *end = NULL;
-	double number;
+	double number = strtod(value, &end);
 
-	if (!value)
-		return 0;
-	number = strtod(value, &end);
-	if (*end || !isfinite(number) || number < numbers[i].min || number > numbers[i].max)
+	if (end == value || *end || !isfinite(number) || number < numbers[i].min ||
+	    number > numbers[i].max)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
-		               "%s takes a number from %g to %g, not \"%s\"", numbers[i].name,
-		               numbers[i].min, numbers[i].max, value);
+		               "%s takes a number from %g to %g, not \"%s\"", shown, numbers[i].min,
+		               numbers[i].max, value);
 	*(bool *)(into + numbers[i].has_at) = true;
 	*(double *)(into + numbers[i].at) = number;
 	return 0;
+}
+
+int config_environment_set(struct config_environment *e, const char *name, const char *shown,
+                           const char *value, struct err *err)
+{
+	char *into = (char *)e;
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (strcmp(texts[i].name, name) == 0)
+			*(const char **)(into + texts[i].at) = value;
+	for (size_t i = 0; i < COUNT(switches); i++)
+		if (strcmp(switches[i].name, name) == 0)
+			return set_switch(shown, value, (bool *)(into + switches[i].at), err);
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		if (strcmp(numbers[i].name, name) == 0)
+			return set_number(i, shown, value, into, err);
+	return 0;
+}
+
+static int set_by_environment(struct config_environment *e, const char *name, struct err *err)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? config_environment_set(e, name, name, value, err) : 0;
 }
 
 int config_environment_read(struct config_environment *ret, struct err *err)
@@ -89,12 +102,12 @@ int config_environment_read(struct config_environment *ret, struct err *err)
 	struct config_environment e = {};
 	int r = 0;
 
-	for (size_t i = 0; i < COUNT(texts); i++)
-		*(const char **)((char *)&e + texts[i].at) = variable(texts[i].name);
+	for (size_t i = 0; i < COUNT(texts) && r == 0; i++)
+		r = set_by_environment(&e, texts[i].name, err);
 	for (size_t i = 0; i < COUNT(switches) && r == 0; i++)
-		r = read_switch(switches[i].name, (bool *)((char *)&e + switches[i].at), err);
+		r = set_by_environment(&e, switches[i].name, err);
 	for (size_t i = 0; i < COUNT(numbers) && r == 0; i++)
-		r = read_number(i, (char *)&e, err);
+		r = set_by_environment(&e, numbers[i].name, err);
 	if (r == 0)
 		*ret = e;
 	return r;

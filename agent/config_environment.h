@@ -22,3 +22,8 @@ struct config_environment {
 
 /* -EINVAL  err->text names the variable and what it takes */
 int config_environment_read(struct config_environment *ret, struct err *err);
+
+/* Sets what the variable `name` would, to a value that was given otherwise, and keeps the pointer.
+ *   -EINVAL  err->text calls it `shown` */
+int config_environment_set(struct config_environment *e, const char *name, const char *shown,
+                           const char *value, struct err *err);

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{ "record", "trace every TCP connection of another program", cmd_record },
 	{ "report", "a trace or a result as one HTML page", cmd_report },
 	{ "results", "what was measured here: list, show, export", cmd_results },
+	{ "register", "make this machine a pod of the pod service", cmd_register },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* roles of ours, started by ourselves */
@@ -33,7 +34,6 @@ static const struct command commands[] = {
 	{ "endpoints" },
 	{ "netcheck" },
 	{ "packages" },
-	{ "register" },
 	{ "service" },
 	{ "sign" },
 	{ "status" },

@@ -47,6 +47,7 @@ struct http {
 	uint64_t timeout_ns;
 	int family;
 	int redirects, redirects_max;
+	bool head_is_whole; /* of the answer */
 	long chain; /* X509_V_ERR_* of the server's chain, X509_V_OK, LIBCURL_CHAIN_UNSEEN */
 	char *body; /* of the answer, with room for a terminating NUL */
 	size_t body_bytes, body_bytes_max, body_capacity_bytes;
@@ -267,6 +268,20 @@ static size_t on_body(char *data, size_t size, size_t n, void *owner)
 	return n;
 }
 
+/* libcurl takes a connection that ends in the head for the end of an empty body. An answer may have several heads
+ * (interim ones), and trailers. */
+static size_t on_header(char *line, size_t size, size_t n, void *owner)
+{
+	struct http *h = owner;
+
+	n *= size;
+	if (n > 0 && (line[0] == '\r' || line[0] == '\n'))
+		h->head_is_whole = true;
+	else if (n >= 5 && memcmp(line, "HTTP/", 5) == 0)
+		h->head_is_whole = false;
+	return n;
+}
+
 /* Bytes on the wire: a compressed body can also go on for ever and unfold to nothing. */
 static int on_progress(void *owner, curl_off_t expected, curl_off_t received, curl_off_t to_send,
                        curl_off_t sent)
@@ -301,6 +316,8 @@ static void set_callbacks(struct http *h)
 {
 	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_body));
 	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_WRITEDATA, h));
+	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_HEADERFUNCTION, on_header));
+	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_HEADERDATA, h));
 	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_XFERINFOFUNCTION, on_progress));
 	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_XFERINFODATA, h));
 	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket));
@@ -448,6 +465,7 @@ static int begin(struct http *h, const char *text, struct err *err)
 {
 	name_task(h, text);
 	h->chain = LIBCURL_CHAIN_UNSEEN;
+	h->head_is_whole = false;
 	h->body_bytes = 0; /* what a redirect said beside is nobody's */
 	if (h->body)
 		h->body[0] = '\0';
@@ -520,6 +538,9 @@ static void on_transferred(void *owner, CURLcode result, const struct err *why)
 
 	if (why && !h->refused.code)
 		h->refused = *why;
+	if (result == CURLE_OK && !h->refused.code && !h->head_is_whole)
+		ERR_SET(&h->refused, -ECONNRESET, ERR_HTTP, 0,
+		        "the connection ended in the answer's head");
 	if (h->refused.code || result != CURLE_OK) {
 		fail(h, result);
 		return;

@@ -60,6 +60,10 @@ static const struct canned pages[] = {
 	{ "/to-the-end", TEXT("HTTP/1.1 200 OK\r\n\r\nhello") },
 	{ "/chunked", TEXT("HTTP/1.1 200 OK\r\nTransfer-Encoding: "
 	                   "chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n") },
+	{ "/trailers", TEXT("HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+	                    "chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n") },
+	{ "/interim", TEXT("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+	                   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello") },
 	{ "/nul", BYTES("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\0b") },
 	{ "/204", TEXT("HTTP/1.1 204 No Content\r\n\r\n") },
 	{ "/429",
@@ -78,6 +82,8 @@ static const struct canned pages[] = {
 	{ "/gzip-of-nothing", BYTES(GZIP_HEAD GZIP_UNENDING_NAME), .pad_bytes = SIZE_MAX },
 	{ "/gzip-broken", TEXT(GZIP_HEAD "this is not gzip") },
 	{ "/cut", TEXT("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello") },
+	{ "/cut-in-head", TEXT("HTTP/1.1 201 Created\r\nContent-Le") },
+	{ "/cut-between-lines", TEXT("HTTP/1.1 201 Created\r\nContent-Length: 5\r\n") },
 	{ "/eof", NOTHING },
 	{ "/garbage", TEXT("\1\2\3 not HTTP at all\r\n\r\n") },
 	{ "/silent", NOTHING, .stays = true },
@@ -169,6 +175,8 @@ static struct answer_case {
 	{ "with a length", "/hello", 200, "hello", 5, 0 },
 	{ "up to the end of the connection", "/to-the-end", 200, "hello", 5, 0 },
 	{ "in chunks", "/chunked", 200, "hello", 5, 0 },
+	{ "in chunks, with trailers", "/trailers", 200, "hello", 5, 0 },
+	{ "after an interim one", "/interim", 200, "hello", 5, 0 },
 	{ "compressed", "/gzip", 200, "hello", 5, 0 },
 	{ "a NUL in the body", "/nul", 200, "a\0b", 3, 0 },
 	{ "no body", "/204", 204, "", 0, 0 },
@@ -211,6 +219,8 @@ static struct failure_case {
 	  "4096 bytes", 0 },
 	{ "not the gzip it says it is", "/gzip-broken", -EBADMSG, ERR_HTTP, "", 0 },
 	{ "cut in the body", "/cut", -ECONNRESET, ERR_HTTP, "", 0 },
+	{ "cut in the head", "/cut-in-head", -ECONNRESET, ERR_HTTP, "head", 0 },
+	{ "cut between two lines of the head", "/cut-between-lines", -ECONNRESET, ERR_HTTP, "", 0 },
 	{ "the connection ends at once", "/eof", -ECONNRESET, ERR_HTTP, "", 0 },
 	{ "not HTTP", "/garbage", -EPROTONOSUPPORT, ERR_HTTP, "", 0 },
 	{ "H2 silence instead of an answer", "/silent", -ETIMEDOUT, ERR_SYS,

@@ -176,7 +176,7 @@ def test_a_refused_locate_url_is_said_without_its_token():
     assert r.returncode == USAGE and "ftp://" in r.stderr and "hush" not in r.stderr
 
 
-@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["report"], ["results"],
+@pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["report"], ["results"], ["register"],
                                    ["doctor"], ["help"], []])
 def test_help_fits_80_columns_and_exits_0(words):
     r = run(*words, "--help")
@@ -187,12 +187,12 @@ def test_help_fits_80_columns_and_exits_0(words):
 
 def test_help_lists_only_what_is_there():
     listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
-    assert listed == ["test", "serve", "trace", "record", "report", "results", "doctor", "help"]
+    assert listed == ["test", "serve", "trace", "record", "report", "results", "register", "doctor", "help"]
     for command in listed:
         assert run("help", command).returncode == DONE
 
 
-@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "report", "results", "doctor"])
+@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "report", "results", "register", "doctor"])
 def test_every_option_has_its_place_in_the_manual(command):
     page = (MANUAL / f"radar-pod-{command}.1").read_text()
     described = set(re.findall(r"^\.It Fl -?([-a-z0-9]+)", page, re.M))
