@@ -29,15 +29,15 @@ struct store;
 
 /* --- who sends ------------------------------------------------------------------------------------------ */
 
-#define SENTRY_HEADERS 3
+#define SENTRY_HEADERS 2
 
-/* Redirects are not followed; of the answer's body nothing is wanted. */
+/* A POST. Redirects are not followed; of the answer's body nothing is wanted. */
 struct sentry_request {
 	const char *url;
+	const char *user_agent;
 	const char *headers[SENTRY_HEADERS]; /* "Name: value" */
 	const char *body;
 	size_t body_bytes;
-	uint64_t connect_timeout_ns;
 	uint64_t timeout_ns;    /* for everything */
 	size_t reply_bytes_max; /* headers and body: more is no answer */
 };

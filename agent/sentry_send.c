@@ -11,17 +11,16 @@
 #include "transport/base/draw.h"
 #include "transport/base/err.h"
 
-#define START_WAIT_NS      (5 * NS_PER_S)
-#define SPREAD_NS          (60 * NS_PER_S) /* of what is not fatal */
-#define PACE_NS            (100 * NS_PER_MS)
-#define LOSSES_EACH_NS     (60 * NS_PER_S) /* where no report takes them along */
-#define REFUSED_MAX        3
-#define REFUSED_WAIT_NS    (3600 * NS_PER_S)
-#define STOP_NS            (2 * NS_PER_S)
-#define CONNECT_TIMEOUT_NS (10 * NS_PER_S)
-#define TIMEOUT_NS         (30 * NS_PER_S)
-#define FLIGHT_NS          (TIMEOUT_NS + 5 * NS_PER_S) /* a transport that forgets its own */
-#define REPLY_BYTES_MAX    (64 * 1024)
+#define START_WAIT_NS   (5 * NS_PER_S)
+#define SPREAD_NS       (60 * NS_PER_S) /* of what is not fatal */
+#define PACE_NS         (100 * NS_PER_MS)
+#define LOSSES_EACH_NS  (60 * NS_PER_S) /* where no report takes them along */
+#define REFUSED_MAX     3
+#define REFUSED_WAIT_NS (3600 * NS_PER_S)
+#define STOP_NS         (2 * NS_PER_S)
+#define TIMEOUT_NS      (30 * NS_PER_S)
+#define FLIGHT_NS       (TIMEOUT_NS + 5 * NS_PER_S) /* a transport that forgets its own */
+#define REPLY_BYTES_MAX (64 * 1024)
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -156,13 +155,13 @@ static int write_envelope(struct sentry *s, const struct sentry_item *item,
 static int post(struct sentry *s, const char *envelope, size_t n)
 {
 	char auth[sizeof("X-Sentry-Auth: ") + SENTRY_AUTH_BYTES] = "X-Sentry-Auth: ";
-	char agent[96], client[80];
+	char client[80];
 	struct sentry_request request = {
 		.url = s->dsn.endpoint,
-		.headers = { "Content-Type: " SENTRY_ENVELOPE_TYPE, agent, auth },
+		.user_agent = client,
+		.headers = { "Content-Type: " SENTRY_ENVELOPE_TYPE, auth },
 		.body = envelope,
 		.body_bytes = n,
-		.connect_timeout_ns = CONNECT_TIMEOUT_NS,
 		.timeout_ns = TIMEOUT_NS,
 		.reply_bytes_max = REPLY_BYTES_MAX,
 	};
@@ -170,7 +169,6 @@ static int post(struct sentry *s, const char *envelope, size_t n)
 	int r;
 
 	snprintf(client, sizeof(client), "%s/%s", s->identity.program, s->identity.version);
-	snprintf(agent, sizeof(agent), "User-Agent: %s", client);
 	r = sentry_dsn_auth(&s->dsn, client, auth + name, sizeof(auth) - name);
 	return r < 0 ? r : s->transport.post(s->transport.self, &request, on_done, s);
 }
