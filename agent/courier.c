@@ -8,16 +8,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/courier_call.h"
 #include "agent/courier_child.h"
 #include "agent/courier_frame.h"
-#include "agent/courier_order.h"
-#include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -28,25 +26,6 @@
 #define MESSAGES_PER_WAKE 64 /* then the loop's others have their turn */
 
 enum child_state { CHILD_ABSENT, CHILD_RUNNING, CHILD_ENDING };
-
-struct courier_call {
-	struct courier *courier;
-	uint32_t id;
-	int order_fd; /* the request; -1: the child has it */
-	uint32_t head_bytes;
-	size_t body_bytes_max;
-	struct loop_timer deadline;
-	http_done done;
-	void *owner;
-
-	bool answering, over; /* its answer has begun; there is something to tell */
-	bool was_sent;
-	struct err err; /* over, without an answer */
-	struct http_answer answer;
-	char *body;
-	size_t body_bytes; /* of answer.body_bytes, so far */
-	char texts[1 + HTTP_WANTED_MAX][COURIER_FIELD_BYTES_MAX + 1]; /* what answer points to */
-};
 
 struct courier {
 	struct loop *loop;
@@ -87,20 +66,7 @@ static void call_forget(struct courier_call *call)
 	loop_timer_cancel(c->loop, &call->deadline);
 }
 
-/* After call_forget(); the courier may be gone. */
-static void call_free(struct courier_call *call)
-{
-	fd_closep(&call->order_fd);
-	free(call->body);
-	free(call);
-}
-
-CLEANUP_DEFINE(call_freep, struct courier_call *, call_free)
-
-bool courier_was_sent(const struct courier_call *call)
-{
-	return call->was_sent;
-}
+CLEANUP_DEFINE(call_freep, struct courier_call *, courier_call_free)
 
 static void call_is_over(struct courier_call *call)
 {
@@ -181,63 +147,6 @@ static void on_reaped(struct courier *c, const siginfo_t *how)
 
 /* --- what it says --------------------------------------------------------------------------------- */
 
-static const char *keep_text(struct courier_call *call, size_t i, const char *text)
-{
-	bytes_copy_text(call->texts[i], sizeof(call->texts[i]), text);
-	return call->texts[i];
-}
-
-static int begin_answer(struct courier_call *call, const struct courier_said *said, struct err *err)
-{
-	if (call->answering || said->answer.body_bytes > call->body_bytes_max)
-		return ERR_SET(err, -EPROTO, ERR_SYS, 0, "take an answer of %zu bytes",
-		               said->answer.body_bytes);
-	call->body = calloc(1, said->answer.body_bytes + 1);
-	if (!call->body)
-		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate an answer of %zu bytes",
-		               said->answer.body_bytes);
-	call->answering = true;
-	call->was_sent = said->was_sent;
-	call->answer = said->answer;
-	call->answer.body = call->body;
-	call->answer.content_type = keep_text(call, 0, said->answer.content_type);
-	for (size_t i = 0; i < HTTP_WANTED_MAX; i++)
-		call->answer.wanted[i] = keep_text(call, i + 1, said->answer.wanted[i]);
-	if (said->answer.body_bytes == 0)
-		call_is_over(call);
-	return 0;
-}
-
-static int go_on_with_answer(struct courier_call *call, const struct courier_said *said,
-                             struct err *err)
-{
-	if (!call->answering || said->data_bytes > call->answer.body_bytes - call->body_bytes)
-		return ERR_SET(err, -EPROTO, ERR_SYS, 0, "take %zu bytes more of an answer",
-		               said->data_bytes);
-	memcpy(call->body + call->body_bytes, said->data, said->data_bytes);
-	call->body_bytes += said->data_bytes;
-	if (call->body_bytes == call->answer.body_bytes)
-		call_is_over(call);
-	return 0;
-}
-
-static int end_with_failure(struct courier_call *call, const struct courier_said *said,
-                            struct err *err)
-{
-	char text[COURIER_FIELD_BYTES_MAX + 1];
-	struct err failure = {};
-
-	if (call->answering)
-		return ERR_SET(err, -EPROTO, ERR_SYS, 0, "take a failure for an answer");
-	bytes_copy_text(text, sizeof(text), said->text);
-	bytes_make_printable(text);
-	ERR_SET(&failure, said->code, (enum err_domain)said->domain, (long)said->detail, "%s",
-	        text);
-	call->was_sent = said->was_sent;
-	call_fails(call, &failure);
-	return 0;
-}
-
 /* What it says to a call that is over or was cancelled is nobody's. */
 static int heed(struct courier *c, const uint8_t *message, size_t n, struct err *err)
 {
@@ -252,11 +161,10 @@ static int heed(struct courier *c, const uint8_t *message, size_t n, struct err 
 		return 0;
 	if (call->order_fd >= 0)
 		return ERR_SET(err, -EPROTO, ERR_SYS, 0, "take what was not asked for");
-	if (said.kind == COURIER_ANSWER)
-		return begin_answer(call, &said, err);
-	if (said.kind == COURIER_BODY)
-		return go_on_with_answer(call, &said, err);
-	return end_with_failure(call, &said, err);
+	r = courier_call_hear(call, &said, err);
+	if (r == COURIER_CALL_OVER)
+		call_is_over(call);
+	return r < 0 ? r : 0;
 }
 
 /* -ECHILD is its end, -EAGAIN that there is nothing now. */
@@ -440,25 +348,6 @@ static void on_deadline(void *owner)
 
 /* --- asking --------------------------------------------------------------------------------------- */
 
-static int call_new(struct courier *c, const struct http_request *request,
-                    struct courier_call **ret, struct err *err)
-{
-	CLEANUP(call_freep) struct courier_call *call = calloc(1, sizeof(*call));
-	int r;
-
-	if (!call)
-		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a request");
-	call->courier = c;
-	call->deadline = (struct loop_timer){ .fire = on_deadline, .owner = call };
-	call->body_bytes_max = request->answer_bytes_max;
-	call->order_fd = -1;
-	r = courier_order_write(request, &call->order_fd, &call->head_bytes, err);
-	if (r < 0)
-		return r;
-	*ret = TAKE(call, NULL);
-	return 0;
-}
-
 int courier_ask(struct courier *c, const struct http_request *request, http_done done, void *owner,
                 struct courier_call **ret, struct err *err)
 {
@@ -470,9 +359,11 @@ int courier_ask(struct courier *c, const struct http_request *request, http_done
 	if (place == c->calls + COURIER_CALLS_MAX)
 		return ERR_SET(err, -EBUSY, ERR_SYS, 0, "ask more than %d things at a time",
 		               COURIER_CALLS_MAX);
-	r = call_new(c, request, &call, err);
+	r = courier_call_new(request, &call, err);
 	if (r < 0)
 		return r;
+	call->courier = c;
+	call->deadline = (struct loop_timer){ .fire = on_deadline, .owner = call };
 	call->id = ++c->last_id;
 	call->done = done;
 	call->owner = owner;
@@ -496,7 +387,7 @@ struct courier_call *courier_cancel(struct courier_call *call)
 	if (call->order_fd < 0 && !call->over && c->state == CHILD_RUNNING)
 		passing_send(loop_io_fd(c->socket_io), &notice, sizeof(notice), NULL, 0);
 	call_forget(call);
-	call_free(call);
+	courier_call_free(call);
 	turn_soon(c);
 	return NULL;
 }
@@ -527,7 +418,7 @@ struct courier *courier_free(struct courier *c)
 		if (!call)
 			continue;
 		call_forget(call);
-		call_free(call);
+		courier_call_free(call);
 	}
 	loop_timer_cancel(c->loop, &c->turn);
 	loop_timer_cancel(c->loop, &c->patience);
