@@ -14,6 +14,7 @@ function of (service, request, reader, writer), which owns the connection then.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import re
@@ -155,9 +156,10 @@ class FakeService:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await read_request(reader)
-        if request:
-            await self._take(request, reader, writer)
+        with contextlib.suppress(asyncio.CancelledError):  # the test is over
+            request = await read_request(reader)
+            if request:
+                await self._take(request, reader, writer)
         writer.close()
 
     async def _take(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
