@@ -275,16 +275,24 @@ static int start_child(struct courier *c, struct err *err)
 
 /* --- turns ---------------------------------------------------------------------------------------- */
 
-/* Where the child has ended, that is told by its socket: then the call waits for the next one. */
+/* What cannot be handed over is for the next child, as this one has ended; but only once: one that ends whenever it
+ * is started is not started for ever. */
 static void send_order(struct courier *c, struct courier_call *call)
 {
 	struct courier_notice notice = { .kind = COURIER_ASK,
 		                         .id = call->id,
 		                         .head_bytes = call->head_bytes };
+	struct err err = {};
 
-	if (passing_send(loop_io_fd(c->socket_io), &notice, sizeof(notice), &call->order_fd, 1) < 0)
-		return;
-	close(TAKE(call->order_fd, -1));
+	if (passing_send(loop_io_fd(c->socket_io), &notice, sizeof(notice), &call->order_fd, 1) ==
+	    0) {
+		close(TAKE(call->order_fd, -1));
+	} else if (call->turned_away) {
+		ERR_SET(&err, -ECHILD, ERR_SYS, 0, "hand a request to the courier");
+		call_fails(call, &err);
+	} else {
+		call->turned_away = true;
+	}
 }
 
 static void send_orders(struct courier *c)

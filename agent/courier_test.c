@@ -421,6 +421,22 @@ static void lost_one_is_replaced(void **state)
 	rig_end(&r);
 }
 
+static void killed_while_it_has_nothing_to_do(void **state)
+{
+	struct rig r = rig_begin(COURIER_IDLE_NS);
+	siginfo_t how;
+	int pid;
+
+	(void)state;
+	assert_int_equal(ask_for(&r, "/204").status, 204);
+	pid = courier_pid(r.courier);
+	kill(pid, SIGKILL);
+	waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT);
+	assert_int_equal(ask_for(&r, "/204").status, 204); /* the next one's */
+	assert_int_not_equal(courier_pid(r.courier), pid);
+	rig_end(&r);
+}
+
 static void signals_to_the_group_are_not_its(void **state)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -564,6 +580,7 @@ static int run_all(enum loop_body which)
 		cmocka_unit_test(four_at_once),
 		cmocka_unit_test(freed_while_one_is_under_way),
 		cmocka_unit_test(freed_in_an_answer),
+		cmocka_unit_test(killed_while_it_has_nothing_to_do),
 		cmocka_unit_test(signals_to_the_group_are_not_its),
 	};
 	int failed;

@@ -1,5 +1,5 @@
-/* What transport/ws_handshake.c asks of OpenSSL, with the memory sanitizer told what was written:
- * OpenSSL is not built with it, and reads and writes behind its back. */
+/* What transport/ws_handshake.c and agent/service_request.c ask of OpenSSL, with the memory sanitizer told what was
+ * written: OpenSSL is not built with it, and reads and writes behind its back. */
 #include <dlfcn.h>
 #include <openssl/evp.h>
 #include <sanitizer/msan_interface.h>
