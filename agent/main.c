@@ -25,18 +25,18 @@ static const struct command commands[] = {
 	{ "results", "what was measured here: list, show, export", cmd_results },
 	{ "register", "make this machine a pod of the pod service", cmd_register },
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
+	{ "agent", "the daemon: what a pod runs", cmd_agent },
+	{ "status", "what the daemon on this machine says of itself", cmd_status },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* roles of ours, started by ourselves */
 	{ COURIER_ROLE, NULL, cmd_courier },
 
 	/* of releases to come */
-	{ "agent" },
 	{ "endpoints" },
 	{ "netcheck" },
 	{ "packages" },
 	{ "service" },
 	{ "sign" },
-	{ "status" },
 	{ "update" },
 };
 
@@ -149,8 +149,10 @@ static enum exit_code dispatch(int argc, char **argv)
 		version_print_json(stdout);
 		return EXIT_DONE;
 	}
-	if (is_option(argv[1], "c", "config-file"))
-		return run_command("agent", argc - 1, argv + 1);
+	if (is_option(argv[1], "c", "config-file")) {
+		argv[1] = (char *)"-c"; /* with one dash, too, it is that */
+		return run_command("agent", argc, argv);
+	}
 	if (argv[1][0] == '-') {
 		fprintf(stderr, "radar-pod: there is no option %s (radar-pod help)\n", argv[1]);
 		return EXIT_USAGE;

@@ -149,8 +149,9 @@ USAGE_ERRORS = [
     ("export as neither", ["trace", "export", "f", "--out", "f.xml"], USAGE, "--out takes a name"),
     ("export as both", ["trace", "export", "f", "--format", "csv", "--out", "f.jsonl"], USAGE, "differ"),
     ("a trace that is not there", ["trace", "info", "/nonexistent"], BAD_FILE, "/nonexistent"),
-    ("the daemon", ["agent"], CANNOT_HERE, "agent is not in this release"),
-    ("its configuration", ["-c", "/tmp/c"], CANNOT_HERE, "agent is not in this release"),
+    ("the daemon with a wrong option", ["agent", "--fast"], USAGE, "--fast"),
+    ("its configuration is a directory", ["-c", "/"], BAD_FILE, "/ is no regular file"),
+    ("a status of nobody", ["status", "--state-dir", "/nonexistent"], NOT_DONE, "/nonexistent"),
     ("a command to come", ["packages"], CANNOT_HERE, "packages is not in this release"),
     ("a CA file that is not there", ["test", "--ca-file", "/nonexistent.pem"], BAD_FILE,
      "/nonexistent.pem"),
@@ -177,7 +178,7 @@ def test_a_refused_locate_url_is_said_without_its_token():
 
 
 @pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["report"], ["results"], ["register"],
-                                   ["doctor"], ["help"], []])
+                                   ["doctor"], ["agent"], ["status"], ["help"], []])
 def test_help_fits_80_columns_and_exits_0(words):
     r = run(*words, "--help")
     assert r.returncode == DONE and r.stderr == ""
@@ -187,12 +188,14 @@ def test_help_fits_80_columns_and_exits_0(words):
 
 def test_help_lists_only_what_is_there():
     listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
-    assert listed == ["test", "serve", "trace", "record", "report", "results", "register", "doctor", "help"]
+    assert listed == ["test", "serve", "trace", "record", "report", "results", "register", "doctor",
+                      "agent", "status", "help"]
     for command in listed:
         assert run("help", command).returncode == DONE
 
 
-@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "report", "results", "register", "doctor"])
+@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "report", "results", "register", "doctor",
+                                     "agent", "status"])
 def test_every_option_has_its_place_in_the_manual(command):
     page = (MANUAL / f"radar-pod-{command}.1").read_text()
     described = set(re.findall(r"^\.It Fl -?([-a-z0-9]+)", page, re.M))
@@ -211,17 +214,22 @@ def test_manual_pages_are_clean(tmp_path):
     assert r.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["radar_agent", "radar-agent"])
-def test_under_the_first_agents_name_it_is_the_daemon(name, tmp_path):
-    link = tmp_path / name
+def started_as_daemon(words, **environment):
+    """What it says where its configuration is not valid: nothing is begun."""
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10,
+                          env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("name", ["radar_agent", "radar-agent", None])
+def test_without_arguments_it_is_the_daemon(name, tmp_path):
+    """Under the first agent's names, and under its own where there is no terminal."""
+    config = tmp_path / "config.conf"
+    config.write_text("ping_freq=never\n")
+    link = tmp_path / (name or "radar-pod")
     link.symlink_to(PROGRAM)
-    r = subprocess.run([link], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
-    assert r.returncode == CANNOT_HERE
-    assert "agent is not in this release" in r.stderr
-
-
-def test_without_arguments_and_without_a_terminal_it_is_the_daemon():
-    assert run().returncode == CANNOT_HERE
+    r = started_as_daemon([link], RADAR_CONFIG_PATH=str(config))
+    assert r.returncode == BAD_FILE
+    assert "ping_freq" in r.stderr and r.stderr.count("\n") == 1
 
 
 # --- -v --------------------------------------------------------------------------------------------

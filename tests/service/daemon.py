@@ -1,0 +1,98 @@
+"""The real daemon, on directories of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RADAR_POD = os.environ.get("RADAR_POD", "build/release/agent/radar-pod")
+
+
+def eventually(what: Callable[[], Any], within_s: float, every_s: float = 0.02) -> Any:
+    """The first value of what() that is true; fails after within_s."""
+    end = time.monotonic() + within_s
+    while True:
+        value = what()
+        if value or time.monotonic() > end:
+            assert value, f"not within {within_s} s"
+            return value
+        time.sleep(every_s)
+
+
+class Daemon:
+    def __init__(self, folder: Path, url: str, pod: str = "", secret: str = "", **keys: Any) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config = folder / "config.conf"
+        self.state = folder / "state"
+        self.log = folder / "log"
+        lines = {"server_url": url, "client_id": pod, "secret": secret, **keys}
+        self.config.write_text("".join(f"{k}={v}\n" for k, v in lines.items() if v != ""))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, words: tuple[str, ...] = (), **environment: str) -> Daemon:
+        words = words or ("agent", "-c", str(self.config), "--state-dir", str(self.state), "--verbose")
+        self.started = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [RADAR_POD, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HOME": str(self.folder), **environment},
+            )
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self.process
+        return self.process.pid
+
+    def is_alive(self) -> bool:
+        assert self.process
+        return self.process.poll() is None
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number: int) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def stop(self, within_s: float = 15) -> tuple[int, float]:
+        """Exit code, and how long it took."""
+        assert self.process
+        before = time.monotonic()
+        if self.is_alive():
+            self.signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        return code, time.monotonic() - before
+
+    def kill(self) -> None:
+        if self.process and self.is_alive():
+            self.process.kill()
+            self.process.wait()
+
+    def status(self) -> dict[str, Any]:
+        done = subprocess.run(
+            [RADAR_POD, "status", "--json", "--state-dir", str(self.state)], capture_output=True, timeout=10
+        )
+        assert done.returncode == 0, done.stderr
+        value: dict[str, Any] = json.loads(done.stdout)
+        return value
+
+    def resident_kb(self) -> int:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")

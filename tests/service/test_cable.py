@@ -1,0 +1,362 @@
+"""The socket to the service, by the contract's numbers, against the real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon import Daemon, eventually
+from fake_cable import BINARY, PING, POD, PONG, SECRET, TEXT, Connection, Service, frame
+
+Make = Callable[..., Daemon]
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    s = Service()
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def daemon(service: Service, tmp_path: Path) -> Iterator[Make]:
+    """Makes a daemon that is a pod of the service already, unless it is given other credentials."""
+    made: list[Daemon] = []
+
+    def make(**keys: Any) -> Daemon:
+        given = {"pod": POD, "secret": SECRET, "url": service.url, **keys}
+        made.append(Daemon(tmp_path / f"pod{len(made)}", **given))
+        return made[-1]
+
+    yield make
+    for d in made:
+        d.kill()
+        if d.log.exists():
+            print(f"--- {d.folder.name}\n{d.said()}")
+
+
+def connected(service: Service, count: int = 1, within_s: float = 10) -> Connection:
+    eventually(lambda: len(service.confirmed()) >= count, within_s)
+    return service.confirmed()[count - 1]
+
+
+def test_r15_the_request(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    first = connected(service)
+    assert first.target == "/api/v1/clients/ws"
+    assert first.header("Authorization") == [f"Basic {POD}:{SECRET}"]
+    assert first.header("User-Agent")[0].startswith("RadarPodsAgent/")
+    assert first.header("Sec-Radar-Tool") == ["true"]
+    assert first.header("Sec-Radar-Service-Started") == ["true"]
+    assert not first.header("Sec-WebSocket-Protocol") and not first.header("Sec-WebSocket-Extensions")
+    service.break_off(reset=True)
+    second = connected(service, 2)
+    assert second.header("Sec-Radar-Service-Started") == ["false"]
+    d.stop()
+    d.start()
+    third = connected(service, 3)
+    assert third.header("Sec-Radar-Service-Started") == ["false"], "S11: once a boot, not once a process"
+
+
+def test_r16_r17_r18_subscribe_and_sync(service: Service, daemon: Make) -> None:
+    daemon(ping_freq=60).start()
+    c = connected(service)
+    sync_at, sync = eventually(lambda: c.actions("sync"), 2)[0]
+    identifier = json.loads(c.identifier)
+    assert identifier["channel"] == "PodAgentChannel" and isinstance(identifier["id"], str)
+    assert [f["identifier"] for _, f in c.frames] == [c.identifier] * len(c.frames)
+    assert c.frames[0][1]["command"] == "subscribe" and isinstance(c.frames[1][1]["data"], str)
+    assert c.confirmed_at is not None and 0 <= sync_at - c.confirmed_at < 2
+    assert isinstance(sync["net_interfaces"], list)
+    for interface in sync["net_interfaces"]:
+        assert {"name", "mac", "ips", "default", "is_wlan"} <= set(interface)
+    assert {"distribution", "version", "watchdog_version", "os_version", "hardware_platform"} <= set(sync)
+    assert eventually(lambda: c.actions("pong"), 5)[0][1] is None
+    service.break_off(reset=False)
+    other = connected(service, 2)
+    assert other.identifier != c.identifier
+
+
+@pytest.mark.parametrize("manner", ["no_welcome", "no_confirm", "reject", "mute"])
+def test_r17_r20_no_subscription(service: Service, daemon: Make, manner: str) -> None:
+    service.manner = manner
+    d = daemon(ping_freq=60).start()
+    first = eventually(lambda: service.connections, 5)[0]
+    eventually(lambda: first.ended_at, 15)
+    assert first.ended_at is not None and first.ended_at - first.at < 15
+    assert first.close_code == 1000
+    eventually(lambda: len(service.connections) > 1, 5)
+    assert not first.actions("sync") and not first.actions("pong")
+    assert d.is_alive()
+    service.manner = "serve"
+    connected(service, 1, 20)
+
+
+def test_r19_r21_pong_and_silence(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    c = connected(service)
+    pid = d.pid
+    time.sleep(31)
+    pongs = [at for at, _ in c.actions("pong")]
+    moments = [c.confirmed_at or 0.0, *pongs, time.monotonic()]
+    assert max(b - a for a, b in zip(moments, moments[1:])) < 30
+    service.manner = "silent"
+    service.break_off(reset=True)
+    silent = connected(service, 2)
+    service.manner = "serve"
+    connected(service, 3, 30)
+    assert silent.ended_at and silent.confirmed_at and 17 < silent.ended_at - silent.confirmed_at < 24
+    assert d.is_alive() and d.pid == pid
+
+
+def test_r22_unauthorized(service: Service, daemon: Make) -> None:
+    service.manner = "unauthorized"
+    d = daemon(ping_freq=1).start()
+    eventually(lambda: len(service.statuses()) > 3, 15)  # HTTP mode meanwhile
+    time.sleep(10)
+    assert len(service.connections) == 1 and d.is_alive()
+    assert "not to come back" in d.said() and SECRET not in d.said()
+
+
+def test_r23_cut_at_once(service: Service, daemon: Make) -> None:
+    service.manner = "cut"
+    daemon(ping_freq=60).start()
+    eventually(lambda: len(service.connections) >= 6, 40)
+    at = [c.at for c in service.connections]
+    gaps = [b - a for a, b in zip(at, at[1:])]
+    assert 0.4 < gaps[0] < 0.8 and 7 < gaps[4] < 9.5
+    assert all(b > a * 1.5 for a, b in zip(gaps, gaps[1:]))
+
+
+@pytest.mark.parametrize("how", ["fin", "rst", "close", "restart", "http404", "wrong_accept"])
+def test_r10_heartbeats_come_back(service: Service, daemon: Make, how: str) -> None:
+    if how in ("http404", "wrong_accept"):
+        service.manner = how
+    daemon(ping_freq=1).start()
+    if how in ("http404", "wrong_accept"):
+        first = eventually(service.statuses, 1.5)[0]
+        assert first.json()["service_first_ping"] == "true"
+    else:
+        connected(service)
+        time.sleep(3)
+        assert not service.statuses(), "none while the socket is confirmed"
+        service.manner = "no_answer"
+        if how == "close":
+            service.say(frame(8, b"\x03\xe8"))
+        elif how == "restart":
+            service.say_json({"type": "disconnect", "reason": "server_restart", "reconnect": True})
+        else:
+            service.break_off(reset=how == "rst")
+        eventually(service.statuses, 2)
+    eventually(lambda: len(service.statuses()) >= 6, 12)
+    at = [r.at for r in service.statuses()]
+    assert all(0.8 < b - a < 1.2 + 0.15 for a, b in zip(at, at[1:])), at
+
+
+def test_r11_r12_the_heartbeat(service: Service, daemon: Make) -> None:
+    service.manner = "http404"
+    answers = [(500, b""), (200, b'{"test_requested":true}')]
+    service.on_status = lambda _: answers[min(len(service.statuses()) - 1, 1)]
+    daemon(ping_freq=1).start()
+    eventually(lambda: len(service.statuses()) >= 4, 10)
+    first = service.statuses()[0]
+    assert first.path == f"/clients/{POD}/status" and first.method == "POST"
+    assert first.header("Accept") == ["application/json"]
+    assert [r.json()["service_first_ping"] for r in service.statuses()[:4]] == ["true", "true", "false", "false"]
+    body = first.json()
+    assert isinstance(body["network_interfaces"], list) and body["os_version"] == "linux"
+    assert body["distribution"] == f"linux-{body['hardware_platform']}"
+
+
+def test_r14_denied(service: Service, daemon: Make) -> None:
+    service.manner = "http404"
+    service.on_status = lambda _: (403, b"")
+    d = daemon(ping_freq=1).start()
+    eventually(service.statuses, 5)
+    time.sleep(8)
+    assert len(service.statuses()) == 1 and not service.registrations() and d.is_alive()
+
+
+BAD = [
+    ("no JSON", frame(TEXT, b'{"type":')),
+    ("no object", frame(TEXT, b"[1,2]")),
+    ("null", frame(TEXT, b"null")),
+    ("a type that is a number", frame(TEXT, b'{"type":1,"message":[]}')),
+    ("run_test without body", frame(TEXT, b'{"type":"run_test","message":null}')),
+    ("interfaces of another type", frame(TEXT, b'{"type":"run_test","message":{"interfaces":7}}')),
+    ("unknown type", frame(TEXT, b'{"type":"tea","message":{}}')),
+    ("unknown event", frame(TEXT, b'{"identifier":"x","message":{"event":"tea"}}')),
+    ("binary", frame(BINARY, b"\0" * 70000)),
+    ("1 MiB", frame(TEXT, b'{"x":"' + b"a" * (1024 * 1024 - 8) + b'"}')),
+    ("fragmented", frame(TEXT, b'{"ty', fin=False) + frame(0, b'pe":"te', fin=False) + frame(0, b'a"}')),
+    ("deep", frame(TEXT, b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}")),
+]
+
+
+def test_r24_bad_frames_are_dropped(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    c = connected(service)
+    time.sleep(0.5)
+    before = d.resident_kb()
+    for _ in range(20):
+        for _, data in BAD:
+            service.say(data)
+    service.say(frame(PING, b"hello"))
+    eventually(lambda: [p for _, o, p in c.controls if o == PONG and p == b"hello"], 10)
+    assert d.is_alive() and c.ended_at is None
+    assert d.resident_kb() < before + 600
+
+
+BREAKS = {
+    "masked": (frame(TEXT, b"{}", masked=True), 1002),
+    "over 1 MiB": (frame(TEXT, b"a" * (1024 * 1024 + 1)), 1009),
+    "not UTF-8": (frame(TEXT, b"\xff\xfe"), 1007),
+    "a reserved opcode": (frame(3, b""), 1002),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_r24_who_breaks_the_protocol_is_left(service: Service, daemon: Make, name: str) -> None:
+    data, code = BREAKS[name]
+    d = daemon(ping_freq=60).start()
+    c = connected(service)
+    service.say(data)
+    eventually(lambda: c.ended_at, 5)
+    assert c.close_code == code
+    connected(service, 2)
+    assert d.is_alive()
+
+
+def test_r25_orders(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    connected(service)
+    service.say_json({"type": "run_test", "message": {"interfaces": None}})
+    service.broadcast("test_requested", {"interfaces": [None]})
+    service.broadcast("test_requested", {"interfaces": ["no_such_one"]})
+    eventually(lambda: d.status()["orders"] == 3, 5)
+    assert "a test on no_such_one, which is not there" in d.said()
+
+
+def test_r63_sigterm(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    c = connected(service)
+    code, took_s = d.stop()
+    assert code == 0 and took_s < 10 and c.close_code == 1000
+
+
+@pytest.mark.parametrize("manner", ["serve", "no_answer", "mute", "http404", "unauthorized"])
+def test_r63_sigterm_whatever_the_service_does(service: Service, daemon: Make, manner: str) -> None:
+    service.manner = manner
+    service.close_answered = False
+    d = daemon(ping_freq=1).start()
+    eventually(lambda: service.connections, 5)
+    time.sleep(1.5)
+    code, took_s = d.stop()
+    assert code == 0 and took_s < 10
+
+
+def test_r69_the_wall_clock_does_not_matter(service: Service, daemon: Make) -> None:
+    """No timer is set on it: what the daemon waits with has no absolute wall time in it."""
+    d = daemon(ping_freq=60).start()
+    connected(service)
+    for fd in Path(f"/proc/{d.pid}/fdinfo").iterdir():
+        assert "clockid: 0" not in fd.read_text()  # timerfd on CLOCK_REALTIME
+
+
+def test_sighup_reads_the_configuration_again(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    c = connected(service)
+    d.config.write_text(d.config.read_text().replace(SECRET, "aNotherOne2"))
+    d.signal(signal.SIGHUP)
+    other = connected(service, 2)
+    assert other.header("Authorization") == [f"Basic {POD}:aNotherOne2"] and c.close_code == 1000
+    d.config.write_text("ping_freq=none\n")
+    d.signal(signal.SIGHUP)
+    eventually(lambda: "ping_freq" in d.said(), 5)
+    assert d.is_alive() and other.ended_at is None
+
+
+def test_the_service_manager_is_told(service: Service, daemon: Make, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        d = daemon(ping_freq=60).start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000")
+        said = ""
+        while not all(word in said for word in ("READY=1", "STATUS=The service's socket: confirmed", "WATCHDOG=1")):
+            said += manager.recv(4096).decode() + "\n"
+        d.signal(signal.SIGTERM)
+        while "STOPPING=1" not in said:
+            said += manager.recv(4096).decode() + "\n"
+    assert d.process and d.process.wait(10) == 0
+
+
+def test_status(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    connected(service)
+    s = eventually(lambda: d.status() if d.status()["socket"]["phase"] == "confirmed" else None, 5)
+    assert s["schema"] == "radar-pod/status/1" and s["pod"] == POD and s["pid"] == d.pid
+    assert (d.state / "status.sock").stat().st_mode & 0o777 == 0o600
+    assert SECRET not in json.dumps(s)
+    d.stop()
+    assert not (d.state / "status.sock").exists()
+
+
+@pytest.mark.parametrize("option", ["-c", "--config-file", "-config-file"])
+def test_the_first_agents_way_to_start_it(service: Service, daemon: Make, option: str) -> None:
+    """The option without a command, with one dash or two."""
+    d = daemon(ping_freq=60, state_dir="")
+    d.config.write_text(d.config.read_text() + f"state_dir={d.state}\n")
+    d.start(words=(option, str(d.config)))
+    connected(service)
+    assert d.stop()[0] == 0
+
+
+def test_two_daemons(service: Service, daemon: Make) -> None:
+    d = daemon(ping_freq=60).start()
+    connected(service)
+    other = daemon(ping_freq=60)
+    other.state = d.state
+    assert other.start().process.wait(10) == 1  # type: ignore[union-attr]
+    assert str(d.pid) in other.said() and d.is_alive()
+
+
+def test_libcurl_is_never_in_the_daemon(service: Service, daemon: Make) -> None:
+    service.manner = "http404"
+    d = daemon(ping_freq=1).start()
+    eventually(lambda: len(service.statuses()) >= 2, 10)
+    assert "libcurl.so" not in Path(f"/proc/{d.pid}/maps").read_text()
+
+
+# --- registering ---
+
+
+def test_r1_r8_registers(service: Service, daemon: Make) -> None:
+    d = daemon(pod="", secret="", registration_token="tok_1", ping_freq=60).start(RADAR_REGISTER_LABEL="shelf-07")
+    c = connected(service)
+    assert len(service.registrations()) == 1
+    assert service.registrations()[0].json() == {"registration_token": "tok_1", "name": None, "register_label": "shelf-07"}
+    assert c.header("Authorization") == [f"Basic {POD}:{SECRET}"]
+    text = d.config.read_text()
+    assert f"client_id={POD}" in text and f"secret={SECRET}" in text
+    assert os.stat(d.config).st_mode & 0o777 == 0o600
+    assert SECRET not in d.said() and "tok_1" not in d.said()
+    d.kill()
+    d.start()
+    connected(service, 2)
+    assert len(service.registrations()) == 1
+
+
+def test_r2_registration_is_tried_again(service: Service, daemon: Make) -> None:
+    answers = [(500, b""), (0, b""), (201, Service.registered())]
+    service.on_register = lambda _: answers[len(service.registrations()) - 1]
+    daemon(pod="", secret="", ping_freq=60).start()
+    connected(service, 1, 50)
+    at = [r.at for r in service.registrations()]
+    assert len(at) == 3 and at[1] - at[0] >= 10 and at[2] - at[1] >= 10
