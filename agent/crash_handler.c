@@ -346,6 +346,7 @@ int crash_handler_begin(int fd, const char *role, struct err *err)
 	record.arch = CRASH_ARCH;
 	record.started_utc_ns = clock_utc_ns();
 	bytes_random(record.event_id, sizeof(record.event_id));
+	_Static_assert(sizeof(POD_VERSION) <= sizeof(record.release), "a version fits");
 	memcpy(record.release, POD_VERSION, sizeof(POD_VERSION));
 	crash_handler_list_images();
 	_Unwind_Backtrace(see_frame, NULL); /* what it does once is done */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/crash_file.h"
+#include "agent/crash_handler.h"
 #include "agent/crash_record.h"
 #include "agent/sentry_spool.h"
 #include "agent/store.h"
@@ -748,6 +749,37 @@ static void a_crash_is_one_report(void **state)
 	answer(200);
 }
 
+/* Check 10, from the crash to the server: the process ends by its signal, and the next start tells of it once. */
+static void a_real_crash_is_one_report(void **state)
+{
+	pid_t child = fork();
+	int status = 0, fd = -1;
+
+	(void)state;
+	if (child == 0) {
+		if (crash_file_open(directory, "agent", &fd, NULL) < 0 ||
+		    crash_handler_begin(fd, "agent", NULL) < 0)
+			_exit(1);
+		sentry_breadcrumb(sentry, SENTRY_INFO, "agent", "before the end " SECRET);
+		abort();
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	for (int starts = 0; starts < 3; starts++) {
+		restart();
+		sentry_take_crash(sentry, directory, "agent");
+		leave_crash(0);
+		assert_int_equal(stored(), 1);
+	}
+	assert_true(run_until_post(5 * NS_PER_S));
+	assert_non_null(strstr(server.envelope, "\"type\":\"SIGABRT\""));
+	assert_non_null(strstr(server.envelope, "{\"instruction_addr\":\"0x"));
+	assert_non_null(strstr(server.envelope, "\"code_file\":\"sentry_test\",\"code_id\":\""));
+	assert_non_null(strstr(server.envelope, "\"message\":\"before the end [secret]\""));
+	answer(200);
+	assert_false(run_until_post(3600 * NS_PER_S));
+}
+
 /* 7.4: at most three in ten minutes. */
 static void a_crash_loop_is_three(void **state)
 {
@@ -845,6 +877,7 @@ int main(void)
 		ROW(stops_at_once_without_a_network),
 		ROW(the_next_envelope),
 		ROW(a_crash_is_one_report),
+		ROW(a_real_crash_is_one_report),
 		ROW(a_crash_loop_is_three),
 		ROW(R62_a_record_that_is_none),
 		ROW(P5_a_childs_crash),
