@@ -49,3 +49,13 @@ void interfaces_put_json(struct json_writer *w, const char *name, const struct i
 		put_interface(w, list, &list->all[i]);
 	json_end_array(w);
 }
+
+char *interfaces_json_text(const struct interfaces *list)
+{
+	struct json_text t;
+
+	if (!json_text_begin(&t))
+		return NULL;
+	interfaces_put_json(&t.w, NULL, list);
+	return json_text_end(&t);
+}

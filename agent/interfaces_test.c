@@ -5,12 +5,12 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/interfaces_json.h"
 #include "agent/interfaces_parse.h"
-#include "agent/json_writer.h"
 #include "tests/cases.h"
 #include "tests/netlink_bytes.h"
 
@@ -77,17 +77,6 @@ static void feed_address(struct interfaces_builder *b, const struct address *a)
 		put_address(&bytes, IFA_ADDRESS, family, a->other_end);
 	put_address(&bytes, a->other_end ? IFA_LOCAL : IFA_ADDRESS, family, a->text);
 	interfaces_take_address(b, RTM_NEWADDR, bytes.at, bytes.n);
-}
-
-static char *as_json(const struct interfaces *list)
-{
-	char *text = NULL;
-	size_t bytes;
-	struct json_writer w = { .to = open_memstream(&text, &bytes) };
-
-	interfaces_put_json(&w, NULL, list);
-	fclose(w.to);
-	return text;
 }
 
 /* --- JSON ---------------------------------------------------------------------------------------- */
@@ -208,7 +197,8 @@ static void json_is(void **state)
 	char *text;
 
 	build(&b, c);
-	text = as_json(&b.list);
+	text = interfaces_json_text(&b.list);
+	assert_non_null(text);
 	assert_string_equal(text, c->want);
 	free(text);
 	interfaces_free(&b.list);

@@ -1,6 +1,7 @@
 #include "agent/json_writer.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/base/json.h"
@@ -118,4 +119,21 @@ void json_put_figure(struct json_writer *w, const char *name, struct figure f, i
 	snprintf(digits, sizeof(digits), "%.*f", decimals, f.value);
 	strip_zeros(digits);
 	json_put_raw(w, name, strcmp(digits, "-0") == 0 ? "0" : digits);
+}
+
+bool json_text_begin(struct json_text *t)
+{
+	*t = (struct json_text){};
+	t->w.to = open_memstream(&t->at, &t->bytes);
+	return t->w.to != NULL;
+}
+
+char *json_text_end(struct json_text *t)
+{
+	bool failed = ferror(t->w.to) != 0;
+
+	if (fclose(t->w.to) == 0 && !failed)
+		return t->at;
+	free(t->at);
+	return NULL;
 }

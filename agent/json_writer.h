@@ -39,3 +39,22 @@ void json_put_figure(struct json_writer *w, const char *name, struct figure f, i
 
 /* A value that is JSON already. */
 void json_put_raw(struct json_writer *w, const char *name, const char *json);
+
+/* JSON as text instead: `w` writes it between the two calls.
+ *
+ *   if (!json_text_begin(&t))
+ *           return NULL;
+ *   json_put_flag(&t.w, NULL, true);
+ *   return json_text_end(&t);
+ */
+struct json_text {
+	struct json_writer w;
+	char *at;
+	size_t bytes;
+};
+
+/* False: short of memory, and nothing is to be ended. */
+bool json_text_begin(struct json_text *t);
+
+/* The caller's to free(3); NULL: short of memory. */
+char *json_text_end(struct json_text *t);

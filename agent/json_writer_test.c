@@ -29,13 +29,11 @@ static struct figure_case figure_cases[] = {
 
 static char *written(void (*write)(struct json_writer *w, const void *what), const void *what)
 {
-	char *text = NULL;
-	size_t bytes;
-	struct json_writer w = { .to = open_memstream(&text, &bytes) };
+	struct json_text t;
 
-	write(&w, what);
-	fclose(w.to);
-	return text;
+	assert_true(json_text_begin(&t));
+	write(&t.w, what);
+	return json_text_end(&t);
 }
 
 static void write_figure(struct json_writer *w, const void *what)

@@ -72,3 +72,13 @@ void wifi_put_json(struct json_writer *w, const char *name, const struct wifi_st
 	put_known_text(w, "ssid", s->ssid);
 	json_end_object(w);
 }
+
+char *wifi_json_text(const struct wifi_status *s)
+{
+	struct json_text t;
+
+	if (s->link != WIFI_CONNECTED || !json_text_begin(&t))
+		return NULL;
+	wifi_put_json(&t.w, NULL, s);
+	return json_text_end(&t);
+}

@@ -40,3 +40,6 @@ void wifi_take_speed(struct wifi_status *s, long mbps);
 /* {"bssid":…,"status":…,"ip":…,"signal":-57,"tx_speed":433,"frequency":5180,"channel":36,"width":"80 MHz",
  *  "noise":-92,"ssid":"Lab"}: null of each that is not known; null as a whole where nothing is connected. */
 void wifi_put_json(struct json_writer *w, const char *name, const struct wifi_status *s);
+
+/* The same as text, the caller's to free(3); NULL where nothing is connected, and where memory is short. */
+char *wifi_json_text(const struct wifi_status *s);

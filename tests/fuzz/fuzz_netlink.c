@@ -70,20 +70,20 @@ static void check_interfaces(const struct interfaces *list)
 
 static void check_all(const struct taker *t)
 {
-	char *text = NULL;
-	size_t bytes = 0;
-	struct json_writer w = { .to = open_memstream(&text, &bytes) };
+	struct json_text json;
+	char *text;
 
-	CHECK(w.to);
+	CHECK(json_text_begin(&json));
 	check_interfaces(&t->builder.list);
 	check_printable(t->wifi.ssid, sizeof(t->wifi.ssid));
 	check_printable(t->wifi.bssid, sizeof(t->wifi.bssid));
-	json_begin_array(&w, NULL);
-	interfaces_put_json(&w, NULL, &t->builder.list);
-	wifi_put_json(&w, NULL, &t->wifi);
-	json_end_array(&w);
-	fclose(w.to);
-	check_json(text, bytes);
+	json_begin_array(&json.w, NULL);
+	interfaces_put_json(&json.w, NULL, &t->builder.list);
+	wifi_put_json(&json.w, NULL, &t->wifi);
+	json_end_array(&json.w);
+	text = json_text_end(&json);
+	CHECK(text);
+	check_json(text, strlen(text));
 	free(text);
 }
 
