@@ -1,5 +1,6 @@
 /* radar-pod register: a new identity at the pod service, and its place in an account. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,6 @@
 #include "agent/command.h"
 #include "agent/config.h"
 #include "agent/config_environment.h"
-#include "agent/interrupt.h"
 #include "agent/json_writer.h"
 #include "agent/options.h"
 #include "agent/service.h"
@@ -207,6 +207,19 @@ static int keep(const struct registering *g, struct err *err)
 	return config_save(g->path, changes, 2, err);
 }
 
+/* What ends a process from outside: Ctrl-C, a service manager, a terminal that goes away. */
+static void hold_signals(bool hold)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 /* The service tells a secret once: that it can be kept is made sure of before, and no signal comes between.
  * Nothing else is asked before it is kept. */
 static int register_pod(struct registering *g, struct err *err)
@@ -220,12 +233,12 @@ static int register_pod(struct registering *g, struct err *err)
 		r.registration_token = g->config.registration_token;
 	if (error == 0)
 		error = service_register_request(&g->who, &r, &request, err);
-	interrupt_hold(true);
+	hold_signals(true);
 	if (error == 0)
 		error = ask(g->loop, SERVICE_REGISTER, &request, &g->pod, err);
 	if (error == 0)
 		error = keep(g, err);
-	interrupt_hold(false);
+	hold_signals(false);
 	service_request_end(&request);
 	return error;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import Any
 
@@ -99,6 +100,17 @@ def test_R1_credentials_are_on_the_disk_before_anything_else_is_asked(machine: M
     [pod] = machine.service.pods.values()
     assert machine.keys()["secret"] == pod.secret
     assert process.wait(30) == DONE
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_R1_no_signal_comes_between_the_answer_and_the_disk(machine: Machine, number: signal.Signals) -> None:
+    machine.service.fail("register", Fault(delay_s=0.5))
+    process = machine.start("--token", TOKEN)
+    wait_for(lambda: machine.service.of("register"))
+    process.send_signal(number)
+    process.wait(30)
+    [pod] = machine.service.pods.values()
+    assert machine.keys()["secret"] == pod.secret
 
 
 def test_R2_killed_after_the_answer_no_second_pod(machine: Machine) -> None:
