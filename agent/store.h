@@ -179,6 +179,10 @@ struct store_entry {
 int store_outbox_next(struct store *s, const struct store_clock *now, struct store_entry *ret,
                       uint64_t *ret_wait_ns, struct err *err);
 
+/* The same, as if the one of that seq were not there. */
+int store_outbox_next_but(struct store *s, const struct store_clock *now, int64_t but,
+                          struct store_entry *ret, uint64_t *ret_wait_ns, struct err *err);
+
 /* Before its first byte is sent: the attempt counts, and is uncertain until one of the calls below. A process that
  * is killed while it sends leaves it so, due at once. */
 int store_outbox_sending(struct store *s, int64_t seq, struct err *err);

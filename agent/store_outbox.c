@@ -70,8 +70,8 @@ static void read_wait(const struct statement *st, struct store_wait *ret)
 	column_copy(st, 11, ret->since.boot_id, sizeof(ret->since.boot_id));
 }
 
-int store_outbox_next(struct store *s, const struct store_clock *now, struct store_entry *ret,
-                      uint64_t *ret_wait_ns, struct err *err)
+int store_outbox_next_but(struct store *s, const struct store_clock *now, int64_t but,
+                          struct store_entry *ret, uint64_t *ret_wait_ns, struct err *err)
 {
 	CLEANUP(statement_close) struct statement st = {};
 	uint64_t least_ns = CLOCK_NEVER_NS;
@@ -81,7 +81,8 @@ int store_outbox_next(struct store *s, const struct store_clock *now, struct sto
 	               "SELECT o.seq, r.id, r.test, o.state, o.attempts, o.unanswered, "
 	               "o.last_error, r.started_ns, o.wait_ns, o.since_utc_ns, o.since_boot_ns, "
 	               "o.since_boot FROM outbox o JOIN results r USING(seq) "
-	               "WHERE o.state != 'quarantined' ORDER BY o.seq");
+	               "WHERE o.state != 'quarantined' AND o.seq != ?1 ORDER BY o.seq");
+	bind_number(&st, 1, but);
 	while ((r = statement_step(&st, err, "read the outbox")) > 0) {
 		struct store_wait wait;
 		uint64_t left_ns;
@@ -97,6 +98,12 @@ int store_outbox_next(struct store *s, const struct store_clock *now, struct sto
 	}
 	*ret_wait_ns = least_ns;
 	return r < 0 ? r : STORE_NONE;
+}
+
+int store_outbox_next(struct store *s, const struct store_clock *now, struct store_entry *ret,
+                      uint64_t *ret_wait_ns, struct err *err)
+{
+	return store_outbox_next_but(s, now, 0, ret, ret_wait_ns, err);
 }
 
 /* --- what became of an attempt -------------------------------------------------------------------- */
