@@ -44,7 +44,7 @@ static void offer_held(void *owner)
 	outcome = held_result_put(r->held, r->options.store, &err);
 	if (outcome < 0) {
 		loop_timer_set(r->options.loop, &r->again,
-		               loop_now_ns(r->options.loop) + RUNNER_AGAIN_NS);
+		               loop_now_ns(r->options.loop) + r->options.again_ns);
 		return;
 	}
 	log_info("the result %s is stored now", held_result_id(r->held));
@@ -64,7 +64,8 @@ static void hold(struct runner *r, const struct store_result *result, bool uploa
 		log_error("the result %s is lost: there is no memory to hold it", result->id);
 	held_result_free(r->held);
 	r->held = newer;
-	loop_timer_set(r->options.loop, &r->again, loop_now_ns(r->options.loop) + RUNNER_AGAIN_NS);
+	loop_timer_set(r->options.loop, &r->again,
+	               loop_now_ns(r->options.loop) + r->options.again_ns);
 }
 
 static void store(struct runner *r, const struct runner_verdict *v, struct runner_end *end)
@@ -194,6 +195,8 @@ int runner_new(const struct runner_options *options, struct runner **ret, struct
 	if (!r)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a runner");
 	r->options = *options;
+	if (r->options.again_ns == 0)
+		r->options.again_ns = RUNNER_AGAIN_NS;
 	r->again = (struct loop_timer){ .fire = offer_held, .owner = r };
 	*ret = r;
 	return 0;

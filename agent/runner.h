@@ -36,6 +36,7 @@ struct runner_options {
 	const struct config *config; /* as it is when a test begins */
 	const char *executable;      /* NULL: this program */
 	uint64_t deadline_ns;        /* of either test; 0: as above */
+	uint64_t again_ns;           /* 0: RUNNER_AGAIN_NS */
 };
 
 struct runner_test {

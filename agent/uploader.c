@@ -264,7 +264,7 @@ static void rest(struct uploader *u, uint64_t wait_ns)
 static void turn(void *owner)
 {
 	struct uploader *u = owner;
-	uint64_t wait_ns = UPLOADER_AGAIN_NS;
+	uint64_t wait_ns = 0;
 	struct err err = {};
 	int r = NONE;
 
@@ -277,7 +277,7 @@ static void turn(void *owner)
 	if (r < 0) {
 		free(TAKE(u->result, NULL));
 		log_err(LOG_LEVEL_ERROR, &err);
-		wait_ns = UPLOADER_AGAIN_NS;
+		wait_ns = u->options.again_ns;
 	}
 	if (r == CHOSEN)
 		send_it(u);
@@ -326,6 +326,8 @@ int uploader_new(const struct uploader_options *options, struct uploader **ret, 
 	if (!u)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the uploader");
 	u->options = *options;
+	if (u->options.again_ns == 0)
+		u->options.again_ns = UPLOADER_AGAIN_NS;
 	u->timer = (struct loop_timer){ .fire = turn, .owner = u };
 	upload_policy_start(&u->policy, options->seed);
 	uploader_wake(u);

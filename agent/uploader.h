@@ -30,6 +30,7 @@ struct uploader_options {
 	struct upload_wire wire;
 	const char *config_path; /* last_tested and the speeds are saved there; NULL: nowhere */
 	uint64_t seed;           /* of the waits' jitter */
+	uint64_t again_ns;       /* 0: UPLOADER_AGAIN_NS */
 
 	/* Each may be NULL. */
 	void (*arrived)(void *owner, const struct store_entry *entry);
