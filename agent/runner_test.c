@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "tests/cases.h"
+#include "tests/raw_result.h"
 #include "tests/store_rig.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -14,13 +15,6 @@
 
 #define ID     "0190f3c2-1111-7222-8333-444455556666"
 #define OBJECT "{\"schema\":\"radar-pod/result/1\",\"id\":\"" ID "\",\"bytes_used\":289}"
-#define ROW(test)                                                                                  \
-	"{\"Key\":\"measurement\",\"Value\":{\"AppInfo\":{\"NumBytes\":7,\"ElapsedTime\":2},"      \
-	"\"Origin\":\"client\",\"Test\":\"" test "\"}}\n"
-#define RAW                                                                                        \
-	ROW("download")                                                                            \
-	ROW("upload")                                                                              \
-	"{\"Download\":{\"Value\":28},\"Upload\":{\"Value\":28},\"MinRTT\":{\"Value\":1}}\n"
 #define OOKLA                                                                                      \
 	"{\"type\":\"result\",\"ping\":{},\"download\":{\"bandwidth\":125000,\"bytes\":200},"      \
 	"\"upload\":{\"bandwidth\":250000,\"bytes\":89},\"result\":{\"id\":\"x\"}}"
@@ -107,20 +101,20 @@ struct leave_case {
 };
 
 static struct leave_case ndt7_cases[] = {
-	{ "a whole result", SAYS("1", RAW) SAYS("3", OBJECT), true, true, "" },
+	{ "a whole result", SAYS("1", RAW_RESULT) SAYS("3", OBJECT), true, true, "" },
 	{ "R33 a direction failed: no raw result", SAYS("3", OBJECT) "echo no upload >&2; exit 1",
 	  true, false, "code 1: no upload" },
 	{ "R33 a raw result with a 0",
-	  SAYS("1",
-	       ROW("download") ROW("upload") "{\"Download\":{\"Value\":0},\"Upload\":{\"Value\":1},"
-	                                     "\"MinRTT\":{\"Value\":1}}") SAYS("3", OBJECT),
+	  SAYS("1", RAW_ROWS "{\"Download\":{\"Value\":0},\"Upload\":{\"Value\":1},"
+	                     "\"MinRTT\":{\"Value\":1}}") SAYS("3", OBJECT),
 	  true, false, "Download.Value is not above 0" },
-	{ "both whole, and then a crash", SAYS("1", RAW) SAYS("3", OBJECT) "kill -SEGV $$", true,
-	  true, "" },
+	{ "both whole, and then a crash", SAYS("1", RAW_RESULT) SAYS("3", OBJECT) "kill -SEGV $$",
+	  true, true, "" },
 	{ "P5 a crash", "kill -SEGV $$", false, false, "it crashed (SIGSEGV)" },
-	{ "P5 a crash between the two", SAYS("1", RAW) "kill -ABRT $$", false, false, "SIGABRT" },
-	{ "P5 half a result object", SAYS("1", RAW) "printf '{\"schema\":\"radar-pod' >&3", false,
-	  false, "code 0" },
+	{ "P5 a crash between the two", SAYS("1", RAW_RESULT) "kill -ABRT $$", false, false,
+	  "SIGABRT" },
+	{ "P5 half a result object", SAYS("1", RAW_RESULT) "printf '{\"schema\":\"radar-pod' >&3",
+	  false, false, "code 0" },
 	{ "P5 any bytes", "head -c 100000 /dev/urandom; head -c 100000 /dev/urandom >&3", false,
 	  false, "code 0" },
 	{ "P5 an object of another kind", SAYS("3", "[1,2]"), false, false, "code 0" },
@@ -132,7 +126,7 @@ static struct leave_case ndt7_cases[] = {
 	  false, false, "none that can be stored" },
 	{ "P5 raw without end", "yes", false, false, "more than a result can be" },
 	{ "P5 an object without end", "yes >&3", false, false, "more than a result can be" },
-	{ "it hangs", SAYS("1", RAW) "sleep 60", false, false, "did not end in time" },
+	{ "it hangs", SAYS("1", RAW_RESULT) "sleep 60", false, false, "did not end in time" },
 	{ "nothing", "", false, false, "there is no result" },
 };
 
@@ -215,7 +209,7 @@ static void what_is_known_goes_with_it(void **state)
 	struct rig rig;
 
 	(void)state;
-	rig_open(&rig, SAYS("1", RAW) SAYS("3", OBJECT), 0);
+	rig_open(&rig, SAYS("1", RAW_RESULT) SAYS("3", OBJECT), 0);
 	run(&rig, &t);
 	assert_int_equal(store_get(rig.store, ID, &result, NULL), 0);
 	assert_string_equal(result->interface, "wlan7");
@@ -223,7 +217,7 @@ static void what_is_known_goes_with_it(void **state)
 	assert_true(result->wireless && result->cause == STORE_SCHEDULED);
 	assert_in_range(result->started_utc_ns, before_ns, clock_utc_ns());
 	assert_int_equal(result->bytes_used, 289);
-	assert_int_equal(result->raw_bytes, strlen(RAW) + 1);
+	assert_int_equal(result->raw_bytes, strlen(RAW_RESULT) + 1);
 	assert_int_equal(store_usage_get(rig.store, before_ns, &used, NULL), 0);
 	assert_int_equal(used, 289);
 	free(result);
@@ -284,7 +278,7 @@ static void a_result_without_room_is_held(void **state)
 	struct rig rig;
 
 	(void)state;
-	rig_open(&rig, SAYS("1", RAW) SAYS("3", OBJECT), 0);
+	rig_open(&rig, SAYS("1", RAW_RESULT) SAYS("3", OBJECT), 0);
 	assert_int_equal(store_open(rig.directory, STORE_GUEST, NULL, &other, NULL, NULL), 0);
 	assert_int_equal(store_batch_begin(other, NULL), 0);
 	run(&rig, &t);

@@ -7,18 +7,11 @@
 
 #include "agent/config.h"
 #include "tests/cases.h"
+#include "tests/raw_result.h"
 #include "tests/store_rig.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
-
-#define ROW(test)                                                                                  \
-	"{\"Key\":\"measurement\",\"Value\":{\"AppInfo\":{\"NumBytes\":7,\"ElapsedTime\":2},"      \
-	"\"Origin\":\"client\",\"Test\":\"" test "\"}}\n"
-#define RAW                                                                                        \
-	ROW("download")                                                                            \
-	ROW("upload")                                                                              \
-	"{\"Download\":{\"Value\":28},\"Upload\":{\"Value\":29},\"MinRTT\":{\"Value\":1}}\n"
 
 /* A service that says what the script has, one word an upload; its last word is for all that follow.
  *   t taken  d denied  r refused  l later  s silence after it was sent  n no connection  e not even begun */
@@ -61,7 +54,7 @@ static int wire_send(void *self, const struct store_result *result, const char *
 	struct rig *rig = self;
 
 	assert_string_equal(style, "NDT7");
-	assert_int_equal(result->raw_bytes, strlen(RAW));
+	assert_int_equal(result->raw_bytes, strlen(RAW_RESULT));
 	rig->asked[rig->asked_count++] = result->id[strlen(result->id) - 1];
 	if (*rig->script == 'e') {
 		rig->script += rig->script[1] != '\0';
@@ -183,7 +176,7 @@ static void results_are_brought(void **state)
 
 	rig_open(&rig, c->script);
 	for (unsigned int i = 1; i <= 3; i++)
-		put(&rig, i, RAW);
+		put(&rig, i, RAW_RESULT);
 	play(&rig);
 	n = counts_of(&rig);
 	assert_string_equal(rig.asked, c->asked);
@@ -206,7 +199,7 @@ static void R31_what_the_service_cannot_read_is_not_sent(void **state)
 	(void)state;
 	rig_open(&rig, "t");
 	put(&rig, 1, "{\"Download\":null}");
-	put(&rig, 2, RAW);
+	put(&rig, 2, RAW_RESULT);
 	play(&rig);
 	assert_string_equal(rig.asked, "2");
 	assert_int_equal(counts_of(&rig).quarantined, 1);
@@ -219,7 +212,7 @@ static void other_credentials_are_tried_at_once(void **state)
 
 	(void)state;
 	rig_open(&rig, "dt");
-	put(&rig, 1, RAW);
+	put(&rig, 1, RAW_RESULT);
 	play(&rig);
 	play(&rig);
 	assert_string_equal(rig.asked, "1");
@@ -246,8 +239,8 @@ static void D1_an_uncertain_one_is_repeated_once(void **state)
 
 	(void)state;
 	rig_open(&rig, "t");
-	put(&rig, 1, RAW);
-	put(&rig, 2, RAW);
+	put(&rig, 1, RAW_RESULT);
+	put(&rig, 2, RAW_RESULT);
 	store_clock_read(&now);
 	assert_int_equal(store_outbox_next(rig.store, &now, &e, &wait_ns, NULL), 0);
 	assert_int_equal(store_outbox_sending(rig.store, e.seq, NULL), 0); /* and a kill -9 */
@@ -267,7 +260,7 @@ static void D1_twice_uncertain_is_quarantined(void **state)
 
 	(void)state;
 	rig_open(&rig, "t");
-	put(&rig, 1, RAW);
+	put(&rig, 1, RAW_RESULT);
 	store_clock_read(&now);
 	assert_int_equal(store_outbox_next(rig.store, &now, &e, &wait_ns, NULL), 0);
 	assert_int_equal(store_outbox_sending(rig.store, e.seq, NULL), 0);
@@ -285,7 +278,7 @@ static void nothing_is_sent_during_a_measurement(void **state)
 	(void)state;
 	rig_open(&rig, "t");
 	uploader_hold(rig.uploader, true);
-	put(&rig, 1, RAW);
+	put(&rig, 1, RAW_RESULT);
 	play(&rig);
 	assert_string_equal(rig.asked, "");
 	uploader_hold(rig.uploader, false);
@@ -301,8 +294,8 @@ static void what_is_under_way_ends_first(void **state)
 
 	(void)state;
 	rig_open(&rig, "t");
-	put(&rig, 1, RAW);
-	put(&rig, 2, RAW);
+	put(&rig, 1, RAW_RESULT);
+	put(&rig, 2, RAW_RESULT);
 	uploader_wake(rig.uploader);
 	while (!uploader_is_busy(rig.uploader))
 		loop_run(rig.loop, loop_now_ns(rig.loop), NULL);
@@ -322,8 +315,8 @@ static void the_last_test_is_in_the_configuration(void **state)
 
 	(void)state;
 	rig_open(&rig, "t");
-	put(&rig, 1, RAW);
-	put(&rig, 2, RAW);
+	put(&rig, 1, RAW_RESULT);
+	put(&rig, 2, RAW_RESULT);
 	play(&rig);
 	assert_int_equal(config_load(rig.config, &c, NULL, NULL), 0);
 	assert_int_equal(c.last_tested_s, rig.last_s);

@@ -32,20 +32,26 @@ def needs_strace():
         pytest.skip(f"strace cannot trace here: {r.stderr.strip()}")
 
 
-def pairs(argv, calls, where, tmp_path, **more):
-    """(call, ordinal, line) of each file call of a run from the first on whose line has `where` in it."""
-    log = tmp_path / "strace.log"
-    r = strace(["-o", log, "-e", f"trace={calls}"], argv, **more)
-    assert r.returncode == 0, r.stderr
+def numbered(log, begins):
+    """(call, ordinal, line) of what strace has written, from the first call on of which begins(call, line) is true."""
     seen, found, begun = collections.Counter(), [], False
     for line in log.read_text(errors="replace").splitlines():
         call = CALL.match(line)
         if not call:
             continue
         seen[call[1]] += 1
-        begun = begun or where in line
+        begun = begun or begins(call[1], line)
         if begun:
             found.append((call[1], seen[call[1]], line.strip()))
+    return found
+
+
+def pairs(argv, calls, where, tmp_path, **more):
+    """(call, ordinal, line) of each file call of a run from the first on whose line has `where` in it."""
+    log = tmp_path / "strace.log"
+    r = strace(["-o", log, "-e", f"trace={calls}"], argv, **more)
+    assert r.returncode == 0, r.stderr
+    found = numbered(log, lambda call, line: where in line)
     assert found, f"no call with {where}"
     return found
 

@@ -12,7 +12,6 @@ import datetime
 import json
 import os
 import random
-import re
 import shutil
 import stat
 import subprocess
@@ -24,13 +23,12 @@ from pathlib import Path
 
 import pytest
 
-from injection import STRACE, needs_strace
+from injection import STRACE, needs_strace, numbered
 
 DELIVERY = os.environ["POD_DELIVERY"]
 ALL = os.environ.get("POD_FAULTS") == "all"
 SAMPLE = 60
 SEED = datetime.date.today().toordinal()
-CALL = re.compile(r"^(\w+)\(")
 ID = "0190f3c2-1111-7222-8333-444455556666"
 PROGRAM = """#!/bin/sh
 echo run >>RAN
@@ -130,17 +128,9 @@ def points(rig, calls):
         pod, log = fresh(rig / "watched", service), rig / "log"
         r = pod.traced(["-o", str(log), "-e", f"trace={calls},pidfd_open" if calls != "all" else "trace=all"])
         assert r.returncode == 0 and service.taken == {ID: 1}, r.stderr
-    seen, found, begun = collections.Counter(), [], False
-    for line in log.read_text(errors="replace").splitlines():
-        call = CALL.match(line)
-        if not call:
-            continue
-        seen[call[1]] += 1
-        begun = begun or call[1] == "pidfd_open"
-        if begun:
-            found.append((call[1], seen[call[1]]))
+    found = numbered(log, lambda call, line: call == "pidfd_open")
     assert len(found) > 15, found
-    return [p for p in found if p[0] != "pidfd_open"]
+    return [(call, ordinal) for call, ordinal, _ in found if call != "pidfd_open"]
 
 
 def sampled(found, always):
