@@ -11,6 +11,7 @@
 #include "agent/daemon_internal.h"
 #include "agent/hangup.h"
 #include "agent/interrupt.h"
+#include "agent/resident.h"
 #include "agent/schedule.h"
 #include "agent/sysinfo.h"
 #include "transport/base/bytes.h"
@@ -22,6 +23,10 @@
 #define REGISTER_FIRST_NS (11 * NS_PER_S)
 #define REGISTER_MOST_NS  (120 * NS_PER_S)
 #define REGISTER_JITTER   0.09
+
+/* Behind the start, and then behind each sync or so. */
+#define REST_FIRST_NS (10 * NS_PER_S)
+#define REST_EVERY_NS (600 * NS_PER_S)
 
 void daemon_turn_soon(struct daemon *d)
 {
@@ -141,6 +146,14 @@ static void on_watchdog(void *owner)
 
 	notify_send(&d->notify, "WATCHDOG=1");
 	loop_timer_set(d->loop, &d->watchdog, loop_now_ns(d->loop) + d->watchdog_ns);
+}
+
+static void on_rest(void *owner)
+{
+	struct daemon *d = owner;
+
+	resident_let_go();
+	loop_timer_set(d->loop, &d->rest, loop_now_ns(d->loop) + REST_EVERY_NS);
 }
 
 /* --- signals ----------------------------------------------------------------------------------------------- */
@@ -288,9 +301,11 @@ static void start_clocks(struct daemon *d)
 		                           .jitter = REGISTER_JITTER };
 	d->turn = (struct loop_timer){ .fire = on_turn, .owner = d };
 	d->watchdog = (struct loop_timer){ .fire = on_watchdog, .owner = d };
+	d->rest = (struct loop_timer){ .fire = on_rest, .owner = d };
 	d->deadline = (struct loop_timer){ .fire = on_deadline, .owner = d };
 	heartbeat_start(&d->heartbeat, d->config.ping_freq_s * NS_PER_S, d->started_ns, seed);
 	daemon_turn_soon(d);
+	loop_timer_set(d->loop, &d->rest, d->started_ns + REST_FIRST_NS);
 	if (d->watchdog_ns != CLOCK_NEVER_NS)
 		loop_timer_set(d->loop, &d->watchdog, d->started_ns + d->watchdog_ns);
 }

@@ -39,6 +39,7 @@ struct daemon {
 
 	struct loop_timer turn; /* something may have to be done */
 	struct loop_timer watchdog;
+	struct loop_timer rest;     /* nothing much goes on: what memory may go, goes */
 	struct loop_timer deadline; /* of stopping */
 
 	/* --- over HTTP: one at a time --- */

@@ -91,8 +91,15 @@ class Daemon:
         value: dict[str, Any] = json.loads(done.stdout)
         return value
 
-    def resident_kb(self) -> int:
+    def _of_process(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1])
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {name}")
+
+    def resident_kb(self) -> int:
+        return self._of_process("VmRSS")
+
+    def wakeups(self) -> int:
+        """How often it has waited for something, since its start."""
+        return self._of_process("voluntary_ctxt_switches")

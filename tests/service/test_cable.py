@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
 from daemon import Daemon, eventually
 from fake_cable import BINARY, PING, POD, PONG, SECRET, TEXT, Connection, Service, frame
@@ -332,6 +333,55 @@ def test_libcurl_is_never_in_the_daemon(service: Service, daemon: Make) -> None:
     d = daemon(ping_freq=1).start()
     eventually(lambda: len(service.statuses()) >= 2, 10)
     assert "libcurl.so" not in Path(f"/proc/{d.pid}/maps").read_text()
+
+
+@pytest.mark.skipif("RADAR_POD_SANITIZED" in os.environ, reason="a sanitizer has memory of its own")
+def test_idle_within_6_mb_and_07_wakeups_a_second(tmp_path: Path) -> None:
+    service = Service(certificates.server_context("by intermediate"))
+    d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=15, ca_file=certificates.authority())
+    try:
+        d.start()
+        connected(service)
+        time.sleep(12)
+        before = d.wakeups()
+        time.sleep(20)
+        assert d.wakeups() - before <= 0.7 * 20
+        assert d.resident_kb() <= 6000
+    finally:
+        d.kill()
+        service.close()
+
+
+# --- TLS ---
+
+
+def test_r28_over_tls(tmp_path: Path) -> None:
+    service = Service(certificates.server_context("by intermediate"))
+    d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=60, ca_file=certificates.authority())
+    try:
+        d.start()
+        assert eventually(lambda: connected(service).actions("sync"), 5)
+        code, _ = d.stop()
+        assert code == 0 and service.connections[0].close_code == 1000
+    finally:
+        d.kill()
+        service.close()
+
+
+@pytest.mark.parametrize("name", ["other host", "unknown authority", "expired", "self-signed", "for clients only"])
+def test_r28_a_certificate_that_is_not_theirs(tmp_path: Path, name: str) -> None:
+    """Neither the socket nor the heartbeat says a byte of the pod's."""
+    service = Service(certificates.server_context(name))
+    d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=1, ca_file=certificates.authority())
+    try:
+        d.start()
+        eventually(lambda: d.log.exists() and "the service's socket: could not" in d.said(), 5)
+        eventually(lambda: d.status()["heartbeat"]["last_error"], 5)
+        assert not service.connections and not service.requests
+        assert d.is_alive() and d.stop()[0] == 0
+    finally:
+        d.kill()
+        service.close()
 
 
 # --- registering ---
