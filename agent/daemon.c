@@ -24,6 +24,8 @@
 #define REGISTER_MOST_NS  (120 * NS_PER_S)
 #define REGISTER_JITTER   0.09
 
+#define OPEN_AGAIN_NS (60 * NS_PER_S)
+
 /* Behind the start, and then behind each sync or so. */
 #define REST_FIRST_NS (10 * NS_PER_S)
 #define REST_EVERY_NS (600 * NS_PER_S)
@@ -112,7 +114,14 @@ static bool all_stopped(const struct daemon *d)
 	       (!o->is_stopped || o->is_stopped(o->self));
 }
 
-static void reopen_cable(struct daemon *d)
+static bool wants_cable(const struct daemon *d, uint64_t now_ns)
+{
+	return daemon_is_registered(d) && now_ns >= d->open_at_ns &&
+	       (!d->cable || (d->reopen && cable_phase(d->cable) == CABLE_STOPPED));
+}
+
+/* What was good at the start may be bad after a SIGHUP: then the pod lives on HTTP, and this is tried again. */
+static void reopen_cable(struct daemon *d, uint64_t now_ns)
 {
 	struct err err;
 
@@ -120,7 +129,7 @@ static void reopen_cable(struct daemon *d)
 	d->reopen = false;
 	if (daemon_cable_open(d, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
-		loop_stop(d->loop);
+		d->open_at_ns = now_ns + OPEN_AGAIN_NS;
 	}
 }
 
@@ -134,9 +143,8 @@ static void on_turn(void *owner)
 			loop_stop(d->loop);
 		return;
 	}
-	if (daemon_is_registered(d) &&
-	    (!d->cable || (d->reopen && cable_phase(d->cable) == CABLE_STOPPED)))
-		reopen_cable(d);
+	if (wants_cable(d, now_ns))
+		reopen_cable(d, now_ns);
 	loop_timer_set(d->loop, &d->turn, daemon_service_turn(d, now_ns));
 }
 
@@ -205,6 +213,7 @@ static void take_config(struct daemon *d, const struct config *fresh)
 {
 	bool same = is_same_service(&d->config, fresh);
 
+	d->open_at_ns = 0;
 	d->config = *fresh;
 	heartbeat_set_every(&d->heartbeat, fresh->ping_freq_s * NS_PER_S, loop_now_ns(d->loop));
 	if (!same && d->cable) {
@@ -340,6 +349,8 @@ static int begin(struct daemon *d, struct err *err)
 	if (r == 0)
 		r = status_socket_open(d->loop, d->state_dir, daemon_status_compose, d, &d->status,
 		                       err);
+	if (r == 0 && daemon_is_registered(d))
+		r = daemon_cable_open(d, err);
 	if (r == 0 && o->begin)
 		r = o->begin(o->self, d->loop, d->store, &d->config, err);
 	d->begun = r == 0;

@@ -54,7 +54,8 @@ struct daemon {
 
 	bool boot_untold;
 	enum start_teller teller;
-	bool reopen; /* the socket, once it has stopped: the configuration is another */
+	bool reopen;         /* the socket, once it has stopped: the configuration is another */
+	uint64_t open_at_ns; /* not before: it could not be opened */
 
 	/* --- for `status` --- */
 	uint64_t beats_sent, beats_taken, beat_ns; /* the last one's answer came */

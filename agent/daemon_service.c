@@ -59,6 +59,10 @@ static void on_registered(void *owner, const struct http_answer *answer, const s
 
 	d->call = NULL;
 	service_request_end(&d->request);
+	if (daemon_is_registered(d)) { /* by hand, and SIGHUP, meanwhile: that is what counts */
+		daemon_turn_soon(d);
+		return;
+	}
 	if (!answer) {
 		err = *why;
 		err_prefix(&err, "register");
@@ -208,7 +212,8 @@ uint64_t daemon_service_turn(struct daemon *d, uint64_t now_ns)
 
 	if (!daemon_is_registered(d))
 		return register_turn(d, now_ns);
-	if (heartbeat_turn(&d->heartbeat, now_ns, &wake_ns))
+	/* One that could not even be asked has had its answer: the next is due some time. */
+	while (heartbeat_turn(&d->heartbeat, now_ns, &wake_ns))
 		send_beat(d);
 	return wake_ns;
 }

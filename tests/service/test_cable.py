@@ -284,6 +284,19 @@ def test_sighup_reads_the_configuration_again(service: Service, daemon: Make) ->
     assert d.is_alive() and other.ended_at is None
 
 
+def test_a_ca_file_that_is_none(service: Service, daemon: Make) -> None:
+    d = daemon(url="https://127.0.0.1:9", ca_file="/nonexistent.pem").start()
+    assert d.process and d.process.wait(10) == 1
+    assert "/nonexistent.pem" in d.said()
+    d = daemon(ping_freq=1).start()
+    connected(service)
+    d.config.write_text("server_url=https://127.0.0.1:9\nca_file=/nonexistent.pem\nping_freq=1\nclient_id=a\nsecret=b\n")
+    d.signal(signal.SIGHUP)
+    eventually(lambda: "/nonexistent.pem" in d.said(), 5)
+    eventually(lambda: d.status()["heartbeat"]["sent"] >= 2, 5)
+    assert d.stop()[0] == 0
+
+
 def test_the_service_manager_is_told(service: Service, daemon: Make, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
