@@ -7,4 +7,4 @@
 #define RAW_ROWS RAW_ROW("download") RAW_ROW("upload")
 #define RAW_RESULT                                                                                 \
 	RAW_ROWS "{\"Download\":{\"Value\":28},\"Upload\":{\"Value\":29},\"MinRTT\":{\"Value\":1}" \
-	         "}\n"
+		 "}\n"
