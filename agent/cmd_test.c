@@ -15,6 +15,7 @@
 #include "agent/options.h"
 #include "agent/output.h"
 #include "agent/output_file.h"
+#include "agent/resident.h"
 #include "agent/standard_output.h"
 #include "agent/stored.h"
 #include "agent/sysinfo.h"
@@ -391,6 +392,7 @@ static void keep_result(const struct test_wish *w, const struct test_result *r)
 	json.to = open_memstream(&object, &bytes);
 	if (json.to) {
 		json.format->finish(&json, r, NULL);
+		resident_let_go(); /* SQLite's takes its place: a test is small */
 		if (fclose(json.to) == 0)
 			stored_keep(w->state_dir, r, object, bytes);
 	}
