@@ -27,6 +27,19 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"HOME": str(home), "NO_COLOR": "1"} | more
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", help="K/N: every N-th test from the K-th on; ctest runs the parts beside each other")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    part = config.getoption("--part")
+    if part:
+        k, n = map(int, part.split("/"))
+        mine = set(items[k - 1::n])
+        config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+        items[:] = [item for item in items if item in mine]
+
+
 class Machine:
     """One on which radar-pod is run: a home, a configuration, a service that it knows."""
 
