@@ -18,7 +18,7 @@
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
 
-#define LONGEST_NS (20 * NS_PER_S)
+#define LONGEST_NS (60 * NS_PER_S)
 #define AGAIN_NS   (100 * NS_PER_MS)
 
 static struct config config;
