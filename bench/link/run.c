@@ -30,7 +30,8 @@
 
 struct run {
 	const struct arguments *arguments;
-	char **command; /* its own, or completed */
+	char **command;   /* what the client runs: the arguments', or … */
+	char **completed; /* … this; NULL */
 	struct session session;
 	struct keeper keeper;
 	struct child client, server;
@@ -46,7 +47,7 @@ struct run {
 
 /* --- the commands --------------------------------------------------------------------------------- */
 
-/* Ends by NULL; NULL: no memory. Not freed: the process becomes it. */
+/* Ends by NULL; NULL: no memory. */
 static char **with_server(char *const *argv)
 {
 	size_t n = 0;
@@ -67,9 +68,10 @@ static int complete_command(struct run *run, struct err *err)
 	run->command = run->arguments->command;
 	if (!forgotten_destination(run->command))
 		return 0;
-	run->command = with_server(run->command);
-	if (!run->command)
+	run->completed = with_server(run->command);
+	if (!run->completed)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "keep the command");
+	run->command = run->completed;
 	if (!run->arguments->quiet)
 		fprintf(stderr,
 		        "link: ping of nobody is ping of the other side; in other commands quote "
@@ -320,6 +322,7 @@ static void close_all(struct run *run)
 	session_close(&run->session);
 	control_answer(&run->keeper.control, (enum exit_code)run->status, run->summary);
 	keeper_close(&run->keeper);
+	free(run->completed);
 }
 
 int cmd_run(const struct arguments *a)
