@@ -34,8 +34,9 @@ static const struct option options[] = {
 static const struct option_syntax syntax = {
 	.command = "radar-pod agent",
 	.summary = "The daemon: registers where there are no credentials, keeps the connection to "
-		   "the service, and does what it orders. Ends at SIGTERM or Ctrl-C; SIGHUP reads "
-		   "the configuration again.",
+		   "the service, and says that the pod is alive. A test or an update that is "
+		   "ordered is written to the log and not carried out in this release. Ends at "
+		   "SIGTERM or Ctrl-C; SIGHUP reads the configuration again.",
 	.table = options,
 	.count = sizeof(options) / sizeof(*options),
 };
