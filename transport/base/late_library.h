@@ -1,9 +1,9 @@
 /* A shared library that is loaded when it is first needed, into a table of its functions: who does not need it does
  * not pay for it (docs/decisions/0002). The types of the table are those of the library's own header.
  *
- *   #define LIBX_CALLS(X) X(open) X(close)
  *   struct libx {
- *           LATE_LIBRARY_MEMBER… one function pointer a name
+ *           __typeof__(x_open) *open;
+ *           __typeof__(x_close) *close;
  *   };
  *   static const struct late_symbol symbols[] = { { "x_open", offsetof(struct libx, open) }, … };
  *   late_library_load(soname, "libx1", symbols, n, &table, &err);
