@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/command.h"
-#include "agent/courier_child.h"
-#include "agent/inherited.h"
-#include "agent/standard_output.h"
-#include "agent/version.h"
+#include "agent/base/inherited.h"
+#include "agent/cli/command.h"
+#include "agent/cli/standard_output.h"
+#include "agent/cli/version.h"
+#include "agent/service/courier_child.h"
 #include "bpf/loader.h"
 
 static enum exit_code cmd_help(int argc, char **argv);

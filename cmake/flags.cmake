@@ -32,7 +32,7 @@ if(POD_COVERAGE)
   target_compile_options(pod_flags INTERFACE --coverage -O0)
   target_link_options(pod_flags INTERFACE --coverage)
 endif()
-# What a crash was of is looked up by this; how it came there is read from the tables (agent/crash_handler.c).
+# What a crash was of is looked up by this; how it came there is read from the tables (agent/sentry/crash_handler.c).
 target_compile_options(pod_flags INTERFACE -fasynchronous-unwind-tables)
 target_link_options(pod_flags INTERFACE -Wl,--build-id=sha1)
 target_link_options(pod_flags INTERFACE -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)

@@ -1,4 +1,4 @@
-/* What transport/ws_handshake.c and agent/service_request.c ask of OpenSSL, with the memory sanitizer told what was
+/* What transport/ws_handshake.c and agent/service/service_request.c ask of OpenSSL, with the memory sanitizer told what was
  * written: OpenSSL is not built with it, and reads and writes behind its back. */
 #include <dlfcn.h>
 #include <openssl/evp.h>

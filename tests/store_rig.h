@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/store.h"
+#include "agent/store/store.h"
 
 /* The directory, in memory where the machine has such a place: sweeps open a store thousands of times.
  * Answers a static path; made by each call, and removed with all in it. */

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/courier.h"
-#include "agent/courier_child.h"
-#include "agent/store.h"
-#include "agent/upload_courier.h"
-#include "agent/uploader.h"
+#include "agent/service/courier.h"
+#include "agent/service/courier_child.h"
+#include "agent/store/store.h"
+#include "agent/upload/upload_courier.h"
+#include "agent/upload/uploader.h"
 #include "tests/raw_result.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/cross_traffic.h"
-#include "agent/interfaces_json.h"
-#include "agent/json_writer.h"
-#include "agent/wifi.h"
+#include "agent/base/json_writer.h"
+#include "agent/host/cross_traffic.h"
+#include "agent/host/interfaces_json.h"
+#include "agent/host/wifi.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"

@@ -1,7 +1,7 @@
 /* config_saver PATH KEY VALUE...: saves the changes as the daemon does. 0: they are durable. */
 #include <stdio.h>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "transport/base/err.h"
 
 #define CHANGES_MAX 8

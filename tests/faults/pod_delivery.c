@@ -7,13 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/config.h"
-#include "agent/courier.h"
-#include "agent/courier_child.h"
-#include "agent/runner.h"
-#include "agent/store.h"
-#include "agent/upload_courier.h"
-#include "agent/uploader.h"
+#include "agent/config/config.h"
+#include "agent/run/runner.h"
+#include "agent/service/courier.h"
+#include "agent/service/courier_child.h"
+#include "agent/store/store.h"
+#include "agent/upload/upload_courier.h"
+#include "agent/upload/uploader.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"

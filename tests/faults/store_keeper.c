@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/store.h"
+#include "agent/store/store.h"
 #include "tests/store_rig.h"
 #include "transport/base/err.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cable_frames.h"
+#include "agent/service/cable_frames.h"
 #include "transport/base/err.h"
 #include "transport/base/json_walk.h"
 

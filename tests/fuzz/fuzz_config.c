@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config.h"
-#include "agent/config_file.h"
+#include "agent/config/config.h"
+#include "agent/config/config_file.h"
 #include "transport/base/err.h"
 
 #define CHECK(condition)                                                                           \

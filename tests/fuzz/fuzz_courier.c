@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/courier_frame.h"
+#include "agent/service/courier_frame.h"
 #include "transport/base/err.h"
 
 #define CHECK(condition)                                                                           \

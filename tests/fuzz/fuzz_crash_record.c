@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/crash_record.h"
-#include "agent/sentry_event.h"
-#include "agent/sentry_scrub.h"
+#include "agent/sentry/crash_record.h"
+#include "agent/sentry/sentry_event.h"
+#include "agent/sentry/sentry_scrub.h"
 #include "transport/base/err.h"
 
 #define CHECK(condition)                                                                           \

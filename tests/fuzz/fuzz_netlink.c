@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/interface_counters.h"
-#include "agent/interfaces_json.h"
-#include "agent/interfaces_parse.h"
-#include "agent/json_writer.h"
-#include "agent/netlink_message.h"
-#include "agent/nl80211.h"
-#include "agent/wifi_status.h"
+#include "agent/base/json_writer.h"
+#include "agent/host/interface_counters.h"
+#include "agent/host/interfaces_json.h"
+#include "agent/host/interfaces_parse.h"
+#include "agent/host/netlink_message.h"
+#include "agent/host/nl80211.h"
+#include "agent/host/wifi_status.h"
 #include "transport/base/bytes.h"
 #include "transport/base/err.h"
 #include "transport/base/json.h"

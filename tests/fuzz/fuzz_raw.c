@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/raw_check.h"
+#include "agent/upload/raw_check.h"
 #include "transport/base/err.h"
 
 #define CHECK(condition)                                                                           \

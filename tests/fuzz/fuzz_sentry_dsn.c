@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/sentry_dsn.h"
+#include "agent/sentry/sentry_dsn.h"
 #include "transport/base/err.h"
 #include "transport/url.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/sentry_scrub.h"
+#include "agent/sentry/sentry_scrub.h"
 #include "transport/base/err.h"
 
 #define CHECK(condition)                                                                           \

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/service.h"
+#include "agent/service/service.h"
 #include "transport/base/err.h"
 #include "transport/url.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/store_salvage.h"
+#include "agent/store/store_salvage.h"
 #include "transport/base/err.h"
 
 #define CHECK(condition)                                                                           \

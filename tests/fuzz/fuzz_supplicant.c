@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/wifi_text.h"
+#include "agent/host/wifi_text.h"
 #include "transport/base/bytes.h"
 
 #define CHECK(condition)                                                                           \

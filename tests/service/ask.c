@@ -13,10 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/courier.h"
-#include "agent/courier_child.h"
-#include "agent/json_writer.h"
-#include "agent/service.h"
+#include "agent/base/json_writer.h"
+#include "agent/service/courier.h"
+#include "agent/service/courier_child.h"
+#include "agent/service/service.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"

@@ -1,0 +1,56 @@
+#include "agent/base/spill.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "transport/base/bytes.h"
+
+#define STATE_DIRECTORY "/var/lib/radar-pod"
+
+static int open_in(const char *directory)
+{
+	char name[4096];
+	struct text t = text_on(name, sizeof(name));
+	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	/* A file system without nameless files: it has a name for an instant. */
+	text_append(&t, "%s/.radar-pod-XXXXXX", directory);
+	fd = t.overflow ? -1 : mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
+/* NULL where the environment does not say. */
+static const char *own_state_directory(char *out, size_t out_bytes)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	struct text t = text_on(out, out_bytes);
+
+	if (state && *state)
+		text_append(&t, "%s/radar-pod", state);
+	else if (home && *home)
+		text_append(&t, "%s/.local/state/radar-pod", home);
+	return t.overflow || t.bytes == 0 ? NULL : out;
+}
+
+int spill_open(void)
+{
+	char own[4096];
+	const char *const directories[] = {
+		geteuid() == 0 ? STATE_DIRECTORY : own_state_directory(own, sizeof(own)),
+		getenv("TMPDIR"),
+		"/var/tmp",
+		"/tmp",
+	};
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < sizeof(directories) / sizeof(*directories); i++)
+		if (directories[i] && *directories[i])
+			fd = open_in(directories[i]);
+	return fd;
+}

@@ -1,0 +1,100 @@
+#include "agent/cli/output.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "transport/base/bytes.h"
+
+static void write_row(struct output *o, const struct measurement *m)
+{
+	char json[MEASUREMENT_JSON_MAX];
+
+	if (measurement_write(m, json, sizeof(json)) > 0)
+		fprintf(o->to, "{\"Key\":\"measurement\",\"Value\":%s}\n", json);
+	fflush(o->to);
+}
+
+/* Contract pod-service 4.4: loss is BytesRetrans / BytesSent of a download row with TCPInfo. */
+static struct measurement fit_for_service(const struct measurement *m)
+{
+	struct measurement fit = *m;
+	bool download = strcmp(m->test, "download") == 0;
+
+	if (download && m->has_tcp_info &&
+	    (!measurement_has(&m->tcp_info, MEASUREMENT_TCP_BytesSent) ||
+	     m->tcp_info.bytes_sent <= 0))
+		fit.has_tcp_info = false;
+	return fit;
+}
+
+static void put(struct output *o, const struct measurement *m, bool for_service)
+{
+	struct measurement fit = for_service ? fit_for_service(m) : *m;
+
+	write_row(o, &fit);
+}
+
+void output_row(struct output *o, const struct run_event *e, bool for_service)
+{
+	bool ours = strcmp(e->measurement->origin, "client") == 0;
+
+	/* Ours come four times a second. */
+	if (!ours && o->rows >= OUTPUT_ROWS_MAX) {
+		o->rows_dropped++;
+		return;
+	}
+	o->rows += !ours;
+	put(o, e->measurement, for_service);
+}
+
+void output_rows_begin(struct output *o)
+{
+	o->rows = 0;
+	o->rows_dropped = 0;
+}
+
+void output_rows_end(struct output *o, const struct direction_result *d, bool for_service)
+{
+	struct measurement last = d->server;
+
+	if (o->rows_dropped == 0)
+		return;
+	bytes_copy_text(last.origin, sizeof(last.origin), "server");
+	bytes_copy_text(last.test, sizeof(last.test), ndt7_test_name(d->test));
+	put(o, &last, for_service);
+}
+
+bool output_measured(const struct direction_result *d)
+{
+	return d->state == DIRECTION_PARTIAL || d->state == DIRECTION_COMPLETE;
+}
+
+const struct direction_result *output_speaker(const struct test_result *r)
+{
+	if (output_measured(&r->download))
+		return &r->download;
+	if (output_measured(&r->upload))
+		return &r->upload;
+	return r->download.url[0] ? &r->download : &r->upload;
+}
+
+/* "198.51.100.7:40122", "[2001:db8::5]:443" */
+const char *output_client_ip(const struct test_result *r, char out[OUTPUT_IP_BYTES])
+{
+	const char *down = r->download.server.connection_info.client;
+	const char *client = *down ? down : r->upload.server.connection_info.client;
+	bool v6 = client[0] == '[';
+
+	snprintf(out, OUTPUT_IP_BYTES, "%.*s", (int)strcspn(client + v6, v6 ? "]" : ":"),
+	         client + v6);
+	return out;
+}
+
+struct figure output_idle_rtt_ms(const struct test_result *r)
+{
+	struct figure a = r->download.idle_rtt_ms, b = r->upload.idle_rtt_ms;
+
+	if (!a.known || !b.known)
+		return a.known ? a : b;
+	return a.value < b.value ? a : b;
+}

@@ -1,0 +1,88 @@
+/* Where the configuration and the state are. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/config/config.h"
+#include "transport/base/bytes.h"
+#include "transport/base/err.h"
+
+#define SYSTEM_DIRECTORY "/etc/radar-pod"
+#define SYSTEM_STATE     "/var/lib/radar-pod"
+
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static int copy_path(char ret[CONFIG_PATH_BYTES], const char *from, const char *to_what,
+                     struct err *err)
+{
+	return bytes_copy_text(ret, CONFIG_PATH_BYTES, from)
+	               ? 0
+	               : ERR_SET(err, -ENAMETOOLONG, ERR_SYS, 0, "take the path of %s", to_what);
+}
+
+/* $VARIABLE/TAIL, or HOME/FOLDER/TAIL; false: neither is known, or it is too long. */
+static bool below_home(const char *variable, const char *folder, const char *tail,
+                       char ret[CONFIG_PATH_BYTES])
+{
+	const char *given = environment(variable), *home = environment("HOME");
+	struct text t = text_on(ret, CONFIG_PATH_BYTES);
+
+	if (given && given[0] == '/') /* XDG: a path that is not absolute is to be ignored */
+		text_append(&t, "%s/%s", given, tail);
+	else if (home)
+		text_append(&t, "%s/%s/%s", home, folder, tail);
+	return t.bytes > 0 && !t.overflow;
+}
+
+int config_find(const char *given, char ret[CONFIG_PATH_BYTES], struct err *err)
+{
+	static const char system_file[] = SYSTEM_DIRECTORY "/config.conf";
+	const char *told = given ? given : environment("RADAR_CONFIG_PATH");
+	bool own;
+
+	if (told)
+		return copy_path(ret, told, "the configuration", err);
+	own = below_home("XDG_CONFIG_HOME", ".config", "radar/config.conf", ret);
+	if (own && access(ret, F_OK) == 0)
+		return 0;
+	if (!own || access(system_file, F_OK) == 0 || access(SYSTEM_DIRECTORY, W_OK) == 0 ||
+	    geteuid() == 0)
+		return copy_path(ret, system_file, "the configuration", err);
+	return 0;
+}
+
+/* systemd's has several directories, separated by colons, where a unit asks for several. */
+static bool of_systemd(char ret[CONFIG_PATH_BYTES])
+{
+	const char *directories = environment("STATE_DIRECTORY");
+	struct text t = text_on(ret, CONFIG_PATH_BYTES);
+
+	if (!directories)
+		return false;
+	text_append(&t, "%.*s", (int)strcspn(directories, ":"), directories);
+	return t.bytes > 0 && !t.overflow;
+}
+
+int config_state_dir(const char *given, const struct config *config, char ret[CONFIG_PATH_BYTES],
+                     struct err *err)
+{
+	if (given)
+		return copy_path(ret, given, "the state directory", err);
+	if (config && *config->state_dir)
+		return copy_path(ret, config->state_dir, "the state directory", err);
+	if (of_systemd(ret))
+		return 0;
+	if (geteuid() == 0)
+		return copy_path(ret, SYSTEM_STATE, "the state directory", err);
+	if (below_home("XDG_STATE_HOME", ".local/state", "radar-pod", ret))
+		return 0;
+	return ERR_SET(err, -ENOENT, ERR_SYS, 0,
+	               "find a state directory: HOME is not set (--state-dir, or state_dir in the "
+	               "configuration)");
+}

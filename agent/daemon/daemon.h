@@ -1,0 +1,56 @@
+/* The pod: registers, keeps the socket to its service, says over HTTP that it is alive where there is none, and hands
+ * on what the service orders.
+ *
+ *   daemon_run(&options, &err);      until SIGTERM or SIGINT; SIGHUP reads the configuration again
+ *
+ * It never waits but in its loop, and never loads libcurl: HTTP is the courier's (agent/service/courier.h). How long what is
+ * under way may take to end, once it is to stop, has a ceiling: DAEMON_STOP_NS.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct loop;
+struct schedule_interfaces;
+struct store;
+struct config;
+
+#define DAEMON_STOP_NS (9 * 1000000000ULL)
+
+/* Who carries out what the service orders. Any may be NULL: then it is said in the log, and nothing happens. */
+struct daemon_orders {
+	void *self;
+
+	/* What lives as long as the daemon; `config` is changed in place by a SIGHUP. */
+	int (*begin)(void *self, struct loop *l, struct store *s, const struct config *config,
+	             struct err *err);
+
+	/* A test on these interfaces, each of which is there or the default one, "". The same order comes again, as
+	 * often as the service likes. */
+	void (*test)(void *self, const struct schedule_interfaces *on);
+
+	/* `url` is as the service gave it, a path or a whole URL: service_update_url() judges. */
+	void (*update)(void *self, const char *version, const char *url);
+
+	/* Interfaces as JSON (agent/host/interfaces_json.h), to be freed; NULL: they cannot be had now. */
+	char *(*interfaces)(void *self);
+
+	void (*stop)(void *self);       /* begin nothing more, and end what is under way */
+	bool (*is_stopped)(void *self); /* asked after each turn, and DAEMON_STOP_NS at most */
+	void (*end)(void *self);
+};
+
+struct daemon_options {
+	const char *config_path;    /* of config_find() */
+	const char *state_dir;      /* NULL: the configuration's */
+	const char *register_label; /* NULL: none */
+	struct daemon_orders orders;
+};
+
+/* 0: it was asked to stop, and has.
+ *   -EBADMSG      the configuration is not valid
+ *   -EWOULDBLOCK  another daemon has the state directory
+ *   else          it could not begin, or its loop broke */
+int daemon_run(const struct daemon_options *options, struct err *err);

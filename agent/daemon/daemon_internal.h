@@ -1,0 +1,86 @@
+/* The daemon's parts to each other: daemon.c its life, daemon_service.c what goes over HTTP, daemon_cable.c the
+ * socket, daemon_status.c what it tells of itself. */
+#pragma once
+
+#include <stddef.h>
+
+#include "agent/config/config.h"
+#include "agent/daemon/daemon.h"
+#include "agent/daemon/notify.h"
+#include "agent/daemon/status_socket.h"
+#include "agent/schedule/backoff.h"
+#include "agent/service/cable.h"
+#include "agent/service/courier.h"
+#include "agent/service/heartbeat.h"
+#include "agent/service/service.h"
+#include "agent/store/store.h"
+#include "transport/loop/loop.h"
+#include "transport/tls.h"
+
+/* Who has told the service of this start of the machine, and does not know yet whether it has heard. */
+enum start_teller { TELLER_NONE, TELLER_HTTP, TELLER_SOCKET };
+
+struct daemon {
+	const struct daemon_options *o;
+	char state_dir[CONFIG_PATH_BYTES];
+	struct config config;
+	struct loop *loop;
+	struct store *store;
+	struct courier *courier;
+	struct tls_context *tls; /* of https */
+	struct cable *cable;
+	struct status_socket *status;
+	struct notify notify;
+	struct loop_io *stop_io, *hangup_io;
+	int hangup_fd;
+	uint64_t started_ns;
+	uint64_t watchdog_ns; /* between two of our signs to the service manager */
+	bool stopping, begun;
+
+	struct loop_timer turn; /* something may have to be done */
+	struct loop_timer watchdog;
+	struct loop_timer rest;     /* nothing much goes on: what memory may go, goes */
+	struct loop_timer deadline; /* of stopping */
+
+	/* --- over HTTP: one at a time --- */
+	struct courier_call *call;
+	struct service_request request;
+	struct backoff registering;
+	uint64_t register_at_ns;
+	uint64_t random;
+	struct service_pod pod; /* registered, and not yet in the configuration; pod.pod "": none */
+	struct heartbeat heartbeat;
+	bool first_said; /* in the heartbeat under way */
+
+	bool boot_untold;
+	enum start_teller teller;
+	bool reopen;         /* the socket, once it has stopped: the configuration is another */
+	uint64_t open_at_ns; /* not before: it could not be opened */
+
+	/* --- for `status` --- */
+	uint64_t beats_sent, beats_taken, beat_ns; /* the last one's answer came */
+	char beat_answer[SERVICE_REASON_BYTES];    /* "" where it was taken */
+	uint64_t connections, orders;
+	char said_end[256]; /* the last ending that was logged above debug */
+};
+
+/* daemon.c: from a turn of the loop of its own, whatever is due is done. */
+void daemon_turn_soon(struct daemon *d);
+void daemon_order_test(struct daemon *d, const struct schedule_interfaces *on);
+void daemon_order_update(struct daemon *d, const char *version, const char *url);
+void daemon_boot_told(struct daemon *d);
+bool daemon_is_registered(const struct daemon *d);
+
+/* Interfaces as JSON, "[]" where they cannot be had; to be freed. NULL: no memory. */
+char *daemon_interfaces(struct daemon *d);
+const char *daemon_platform(void); /* "amd64" */
+
+/* daemon_service.c. Answers when it wants to be called again. */
+uint64_t daemon_service_turn(struct daemon *d, uint64_t now_ns);
+void daemon_service_cancel(struct daemon *d);
+
+/* daemon_cable.c */
+int daemon_cable_open(struct daemon *d, struct err *err);
+
+/* daemon_status.c: a status_compose, of a struct daemon. */
+size_t daemon_status_compose(void *owner, char *out, size_t out_bytes);

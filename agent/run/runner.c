@@ -1,0 +1,218 @@
+#include "agent/run/runner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/run/bounded_child.h"
+#include "agent/run/held_result.h"
+#include "agent/run/test_command.h"
+#include "transport/base/bytes.h"
+#include "transport/base/cleanup.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+#include "transport/base/log.h"
+#include "transport/loop/loop.h"
+
+#define MORE_PATH       "/dev/fd/3"
+#define OOKLA_BYTES_MAX STORE_OBJECT_BYTES_MAX
+
+struct runner {
+	struct runner_options options;
+	struct bounded_child *child; /* NULL: no test is under way */
+	enum config_runner kind;
+	struct store_result about; /* what is known of it before it ends */
+	char connection_info[STORE_INFO_BYTES_MAX + 1];
+	runner_done done;
+	void *owner;
+	struct loop_timer again;
+	struct held_result *held; /* what the store had no room for; NULL */
+};
+
+/* --- into the store --------------------------------------------------------------------------------- */
+
+static void offer_held(void *owner)
+{
+	struct runner *r = owner;
+	struct err err = {};
+	int outcome;
+
+	if (!r->held)
+		return;
+	outcome = held_result_put(r->held, r->options.store, &err);
+	if (outcome < 0) {
+		loop_timer_set(r->options.loop, &r->again,
+		               loop_now_ns(r->options.loop) + r->options.again_ns);
+		return;
+	}
+	log_info("the result %s is stored now", held_result_id(r->held));
+	r->held = held_result_free(r->held);
+}
+
+/* The newest is kept. */
+static void hold(struct runner *r, const struct store_result *result, bool upload, struct err *why)
+{
+	struct held_result *newer = held_result_new(result, upload);
+
+	log_err(LOG_LEVEL_ERROR, why);
+	if (r->held)
+		log_error("the result %s is lost: there was no room to store it until now",
+		          held_result_id(r->held));
+	if (!newer)
+		log_error("the result %s is lost: there is no memory to hold it", result->id);
+	held_result_free(r->held);
+	r->held = newer;
+	loop_timer_set(r->options.loop, &r->again,
+	               loop_now_ns(r->options.loop) + r->options.again_ns);
+}
+
+static void store(struct runner *r, const struct runner_verdict *v, struct runner_end *end)
+{
+	struct err err = {};
+	int outcome;
+
+	offer_held(r);
+	outcome = store_put(r->options.store, &v->result, v->upload, &err);
+	if (outcome == STORE_ALREADY || outcome == -EINVAL || outcome == -EFBIG) {
+		snprintf(end->why, sizeof(end->why), "its result is none that can be stored: %s",
+		         outcome == STORE_ALREADY ? "there is one of its id" : err.text);
+		return;
+	}
+	if (outcome < 0)
+		hold(r, &v->result, v->upload, &err);
+	end->measured = outcome == STORE_OK || r->held;
+	end->upload = end->measured && v->upload;
+	bytes_copy_text(end->id, sizeof(end->id), v->result.id);
+	snprintf(end->why, sizeof(end->why), "%s", v->why);
+}
+
+static void on_child(void *owner, const struct bounded_child_end *child)
+{
+	struct runner *r = owner;
+	struct runner_end end = {};
+	struct runner_verdict v;
+
+	r->child = NULL;
+	runner_judge(r->kind, &r->about, child, &v);
+	if (v.measured)
+		store(r, &v, &end);
+	else
+		snprintf(end.why, sizeof(end.why), "%s", v.why);
+	runner_verdict_end(&v);
+	r->done(r->owner, &end);
+}
+
+/* --- a test ------------------------------------------------------------------------------------------ */
+
+int runner_can(const struct runner *r, enum config_runner kind, struct err *err)
+{
+	const struct config *c = r->options.config;
+
+	if (kind == CONFIG_RUNNER_NDT7)
+		return 0;
+	if (!*c->ookla_binary)
+		return ERR_SET(err, -ENOENT, ERR_SYS, 0,
+		               "run Ookla's test: ookla_binary names no program");
+	if (!c->ookla_accept_license)
+		return ERR_SET(err, -ENOENT, ERR_SYS, 0,
+		               "run Ookla's test: ookla_accept_license is off");
+	if (access(c->ookla_binary, X_OK) < 0)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "run Ookla's test: %s", c->ookla_binary);
+	return 0;
+}
+
+static void note_about(struct runner *r, const struct runner_test *t)
+{
+	r->kind = t->kind;
+	r->about = (struct store_result){ .cause = t->cause,
+		                          .started_utc_ns = clock_utc_ns(),
+		                          .wireless = t->wireless };
+	bytes_copy_text(r->about.interface, sizeof(r->about.interface), t->interface);
+	if (t->wireless && t->connection_info &&
+	    bytes_copy_text(r->connection_info, sizeof(r->connection_info), t->connection_info))
+		r->about.connection_info = r->connection_info;
+}
+
+static struct bounded_child_options child_options(const struct runner *r,
+                                                  const struct test_command *c)
+{
+	bool ookla = r->kind == CONFIG_RUNNER_OOKLA;
+	uint64_t deadline_ns = ookla ? RUNNER_OOKLA_NS : RUNNER_NDT7_NS;
+	const char *ours = r->options.executable ? r->options.executable : "/proc/self/exe";
+
+	return (struct bounded_child_options){
+		.program = ookla ? r->options.config->ookla_binary : ours,
+		.argv = (char *const *)c->argv,
+		.environment = (char *const *)c->environment,
+		.deadline_ns = r->options.deadline_ns ? r->options.deadline_ns : deadline_ns,
+		.grace_ns = RUNNER_GRACE_NS,
+		.out_bytes_max = ookla ? OOKLA_BYTES_MAX : STORE_RAW_BYTES_MAX,
+		.more_bytes_max = ookla ? 0 : STORE_OBJECT_BYTES_MAX,
+	};
+}
+
+int runner_start(struct runner *r, const struct runner_test *test, runner_done done, void *owner,
+                 struct err *err)
+{
+	struct bounded_child_options options;
+	struct test_command command;
+	int error;
+
+	if (r->child)
+		return ERR_SET(err, -EBUSY, ERR_SYS, 0, "start a test: one is under way");
+	error = runner_can(r, test->kind, err);
+	if (error < 0)
+		return error;
+	note_about(r, test);
+	if (test->kind == CONFIG_RUNNER_OOKLA)
+		test_command_ookla(r->options.config, test->address, &command);
+	else
+		test_command_ndt7(r->options.config, test->interface, MORE_PATH, test->trace_path,
+		                  &command);
+	options = child_options(r, &command);
+	r->done = done;
+	r->owner = owner;
+	return bounded_child_start(r->options.loop, &options, on_child, r, &r->child, err);
+}
+
+void runner_stop(struct runner *r)
+{
+	if (r->child)
+		bounded_child_end(r->child);
+}
+
+bool runner_is_busy(const struct runner *r)
+{
+	return r->child != NULL;
+}
+
+int runner_new(const struct runner_options *options, struct runner **ret, struct err *err)
+{
+	struct runner *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a runner");
+	r->options = *options;
+	if (r->options.again_ns == 0)
+		r->options.again_ns = RUNNER_AGAIN_NS;
+	r->again = (struct loop_timer){ .fire = offer_held, .owner = r };
+	*ret = r;
+	return 0;
+}
+
+struct runner *runner_free(struct runner *r)
+{
+	if (!r)
+		return NULL;
+	bounded_child_kill(r->child);
+	offer_held(r);
+	if (r->held)
+		log_error("the result %s is lost: there was no room to store it",
+		          held_result_id(r->held));
+	held_result_free(r->held);
+	loop_timer_cancel(r->options.loop, &r->again);
+	free(r);
+	return NULL;
+}

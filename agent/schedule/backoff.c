@@ -1,0 +1,20 @@
+#include "agent/schedule/backoff.h"
+
+#include <assert.h>
+
+#include "transport/base/draw.h"
+
+uint64_t backoff_next(struct backoff *b, uint64_t *random)
+{
+	uint64_t now_ns = b->next_ns ? b->next_ns : b->first_ns;
+	double factor = 1 + b->jitter * (2 * draw_uniform(random) - 1);
+
+	assert(b->first_ns > 0 && b->first_ns <= b->most_ns && b->jitter >= 0 && b->jitter < 1);
+	b->next_ns = now_ns < b->most_ns / 2 ? 2 * now_ns : b->most_ns;
+	return (uint64_t)((double)now_ns * factor);
+}
+
+void backoff_reset(struct backoff *b)
+{
+	b->next_ns = 0;
+}

@@ -1,0 +1,676 @@
+/* What the store promises while nothing goes wrong, and what it refuses. store_damage_test.c and
+ * store_faults_test.c have the rest. */
+#include "agent/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/store/store_internal.h"
+#include "agent/store/store_schema.h"
+#include "tests/cases.h"
+#include "tests/store_rig.h"
+#include "transport/base/clock.h"
+#include "transport/base/err.h"
+
+static const char *directory;
+static struct store *store;
+static struct store_report report;
+static struct err err;
+static struct store_limits limits;
+static struct store_clock now;
+
+static int open_as(enum store_role role, struct store **ret)
+{
+	err = (struct err){};
+	return store_open(directory, role, &limits, ret, &report, &err);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	directory = store_rig_make();
+	limits = (struct store_limits){};
+	store_clock_read(&now);
+	return open_as(STORE_DAEMON, &store);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	store = store_close(store);
+	store_rig_remove();
+	return 0;
+}
+
+static void reopen(void)
+{
+	store = store_close(store);
+	assert_int_equal(open_as(STORE_DAEMON, &store), 0);
+}
+
+static int64_t pragma(const char *sql)
+{
+	int64_t n = -1;
+
+	assert_int_equal(store_db_number(&store->db, sql, &n, &err), 0);
+	return n;
+}
+
+static void put(unsigned int number)
+{
+	assert_int_equal(store_rig_put(store, number, true), 0);
+}
+
+static bool has(unsigned int number)
+{
+	struct store_result *r = NULL;
+	char id[STORE_ID_BYTES];
+	int e = store_get(store, store_rig_id(number, id), &r, &err);
+
+	assert_true(e == 0 || e == STORE_NONE);
+	assert_true(e == STORE_NONE || store_rig_is(r, number));
+	free(r);
+	return e == 0;
+}
+
+static struct store_counts counts(void)
+{
+	struct store_counts c = {};
+
+	assert_int_equal(store_count(store, &c, &err), 0);
+	return c;
+}
+
+/* --- the file ------------------------------------------------------------------------------------- */
+
+static void begins(void **state)
+{
+	char path[512], mode[16];
+	struct stat st;
+
+	(void)state;
+	assert_true(report.begun);
+	assert_string_equal(report.aside, "");
+	assert_int_equal(stat(store_rig_path("store.db", path), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(pragma("PRAGMA synchronous"), 2); /* FULL */
+	assert_int_equal(pragma("PRAGMA application_id"), STORE_APPLICATION_ID);
+	assert_int_equal(pragma("PRAGMA user_version"), STORE_SCHEMA);
+	assert_int_equal(pragma("PRAGMA page_size"), 4096);
+	assert_int_equal(store_db_text(&store->db, "PRAGMA journal_mode", mode, sizeof(mode), &err),
+	                 0);
+	assert_string_equal(mode, "wal");
+	reopen();
+	assert_false(report.begun);
+}
+
+static void R67_makes_its_directory(void **state)
+{
+	struct store *other = NULL;
+	char path[512];
+	struct stat st;
+
+	(void)state;
+	store_rig_path("a/b/c", path);
+	assert_int_equal(store_open(path, STORE_GUEST, &limits, &other, &report, &err), 0);
+	store_close(other);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
+static void one_daemon(void **state)
+{
+	struct store *other = NULL;
+	char pid[32];
+
+	(void)state;
+	assert_int_equal(open_as(STORE_DAEMON, &other), -EWOULDBLOCK);
+	snprintf(pid, sizeof(pid), "process %d has it", (int)getpid());
+	assert_non_null(strstr(err.text, pid));
+	store = store_close(store);
+	assert_int_equal(open_as(STORE_DAEMON, &store), 0);
+}
+
+static void guest_and_reader_beside_a_daemon(void **state)
+{
+	struct store *guest = NULL, *reader = NULL;
+	struct store_counts c;
+
+	(void)state;
+	put(1);
+	assert_int_equal(open_as(STORE_GUEST, &guest), 0);
+	assert_int_equal(store_rig_put(guest, 2, false), 0);
+	assert_int_equal(open_as(STORE_READER, &reader), 0);
+	put(3);
+	assert_int_equal(store_count(reader, &c, &err), 0);
+	assert_int_equal(c.results, 3);
+	assert_int_equal(c.private, 1);
+	assert_true(store_rig_put(reader, 4, false) < 0);
+	store_close(guest);
+	store_close(reader);
+	assert_true(has(2));
+}
+
+static void reader_of_nothing(void **state)
+{
+	struct store *reader = NULL;
+	char path[512];
+
+	(void)state;
+	store = store_close(store);
+	unlink(store_rig_path("store.db", path));
+	assert_int_equal(open_as(STORE_READER, &reader), -ENOENT);
+	assert_int_equal(open_as(STORE_GUEST, &store), 0);
+	assert_true(report.begun);
+}
+
+static void later_release(void **state)
+{
+	struct store *other = NULL;
+	char path[512];
+
+	(void)state;
+	put(1);
+	assert_int_equal(store_db_run(&store->db,
+	                              "PRAGMA user_version = 7;"
+	                              "UPDATE facts SET value = '7' WHERE name = 'schema'",
+	                              &err),
+	                 0);
+	store = store_close(store);
+	for (enum store_role role = STORE_DAEMON; role <= STORE_READER; role++) {
+		assert_int_equal(open_as(role, &other), -EPROTONOSUPPORT);
+		assert_non_null(strstr(err.text, "a later release of radar-pod has written it"));
+	}
+	assert_int_equal(access(store_rig_path("store.db", path), F_OK), 0);
+}
+
+/* --- results -------------------------------------------------------------------------------------- */
+
+static void round_trip(void **state)
+{
+	struct store_result *r = NULL;
+	char id[STORE_ID_BYTES];
+
+	(void)state;
+	put(1);
+	put(2);
+	reopen();
+	assert_true(has(1));
+	assert_true(has(2));
+	assert_int_equal(store_get(store, store_rig_id(2, id), &r, &err), 0);
+	assert_int_equal(r->delivery, STORE_WAITING);
+	assert_true(r->stored_utc_ns >= r->started_utc_ns);
+	free(r);
+	assert_false(has(3));
+}
+
+static void same_id_twice(void **state)
+{
+	(void)state;
+	put(1);
+	assert_int_equal(store_rig_put(store, 1, true), STORE_ALREADY);
+	assert_int_equal(counts().results, 1);
+	assert_int_equal(counts().pending, 1);
+}
+
+static void incompressible(void **state)
+{
+	struct store_result r = store_rig_result(1, 100), *back = NULL;
+	char noise[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (char)(i * i * 2654435761U >> 13);
+	r.raw = noise;
+	r.raw_bytes = sizeof(noise);
+	assert_int_equal(store_put(store, &r, true, &err), 0);
+	assert_int_equal(store_get(store, r.id, &back, &err), 0);
+	assert_memory_equal(back->raw, noise, sizeof(noise));
+	free(back);
+}
+
+static void refused(void **state)
+{
+	struct store_result r = store_rig_result(1, 100);
+
+	(void)state;
+	r.raw_bytes = STORE_RAW_BYTES_MAX + 1;
+	assert_int_equal(store_put(store, &r, true, &err), -EFBIG);
+	r.raw = NULL;
+	assert_int_equal(store_put(store, &r, true, &err), -EINVAL);
+	assert_int_equal(store_put(store, &r, false, &err), 0);
+	strcpy(r.id, "../../etc/passwd");
+	assert_int_equal(store_put(store, &r, false, &err), -EINVAL);
+}
+
+static void found_by_prefix(void **state)
+{
+	char id[STORE_ID_BYTES], want[STORE_ID_BYTES];
+
+	(void)state;
+	put(0x10);
+	put(0x11);
+	assert_int_equal(store_find(store, store_rig_id(0x11, want), id, &err), 0);
+	assert_string_equal(id, want);
+	assert_int_equal(store_find(store, "0190", id, &err), STORE_SEVERAL);
+	assert_int_equal(store_find(store, "0191", id, &err), STORE_NONE);
+	assert_int_equal(store_find(store, "%", id, &err), STORE_NONE);
+}
+
+static int note_id(void *self, const struct store_result *r, struct err *e)
+{
+	(void)e;
+	strcat(self, r->id + 35);
+	assert_null(r->raw);
+	assert_non_null(strstr(r->object, r->id));
+	return 0;
+}
+
+static void newest_first(void **state)
+{
+	char seen[16] = "";
+	uint64_t damaged;
+
+	(void)state;
+	put(1);
+	put(2);
+	put(3);
+	assert_int_equal(store_each(store, 0, note_id, seen, &damaged, &err), 0);
+	assert_string_equal(seen, "321");
+	*seen = '\0';
+	assert_int_equal(store_each(store, 2, note_id, seen, &damaged, &err), 0);
+	assert_string_equal(seen, "32");
+	assert_int_equal(damaged, 0);
+}
+
+/* --- the outbox ----------------------------------------------------------------------------------- */
+
+static struct store_entry entry;
+static uint64_t wait_ns;
+
+static int next(void)
+{
+	return store_outbox_next(store, &now, &entry, &wait_ns, &err);
+}
+
+static struct store_wait wait_of(uint64_t ns)
+{
+	return (struct store_wait){ ns, now };
+}
+
+static void oldest_first(void **state)
+{
+	struct store_wait w = wait_of(NS_PER_S);
+
+	(void)state;
+	assert_int_equal(next(), STORE_NONE);
+	assert_true(wait_ns == CLOCK_NEVER_NS);
+	put(1);
+	put(2);
+	assert_int_equal(next(), 0);
+	assert_string_equal(entry.id + 35, "1");
+	assert_int_equal(entry.state, STORE_PENDING);
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_again(store, entry.seq, &w, "503", &err), 0);
+	assert_int_equal(next(), 0);
+	assert_string_equal(entry.id + 35, "2");
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_accepted(store, entry.seq, &err), 0);
+	assert_int_equal(next(), STORE_NONE);
+	assert_int_equal(wait_ns, NS_PER_S);
+	now.boot_ns += NS_PER_S;
+	assert_int_equal(next(), 0);
+	assert_string_equal(entry.last_error, "503");
+	assert_int_equal(entry.attempts, 1);
+	assert_int_equal(entry.unanswered, 0);
+	assert_int_equal(entry.state, STORE_PENDING);
+}
+
+static void killed_while_sending(void **state)
+{
+	struct store_wait w = wait_of(0);
+
+	(void)state;
+	put(1);
+	next();
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	reopen();
+	assert_int_equal(next(), 0);
+	assert_int_equal(entry.state, STORE_UNCERTAIN);
+	assert_int_equal(entry.unanswered, 1);
+	/* A later answer says nothing of the first attempt. */
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_again(store, entry.seq, &w, "503", &err), 0);
+	assert_int_equal(next(), 0);
+	assert_int_equal(entry.state, STORE_UNCERTAIN);
+	assert_int_equal(entry.unanswered, 1);
+	assert_int_equal(entry.attempts, 2);
+}
+
+static void quarantine(void **state)
+{
+	uint64_t released;
+
+	(void)state;
+	put(1);
+	next();
+	assert_int_equal(store_outbox_quarantine(store, entry.seq, "404", &err), 0);
+	assert_int_equal(next(), STORE_NONE);
+	assert_int_equal(counts().quarantined, 1);
+	assert_int_equal(counts().waiting, 1);
+	assert_int_equal(store_outbox_release(store, &released, &err), 0);
+	assert_int_equal(released, 1);
+	assert_int_equal(next(), 0);
+}
+
+static void no_such_entry(void **state)
+{
+	struct store_wait w = wait_of(0);
+
+	(void)state;
+	assert_int_equal(store_outbox_sending(store, 77, &err), -ENOENT);
+	assert_int_equal(store_outbox_unanswered(store, 77, &w, "", &err), -ENOENT);
+}
+
+static void batch_is_one(void **state)
+{
+	int64_t first;
+
+	(void)state;
+	put(1);
+	put(2);
+	next();
+	first = entry.seq;
+	assert_int_equal(store_batch_begin(store, &err), 0);
+	assert_int_equal(store_outbox_accepted(store, first, &err), 0);
+	assert_int_equal(next(), 0);
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_batch_end(store, &err), 0);
+	assert_int_equal(counts().arrived, 1);
+	assert_int_equal(counts().uncertain, 1);
+	assert_int_equal(store_batch_begin(store, &err), 0);
+	assert_int_equal(store_outbox_accepted(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_sending(store, 77, &err), -ENOENT);
+	assert_int_equal(store_batch_end(store, &err), -ENOENT);
+	assert_int_equal(counts().uncertain, 1);
+}
+
+static void missing_places_are_made_anew(void **state)
+{
+	(void)state;
+	put(1);
+	put(2);
+	assert_int_equal(store_db_run(&store->db,
+	                              "DELETE FROM outbox WHERE seq = 1;"
+	                              "INSERT INTO outbox(seq, state) VALUES(99, 'pending')",
+	                              &err),
+	                 0);
+	reopen();
+	assert_int_equal(report.reconciled, 1);
+	assert_int_equal(next(), 0);
+	assert_int_equal(entry.state, STORE_UNCERTAIN);
+	assert_int_equal(entry.unanswered, 1);
+	assert_int_equal(counts().pending + counts().uncertain, 2);
+}
+
+struct wait_case {
+	const char *name;
+	uint64_t wait_s, since_utc_s, since_boot_s;
+	const char *since_boot;
+	uint64_t utc_s, boot_s;
+	uint64_t left_s;
+};
+
+static struct wait_case wait_cases[] = {
+	{ "within a boot", 60, 1000, 100, "A", 1010, 110, 50 },
+	{ "H5: the wall clock goes forward a day", 60, 1000, 100, "A", 87400, 110, 50 },
+	{ "H5: and back a day", 60, 100000, 100, "A", 13600, 110, 50 },
+	{ "over", 60, 1000, 100, "A", 1010, 160, 0 },
+	{ "across boots, by the wall clock", 60, 1000, 100, "B", 1010, 5, 50 },
+	{ "across boots, and the clock has gone back", 60, 1000, 100, "B", 10, 5, 0 },
+	{ "across boots, long after", 60, 1000, 100, "B", 9000, 5, 0 },
+	{ "no wait", 0, 1000, 100, "A", 1000, 100, 0 },
+	{ "a wait that no sane caller asked for", 1u << 30, 1000, 100, "A", 1000, 100, 86400 },
+	{ "boot ids not known: the wall clock", 60, 1000, 100, "", 1010, 5, 50 },
+};
+
+static void wait_left(void **state)
+{
+	const struct wait_case *c = *state;
+	struct store_wait w = { .wait_ns = c->wait_s * NS_PER_S };
+	struct store_clock then = { .utc_ns = c->utc_s * NS_PER_S,
+		                    .boot_ns = c->boot_s * NS_PER_S };
+
+	w.since.utc_ns = c->since_utc_s * NS_PER_S;
+	w.since.boot_ns = c->since_boot_s * NS_PER_S;
+	strcpy(w.since.boot_id, c->since_boot);
+	strcpy(then.boot_id, *c->since_boot ? "A" : "");
+	assert_int_equal(store_wait_left_ns(&w, &then), c->left_s * NS_PER_S);
+}
+
+/* --- limits (R39) --------------------------------------------------------------------------------- */
+
+static void R39_count(void **state)
+{
+	(void)state;
+	store->limits.max_results = 3;
+	put(1);
+	put(2);
+	put(3);
+	next();
+	now.boot_ns++;
+	assert_int_equal(store_outbox_accepted(store, entry.seq + 1, &err), 0);
+	put(4); /* 2 has arrived: it goes first */
+	assert_false(has(2));
+	put(5); /* none has arrived: the oldest is lost, and that is counted */
+	assert_false(has(1));
+	assert_true(has(3) && has(4) && has(5));
+	assert_int_equal(counts().dropped, 1);
+	assert_int_equal(counts().dropped_unsent, 1);
+	next();
+	assert_int_equal(store_outbox_quarantine(store, entry.seq + 1, "422", &err), 0);
+	put(6);
+	assert_false(has(4));
+	assert_true(has(3));
+	assert_int_equal(counts().quarantined, 0);
+}
+
+static void R39_bytes(void **state)
+{
+	struct store_result r;
+
+	(void)state;
+	store->limits.max_bytes = 160 * 1024;
+	for (unsigned int i = 1; i <= 60; i++) {
+		char noise[4096];
+
+		r = store_rig_result(i, 100);
+		for (size_t k = 0; k < sizeof(noise); k++)
+			noise[k] = (char)(rand() >> 7);
+		r.raw = noise;
+		r.raw_bytes = sizeof(noise);
+		assert_int_equal(store_put(store, &r, true, &err), 0);
+		assert_true(counts().bytes <= 168 * 1024);
+	}
+	assert_true(counts().results > 15);
+	assert_int_equal(counts().dropped_unsent, 60 - counts().results);
+}
+
+static void R39_age(void **state)
+{
+	uint64_t utc_ns = clock_utc_ns();
+
+	(void)state;
+	put(1);
+	store->limits.max_age_ns = 3600 * NS_PER_S;
+	assert_int_equal(store_tidy(store, utc_ns, &err), 0);
+	assert_true(has(1));
+	assert_int_equal(store_tidy(store, utc_ns - 86400 * NS_PER_S, &err), 0);
+	assert_true(has(1)); /* a clock that has gone back */
+	assert_int_equal(store_tidy(store, utc_ns + 3700 * NS_PER_S, &err), 0);
+	assert_false(has(1));
+	assert_int_equal(counts().dropped_unsent, 1);
+}
+
+/* --- error reports -------------------------------------------------------------------------------- */
+
+static void events_in_turn(void **state)
+{
+	struct store_event *e = NULL;
+
+	(void)state;
+	assert_int_equal(store_event_put(store, now.utc_ns, false, "one", 3, &err), 0);
+	assert_int_equal(store_event_put(store, now.utc_ns, true, "two", 3, &err), 0);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_string_equal(e->body, "one");
+	assert_int_equal(store_event_tried(store, e->seq, &err), 0);
+	free(e);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_int_equal(e->tries, 1);
+	assert_int_equal(store_event_done(store, e->seq, &err), 0);
+	free(e);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_string_equal(e->body, "two");
+	assert_true(e->fatal);
+	assert_int_equal(store_event_next(store, e->seq, &(struct store_event *){ NULL }, &err),
+	                 STORE_NONE);
+	free(e);
+}
+
+static void events_have_a_ceiling(void **state)
+{
+	static char large[300 * 1024];
+	struct store_event *e = NULL;
+
+	(void)state;
+	assert_int_equal(store_event_put(store, now.utc_ns, true, "fatal", 5, &err), 0);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(store_event_put(store, now.utc_ns, false, "x", 1, &err), 0);
+	assert_int_equal(counts().events, STORE_EVENTS_MAX);
+	assert_int_equal(counts().dropped_events, 11);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_string_equal(e->body, "fatal");
+	free(e);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(
+			store_event_put(store, now.utc_ns, false, large, sizeof(large), &err), 0);
+	assert_true(counts().events <= 4);
+	assert_int_equal(store_event_put(store, now.utc_ns, false, large, 2 << 20, &err), -EFBIG);
+	assert_int_equal(store_tidy(store, now.utc_ns + STORE_EVENTS_AGE_NS + 1, &err), 0);
+	assert_int_equal(counts().events, 0);
+}
+
+static void damaged_event_is_dropped(void **state)
+{
+	struct store_event *e = NULL;
+
+	(void)state;
+	assert_int_equal(store_event_put(store, now.utc_ns, false, "one", 3, &err), 0);
+	assert_int_equal(store_event_put(store, now.utc_ns, false, "two", 3, &err), 0);
+	assert_int_equal(
+		store_db_run(&store->db, "UPDATE events SET body = x'00' WHERE seq = 1", &err), 0);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_string_equal(e->body, "two");
+	free(e);
+	assert_int_equal(counts().dropped_events, 1);
+}
+
+/* --- small things --------------------------------------------------------------------------------- */
+
+static void usage_by_day(void **state)
+{
+	const uint64_t day = 86400 * NS_PER_S;
+	uint64_t bytes = 0;
+
+	(void)state;
+	assert_int_equal(store_usage_add(store, 100 * day, 5, &err), 0);
+	assert_int_equal(store_usage_add(store, 101 * day - 1, 6, &err), 0);
+	assert_int_equal(store_usage_add(store, 101 * day, 7, &err), 0);
+	assert_int_equal(store_usage_get(store, 100 * day + 9, &bytes, &err), 0);
+	assert_int_equal(bytes, 11);
+	assert_int_equal(store_usage_add(store, 101 * day, UINT64_MAX, &err), 0);
+	assert_int_equal(store_usage_get(store, 101 * day, &bytes, &err), 0);
+	assert_true(bytes > INT64_MAX / 4 && bytes <= INT64_MAX);
+	assert_int_equal(store_usage_add(store, 200 * day, 1, &err), 0);
+	assert_int_equal(store_usage_get(store, 100 * day, &bytes, &err), 0);
+	assert_int_equal(bytes, 0);
+	put(1);
+	assert_int_equal(store_usage_get(store, clock_utc_ns(), &bytes, &err), 0);
+	assert_int_equal(bytes, 1000);
+}
+
+static void facts(void **state)
+{
+	char value[8];
+
+	(void)state;
+	assert_int_equal(store_fact_get(store, "crl", value, sizeof(value), &err), STORE_NONE);
+	assert_int_equal(store_fact_set(store, "crl", "42", &err), 0);
+	reopen();
+	assert_int_equal(store_fact_get(store, "crl", value, sizeof(value), &err), 0);
+	assert_string_equal(value, "42");
+	assert_int_equal(store_fact_get(store, "crl", value, 2, &err), -ENOSPC);
+	assert_int_equal(store_fact_set(store, "crl", NULL, &err), 0);
+	assert_int_equal(store_fact_get(store, "crl", value, sizeof(value), &err), STORE_NONE);
+}
+
+static void S11_once_a_boot(void **state)
+{
+	bool untold = false;
+
+	(void)state;
+	assert_int_equal(store_boot_untold(store, &untold, &err), 0);
+	assert_true(untold);
+	assert_int_equal(store_boot_told(store, &err), 0);
+	reopen();
+	assert_int_equal(store_boot_untold(store, &untold, &err), 0);
+	assert_false(untold);
+	assert_int_equal(store_fact_set(store, "boot_told", "another boot", &err), 0);
+	assert_int_equal(store_boot_untold(store, &untold, &err), 0);
+	assert_true(untold);
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_STORE(begins),
+		WITH_STORE(R67_makes_its_directory),
+		WITH_STORE(one_daemon),
+		WITH_STORE(guest_and_reader_beside_a_daemon),
+		WITH_STORE(reader_of_nothing),
+		WITH_STORE(later_release),
+		WITH_STORE(round_trip),
+		WITH_STORE(same_id_twice),
+		WITH_STORE(incompressible),
+		WITH_STORE(refused),
+		WITH_STORE(found_by_prefix),
+		WITH_STORE(newest_first),
+		WITH_STORE(oldest_first),
+		WITH_STORE(killed_while_sending),
+		WITH_STORE(quarantine),
+		WITH_STORE(no_such_entry),
+		WITH_STORE(batch_is_one),
+		WITH_STORE(missing_places_are_made_anew),
+		WITH_STORE(R39_count),
+		WITH_STORE(R39_bytes),
+		WITH_STORE(R39_age),
+		WITH_STORE(events_in_turn),
+		WITH_STORE(events_have_a_ceiling),
+		WITH_STORE(damaged_event_is_dropped),
+		WITH_STORE(usage_by_day),
+		WITH_STORE(facts),
+		WITH_STORE(S11_once_a_boot),
+	};
+	int failed = CASES_RUN(wait_left, wait_cases);
+
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
+}

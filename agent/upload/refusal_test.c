@@ -1,0 +1,169 @@
+/* A day of a service that takes nothing, in virtual time, over the real schedule, policy and outbox (bar D9): as many
+ * tests are run as are scheduled and asked for, and none for delivery's sake. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/schedule/schedule.h"
+#include "agent/store/store.h"
+#include "agent/upload/upload_policy.h"
+#include "tests/cases.h"
+#include "tests/store_rig.h"
+#include "transport/base/clock.h"
+
+#define DAY_NS  (86400 * NS_PER_S)
+#define STEP_NS (5 * NS_PER_S) /* as often as the service repeats what it asks */
+#define TEST_NS (25 * NS_PER_S)
+#define SEED    11
+
+struct day {
+	struct store *store;
+	struct schedule schedule;
+	struct upload_policy policy;
+	struct upload_answer answer;
+	bool takes_first; /* the answer is lost, the result is not: then nothing is asked for any more */
+	bool asks;
+	unsigned int local, asked, uploads;
+	uint64_t ends_at_ns; /* the test under way; 0: none */
+	uint64_t least_gap_ns, last_upload_ns;
+};
+
+static struct store_clock clock_at(uint64_t now_ns)
+{
+	return (struct store_clock){ .utc_ns = now_ns, .boot_ns = now_ns, .boot_id = "virtual" };
+}
+
+static void tell_schedule(struct day *d)
+{
+	struct store_counts counts;
+
+	assert_int_equal(store_count(d->store, &counts, NULL), 0);
+	schedule_set_delivering(&d->schedule, counts.pending + counts.uncertain > 0);
+}
+
+static void upload(struct day *d, uint64_t now_ns)
+{
+	struct store_wait wait = { .since = clock_at(now_ns) };
+	struct upload_waits waits;
+	struct store_entry e;
+	uint64_t unused;
+
+	if (!upload_policy_may(&d->policy, now_ns, &unused) ||
+	    store_outbox_next(d->store, &wait.since, &e, &unused, NULL) != STORE_OK)
+		return;
+	assert_int_equal(store_outbox_sending(d->store, e.seq, NULL), 0);
+	if (d->uploads++ > 0 && now_ns - d->last_upload_ns < d->least_gap_ns)
+		d->least_gap_ns = now_ns - d->last_upload_ns;
+	d->last_upload_ns = now_ns;
+	d->asks = d->asks && !d->takes_first;
+	switch (upload_policy_judge(&d->policy, now_ns, &d->answer, e.unanswered + 1, &waits)) {
+	case UPLOAD_AGAIN:
+		wait.wait_ns = waits.alone_ns;
+		assert_int_equal(store_outbox_again(d->store, e.seq, &wait, "", NULL), 0);
+		break;
+	case UPLOAD_UNCERTAIN:
+		wait.wait_ns = waits.alone_ns;
+		assert_int_equal(store_outbox_unanswered(d->store, e.seq, &wait, "", NULL), 0);
+		break;
+	case UPLOAD_QUARANTINE:
+		assert_int_equal(store_outbox_quarantine(d->store, e.seq, "", NULL), 0);
+		break;
+	case UPLOAD_ACCEPT:
+		fail();
+	}
+	tell_schedule(d);
+}
+
+static void end_test(struct day *d, uint64_t now_ns)
+{
+	d->ends_at_ns = 0;
+	assert_int_equal(store_rig_put(d->store, d->local + d->asked, true), 0);
+	schedule_ended(&d->schedule, now_ns, true);
+	tell_schedule(d);
+}
+
+static void live(struct day *d, uint64_t now_ns)
+{
+	struct schedule_interfaces on = { .count = 1 };
+	struct schedule_day day = { .left_ns = DAY_NS };
+	struct schedule_test test;
+	uint64_t wake_ns;
+
+	if (d->ends_at_ns && now_ns >= d->ends_at_ns)
+		end_test(d, now_ns);
+	if (!d->ends_at_ns)
+		upload(d, now_ns);
+	if (d->asks)
+		schedule_ask(&d->schedule, &on);
+	if (d->ends_at_ns ||
+	    schedule_turn(&d->schedule, now_ns, &day, &test, &wake_ns) != SCHEDULE_BEGIN)
+		return;
+	d->ends_at_ns = now_ns + TEST_NS;
+	*(test.cause == SCHEDULE_LOCAL ? &d->local : &d->asked) += 1;
+}
+
+static void play(struct day *d)
+{
+	struct schedule_options options = { .local = { .mean_ns = 3600 * NS_PER_S },
+		                            .spacing_ns = 60 * NS_PER_S };
+	struct store_limits limits = {};
+
+	assert_int_equal(store_open(store_rig_make(), STORE_DAEMON, &limits, &d->store, NULL, NULL),
+	                 0);
+	schedule_start(&d->schedule, &options, 0, SEED);
+	upload_policy_start(&d->policy, SEED);
+	d->least_gap_ns = CLOCK_NEVER_NS;
+	for (uint64_t now_ns = STEP_NS; now_ns < DAY_NS; now_ns += STEP_NS)
+		live(d, now_ns);
+	store_close(d->store);
+	store_rig_remove();
+}
+
+struct refusal_case {
+	const char *name;
+	struct upload_answer answer;
+	bool takes_first;
+};
+
+static struct refusal_case refusal_cases[] = {
+	{ "D9 500", { UPLOAD_LATER, true } },
+	{ "D9 401", { UPLOAD_LATER, true } },
+	{ "D9 429 with Retry-After", { UPLOAD_LATER, true, 60 } },
+	{ "D9 404: the credentials", { UPLOAD_DENIED, true } },
+	{ "D9 no connection", { UPLOAD_SILENCE, false } },
+	{ "D9 taken, and the answer cut", { UPLOAD_SILENCE, true }, .takes_first = true },
+};
+
+/* How many the local schedule has by itself. */
+static unsigned int scheduled(void)
+{
+	static unsigned int count;
+	struct day d = { .answer = { UPLOAD_DENIED } };
+
+	if (count == 0) {
+		play(&d);
+		count = d.local;
+	}
+	return count;
+}
+
+static void tests_are_those_that_were_scheduled(void **state)
+{
+	const struct refusal_case *c = *state;
+	struct day d = { .answer = c->answer, .takes_first = c->takes_first, .asks = true };
+
+	play(&d);
+	assert_int_equal(d.asked, 1);
+	assert_in_range(d.local, scheduled() - 1,
+	                scheduled() + 1); /* one more or less moves the others */
+	if (c->answer.verdict == UPLOAD_LATER)
+		assert_in_range(d.uploads, 86400 / 1100, 86400 / 700);
+	if (c->answer.verdict == UPLOAD_DENIED)
+		assert_int_equal(d.uploads, 1);
+	else
+		assert_true(d.least_gap_ns >= UPLOAD_FIRST_NS * 9 / 10);
+}
+
+int main(void)
+{
+	return CASES_RUN(tests_are_those_that_were_scheduled, refusal_cases) != 0;
+}
