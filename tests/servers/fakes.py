@@ -38,6 +38,43 @@ def upload(c: Connection) -> None:
 both = by_test(download, upload)
 
 
+class Stream:
+    """A slow download, 160 kB/s, of so many seconds; then `then`.
+
+    How long it was is known from both sides of each act, so that it bounds what the client says of it however late
+    either of the two is: the client's clock began between the upgrade and its first pong, and it saw the last of the
+    data behind its sending, before its own end.
+    """
+
+    def __init__(self, seconds: float, then: Callable[[Connection], Any] = lambda _: None):
+        self.seconds, self.then = seconds, then
+        self.payload_bytes, self.asked_at, self.least_s = 0, 0.0, 0.0
+
+    def __call__(self, c: Connection) -> None:
+        """In place of Connection.upgrade() and what follows it."""
+        c.read_request()
+        self.asked_at = time.monotonic()
+        c.upgrade()
+        self._send(c)
+        c.ping(b"your clock runs")
+        c.wait(wire.PONG)
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + self.seconds:
+            self._send(c)
+            self.least_s = now - began
+            c.watch(0.05)
+        self.then(c)
+
+    def _send(self, c: Connection) -> None:
+        c.binary(8192)
+        self.payload_bytes += 8192
+
+    def check(self, outcome: Any) -> None:
+        elapsed_s = outcome.download["elapsed_s"]
+        assert self.least_s - 0.001 <= elapsed_s <= outcome.ended_at - self.asked_at, outcome
+        assert outcome.download["bytes"] == self.payload_bytes, outcome
+
+
 def upload_begin(c: Connection, seconds: float, at_least_bytes: int = 0) -> None:
     """Reads so long and so much: who claims more than came is not believed."""
     c.upgrade()

@@ -37,6 +37,7 @@ import wire
 READ_BYTES = 1 << 18
 SEND_LIMIT_S = 20.0
 JOIN_LIMIT_S = 5.0
+WAIT_S = 4.0  # for what comes at once where nothing else runs; ends a wait for what never comes
 
 
 class Gone(Exception):
@@ -158,7 +159,7 @@ class Connection:
         self._current = None
         return frame
 
-    def wait(self, *opcodes: int, within: float = 2.0) -> wire.Frame:
+    def wait(self, *opcodes: int, within: float = WAIT_S) -> wire.Frame:
         """The next frame of one of these kinds."""
         until = time.monotonic() + within
         while frame := self.next_frame(until):

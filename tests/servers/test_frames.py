@@ -16,12 +16,7 @@ pytestmark = pytest.mark.at_once
 
 FIRST_BYTES = 100  # counted before the sequence, so that there is a result in any case
 BYTEWISE_MAX = 2000  # longer ones are bulk: byte by byte where headers are, then the rest
-END_LIMIT_S = 1.0
 NO_BPF = ("--stats", "tcp_info")  # its programs take the kernel 0.1 s to load, a thousand times
-
-
-def limit_s() -> float:
-    return END_LIMIT_S * (4 if pod.sanitized() else 1)
 
 
 def whole(c: Connection, data: bytes) -> None:
@@ -47,7 +42,7 @@ def test_N14_H1(case: Case, how: Callable[[Connection, bytes], None]):
             how(c, case.data)
         if case.refused is None and case.close is None:
             c.close(1000)
-        c.wait(wire.CLOSE, within=limit_s())
+        c.wait(wire.CLOSE, within=pod.LATE_S)
         c.end()
 
     server, outcome = pod.against(script, "--download", *NO_BPF)
@@ -101,7 +96,7 @@ def test_N14_in_an_upload(name: str):
         c.watch(0.2)
         c.send(case.data)
         c.rate_bytes_s = None
-        c.wait(wire.CLOSE, within=2 * limit_s())
+        c.wait(wire.CLOSE, within=pod.LATE_S)
         c.end()
 
     server, outcome = pod.against(script, "--upload")

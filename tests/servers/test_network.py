@@ -22,6 +22,7 @@ import pytest
 import fakes
 import peers
 import pod
+from pod import LATE_S
 from scripted import Nobody, Server
 
 pytestmark = pytest.mark.at_once
@@ -30,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 RATE_BPS = 1_000_000
 SERVER, CLIENT = "10.99.0.1", "10.99.0.2"
 AT_ONCE = ["--stats", "tcp_info"]  # where the clock runs from the start of the program: no BPF programs before it
+SOON_S = 6.5  # what is known at once does not wait for the deadline of 7 s
 
 
 def alone(mode: str) -> list[str]:
@@ -43,7 +45,7 @@ def alone(mode: str) -> list[str]:
 def test_refused():
     gone = Nobody()
     outcome = pod.test("--server", gone.url(), "--download", *AT_ONCE)
-    check_unreached(outcome, gone.address, "refused", 3)
+    check_unreached(outcome, gone.address, "refused", SOON_S)
 
 
 def seconds_of(outcome: pod.Outcome) -> float:
@@ -62,13 +64,13 @@ def check_unreached(outcome: pod.Outcome, where: str, words: str, limit_s: float
 
 @pytest.mark.parametrize("server", ["192.0.2.1", "192.0.2.1:8080"])
 def test_unreachable(server: str):
-    outcome = pod.test("--server", server, "--download", prefix=alone("refused"))
-    check_unreached(outcome, "192.0.2.1", "unreachable", 5)
+    outcome = pod.test("--server", server, "--download", *AT_ONCE, prefix=alone("refused"))
+    check_unreached(outcome, "192.0.2.1", "unreachable", SOON_S)
 
 
 def test_unknown_host():
-    outcome = pod.test("--server", "name.invalid", "--download", prefix=alone("none"))
-    check_unreached(outcome, "name.invalid", "not known|no such|unknown|does not", 5)
+    outcome = pod.test("--server", "name.invalid", "--download", *AT_ONCE, prefix=alone("none"))
+    check_unreached(outcome, "name.invalid", "not known|no such|unknown|does not", SOON_S)
 
 
 @pytest.mark.parametrize("words", [[], ["--country", "US"], ["--scheme", "ws", "--download"]], ids=" ".join)
@@ -85,31 +87,32 @@ def test_no_name_server():
 
 def test_H2_name_server_is_silent():
     outcome = pod.test("--server", "name.invalid", "--download", *AT_ONCE, prefix=alone("silent"))
-    check_unreached(outcome, "find the address of name.invalid within 7 s", "hint: .*name servers", 7.5)
-    assert seconds_of(outcome) > 6.9
+    check_unreached(outcome, "find the address of name.invalid within 7 s", "hint: .*name servers", 7 + LATE_S)
+    assert seconds_of(outcome) >= 7
 
 
 def test_name_server_is_silent_about_ipv6():
     """The address it does tell of is tried."""
-    outcome = pod.test("--server", "ws://name.invalid:9", "--download", prefix=alone("ipv4"))
-    check_unreached(outcome, "127.0.0.1:9", "refused", 5)
+    outcome = pod.test("--server", "ws://name.invalid:9", "--download", *AT_ONCE, prefix=alone("ipv4"))
+    check_unreached(outcome, "127.0.0.1:9", "refused", SOON_S)
 
 
 def test_name_server_is_silent_about_ipv6_for_locate():
     """Likewise, and that it is soon: the locate service has ten seconds for everything."""
-    outcome = pod.test("--locate-url", "http://name.invalid:9/v2/nearest/ndt/ndt7", "--download", prefix=alone("ipv4"))
-    check_unreached(outcome, "name.invalid:9", "refused", 5)
+    outcome = pod.test("--locate-url", "http://name.invalid:9/v2/nearest/ndt/ndt7", "--download", *AT_ONCE, prefix=alone("ipv4"))
+    check_unreached(outcome, "name.invalid:9", "refused", SOON_S)
 
 
 def test_unknown_host_of_locate():
-    outcome = pod.test("--locate-url", "http://name.invalid/v2/nearest/ndt/ndt7", "--download", prefix=alone("none"))
-    check_unreached(outcome, "name.invalid", "not known|no such|unknown|does not", 5)
+    outcome = pod.test("--locate-url", "http://name.invalid/v2/nearest/ndt/ndt7", "--download", *AT_ONCE, prefix=alone("none"))
+    check_unreached(outcome, "name.invalid", "not known|no such|unknown|does not", SOON_S)
     assert outcome.result["errors"][0]["domain"] == "dns" and outcome.result["errors"][0]["detail"] == socket.EAI_NONAME
 
 
 def test_H2_name_server_is_silent_for_locate():
     outcome = pod.test("--locate-url", "http://name.invalid/v2/x", "--download", *AT_ONCE, prefix=alone("silent"))
-    check_unreached(outcome, "no end after 10.0 s, resolving the name", "hint: .*name servers", 10.5)
+    check_unreached(outcome, "no end after 10.0 s, resolving the name", "hint: .*name servers", 10 + LATE_S)
+    assert seconds_of(outcome) >= 10
 
 
 @pytest.mark.parametrize("family", ["-4", "-6"])

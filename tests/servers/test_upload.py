@@ -146,7 +146,7 @@ def test_an_upload_without_test_data():
 
     def script(c: Connection) -> None:
         c.upgrade()
-        c.wait(wire.CLOSE, within=2)
+        c.wait(wire.CLOSE)
         c.close_and_end()
 
     server, outcome = pod.against(script, "--upload", "--max-bytes", "1")
@@ -167,7 +167,7 @@ def test_N16_pongs_among_the_data():
     def ping(c: Connection) -> None:
         for payload in payloads:
             c.ping(payload)
-            c.wait(wire.PONG, within=1)
+            c.wait(wire.PONG)
         before = c.payload_bytes()
         c.watch(0.2)
         assert c.payload_bytes() > before, "the upload has stopped"
