@@ -170,16 +170,18 @@ def test_words_are_expanded(wire):
 
 
 @possible_here
-def test_a_route_has_its_congestion_control(wire):
+@pytest.mark.parametrize("route, server", [
+    pytest.param("ip route change 198.18.0.0/30 dev link0 src $LINK_CLIENT", "$LINK_SERVER", id="IPv4"),
+    pytest.param("ip -6 route change 2001:2::/64 dev link0 metric 256", "$LINK_SERVER6", id="IPv6"),
+])
+def test_a_route_has_its_congestion_control(route, server):
     """As docs/links.md has it: also one that the host keeps from namespaces' sysctl."""
     need("iperf3")
     if "cubic" not in Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split():
         pytest.skip("cubic is not in this kernel")
-    script = ("ip route change 198.18.0.0/30 dev link0 src $LINK_CLIENT congctl cubic && "
-              "ip -6 route change 2001:2::/64 dev link0 metric 256 congctl cubic && "
-              "iperf3 -J -n 10K -c $LINK_SERVER && iperf3 -J -n 10K -c $LINK_SERVER6")
+    script = f"{route} congctl cubic && iperf3 -J -n 10K -c {server}"
     run = link("[both]; rate = 20Mbit/s", "--server", "iperf3 -s >/dev/null", "--", "sh", "-c", script).done()
-    assert re.findall(r'"sender_tcp_congestion":\s*"(\w+)"', run.out) == ["cubic", "cubic"]
+    assert re.findall(r'"sender_tcp_congestion":\s*"(\w+)"', run.out) == ["cubic"]
 
 
 @possible_here
