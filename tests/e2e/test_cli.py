@@ -94,7 +94,7 @@ def broken_off(server, *words, after=1.0, number=signal.SIGINT):
     wait_until_connected(server["ws"])
     time.sleep(after)
     p.send_signal(number)
-    out, _ = p.communicate(timeout=10)
+    out, _ = p.communicate(timeout=15) # and not 20 s later
     return out, p.returncode
 
 
@@ -216,7 +216,7 @@ def test_manual_pages_are_clean(tmp_path):
 
 def started_as_daemon(words, **environment):
     """What it says where its configuration is not valid: nothing is begun."""
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10,
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                           env={**os.environ, **environment})
 
 
@@ -352,7 +352,7 @@ def test_n91_a_whole_test_says_all_of_itself(server):
         assert d["goodput_source"] == source
         assert 9.5 < d["elapsed_s"] < 13
         assert d["samples"] > 100 and d["rtt_ms"]["p50"] <= d["rtt_ms"]["p99"]
-        assert d["server"]["goodput_mbps"] == pytest.approx(d["goodput_mbps"], rel=0.05)
+        assert d["server"]["bytes"] == pytest.approx(d["bytes"], rel=0.05) # what was on its way
 
 
 def test_json_of_a_failure_is_null_with_its_reason():
@@ -479,8 +479,9 @@ def test_human_in_a_pipe_is_a_summary_without_escapes(server):
 # --- a terminal ------------------------------------------------------------------------------------
 
 
-def on_terminal(words, columns=80, seconds=40, interrupt_after=None, **environment):
-    """Everything the program writes to a terminal of its own, and its exit code."""
+def on_terminal(words, columns=80, seconds=60, interrupt_at=None, **environment):
+    """Everything the program writes to a terminal of its own, and its exit code. It is interrupted when so many
+    drawings have been made."""
     env = {"TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"], **environment}
     pid, terminal = pty.fork()
     if pid == 0:
@@ -488,9 +489,9 @@ def on_terminal(words, columns=80, seconds=40, interrupt_after=None, **environme
         os.execve(PROGRAM, [PROGRAM, *words], env)
     written, began = b"", time.monotonic()
     while time.monotonic() - began < seconds:
-        if interrupt_after and time.monotonic() - began > interrupt_after:
+        if interrupt_at and len(drawn_lines(written.decode(errors="ignore"))) > interrupt_at:
             os.write(terminal, b"\x03")
-            interrupt_after = None
+            interrupt_at = None
         if select.select([terminal], [], [], 0.1)[0]:
             try:
                 more = os.read(terminal, 65536)
@@ -512,13 +513,13 @@ def drawn_lines(text):
 
 @pytest.fixture(scope="module")
 def interrupted(server):
-    return on_terminal(["test", "--server", server["ws"]], interrupt_after=1.5)
+    return on_terminal(["test", "--server", server["ws"]], interrupt_at=12)
 
 
 def test_a_line_moves_and_stays_on_its_line(interrupted):
     text, _ = interrupted
     lines = drawn_lines(text)
-    assert len(lines) >= 8 # ten a second
+    assert 12 < len(lines) < 100 # ten a second; in less than its ten seconds
     assert all(len(line) <= 80 for line in lines)
     assert any("█" in line and "bit/s" in line and "s left" in line for line in lines)
 
@@ -538,7 +539,7 @@ def test_the_cursor_is_never_hidden(interrupted):
 @pytest.mark.parametrize("columns", [20, 40, 60, 132])
 def test_the_line_fits_any_width(server, columns):
     text, _ = on_terminal(["test", "--server", server["ws"], "--download"], columns=columns,
-                          interrupt_after=0.8)
+                          interrupt_at=5)
     assert all(len(line) <= columns for line in drawn_lines(text))
 
 
@@ -559,7 +560,7 @@ def test_no_color_has_neither_colour_nor_a_moving_line(server):
 
 def test_a_dumb_terminal_gets_no_escapes(server):
     text, _ = on_terminal(["test", "--server", server["ws"], "--download"], TERM="dumb", LANG="C",
-                          interrupt_after=0.8)
+                          interrupt_at=5)
     assert "\x1b" not in text
     assert text.replace("^C", "").isascii()
     assert "[=" in text or "[>" in text
@@ -594,9 +595,9 @@ def test_a_signal_while_nobody_answers():
         p = subprocess.Popen([PROGRAM, "test", "--server",
                               f"ws://127.0.0.1:{silent.getsockname()[1]}"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(0.5)
+        wait_until_connected(f"ws://127.0.0.1:{silent.getsockname()[1]}")
         p.send_signal(signal.SIGINT)
-        p.communicate(timeout=5)
+        p.communicate(timeout=6.5) # and not when its 7 s are over
         assert p.returncode == NOT_DONE
 
 
@@ -606,13 +607,14 @@ def test_an_ignored_signal_stays_ignored(server, number, other):
     p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                          preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    wait_until_connected(server["ws"])
     for _ in range(2):
         time.sleep(0.3)
         p.send_signal(number)
     time.sleep(0.3)
     assert p.poll() is None
     p.send_signal(other)
-    out, _ = p.communicate(timeout=5)
+    out, _ = p.communicate(timeout=15)
     assert p.returncode == NOT_DONE
     assert json.loads(out)["interrupted"] is True
 
@@ -626,7 +628,7 @@ def test_the_second_signal_ends_at_once(server):
     # While it is stopped both signals gather, and it hears one right after the other.
     for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
         p.send_signal(number)
-    out, _ = p.communicate(timeout=5)
+    out, _ = p.communicate(timeout=15)
     assert p.returncode == -signal.SIGTERM
     assert out == ""
 
@@ -640,8 +642,8 @@ def test_serve_ends_in_order():
         time.sleep(1.0)
         server.told = True
         server.terminate()
-        assert server.wait(timeout=10) == DONE
-        out, _ = p.communicate(timeout=15)
+        assert server.wait(timeout=15) == DONE
+        out, _ = p.communicate(timeout=30)
         assert json.loads(out)["download"]["bytes"] > 0
 
 
@@ -687,7 +689,7 @@ def fails_before_the_test(server, path):
     r = run("test", "--server", server["ws"], "--output", str(path))
     assert r.returncode == NOT_DONE
     assert str(path) in r.stderr and r.stderr.count("\n") == 2 and "\nhint: " in r.stderr
-    assert time.monotonic() - began < 5 # a test takes twenty
+    assert time.monotonic() - began < 15 # a test takes twenty
     return r.stderr
 
 
@@ -750,12 +752,13 @@ def test_output_to_a_disk_that_fills_meanwhile_leaves_nothing(server, tmp_path):
         p = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--format", "json",
                               "--output", str(tmp_path / "r")],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until_connected(server["ws"])
         time.sleep(1.0)
         with open(tmp_path / "fill", "wb") as f, contextlib.suppress(OSError):
             f.write(bytes(1 << 20))
             f.flush()
         p.send_signal(signal.SIGINT)
-        result, said = p.communicate(timeout=10)
+        result, said = p.communicate(timeout=15)
         assert p.returncode == NOT_DONE
         assert "No space left" in said and "the result is on standard output" in said
         assert json.loads(result)["download"]
@@ -807,7 +810,7 @@ def test_n89_a_reader_that_goes_away_ends_the_test(server):
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     p.stdout.readline()
     p.stdout.close()
-    assert p.wait(timeout=10) == NOT_DONE # and not 20 s later
+    assert p.wait(timeout=15) == NOT_DONE # and not 20 s later
     assert "Broken pipe" in p.stderr.read()
     p.stderr.close()
 
@@ -854,7 +857,7 @@ def test_h7_serve_says_it_once():
                          text=True, preexec_fn=bar_io_uring)
     p.stdout.readline()
     p.terminate()
-    _, said = p.communicate(timeout=10)
+    _, said = p.communicate(timeout=60)
     assert said.count("io_uring") == 1 and "the event loop is epoll" in said
 
 
@@ -921,7 +924,7 @@ def test_a_pipe_for_a_file_is_no_wait(tmp_path):
     os.mkfifo(pipe)
     for words in (["test", "--server", "h", "--ca-file", pipe],
                   ["serve", "--cert", pipe, "--key", pipe]):
-        r = run(*words, timeout=5)
+        r = run(*words, timeout=30)
         assert r.returncode == BAD_FILE
         assert f"{pipe}: it is no regular file" in r.stderr
 

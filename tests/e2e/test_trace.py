@@ -158,7 +158,7 @@ def fails_before_the_test(server, path):
     assert r.returncode == NOT_DONE and r.stdout == ""
     said, hint = r.stderr.splitlines()
     assert str(path) in said and hint.startswith("hint: ")
-    assert time.monotonic() - began < 5 # a test takes twenty
+    assert time.monotonic() - began < 15 # a test takes twenty
     return r.stderr
 
 
