@@ -272,10 +272,11 @@ class Service:
         if manner == "no_confirm":
             return
         kind = "reject_subscription" if manner == "reject" else "confirm_subscription"
+        if manner != "reject":
+            c.confirmed_at = time.monotonic()
         await self._tell(c, {"identifier": identifier, "type": kind})
         if manner == "reject":
             return
-        c.confirmed_at = time.monotonic()
         if manner == "restart":
             await self._tell(c, {"type": "disconnect", "reason": "server_restart", "reconnect": True})
         if manner == "reset":

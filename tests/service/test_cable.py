@@ -13,7 +13,7 @@ from typing import Any
 
 import certificates
 import pytest
-from daemon import Daemon, eventually
+from daemon import IN_VAIN_S, LATE_S, Daemon, eventually
 from fake_cable import BINARY, PING, POD, PONG, SECRET, TEXT, Connection, Service, frame
 
 Make = Callable[..., Daemon]
@@ -43,8 +43,8 @@ def daemon(service: Service, tmp_path: Path) -> Iterator[Make]:
             print(f"--- {d.folder.name}\n{d.said()}")
 
 
-def connected(service: Service, count: int = 1, within_s: float = 10) -> Connection:
-    eventually(lambda: len(service.confirmed()) >= count, within_s)
+def connected(service: Service, count: int = 1) -> Connection:
+    eventually(lambda: len(service.confirmed()) >= count)
     return service.confirmed()[count - 1]
 
 
@@ -69,17 +69,17 @@ def test_r15_the_request(service: Service, daemon: Make) -> None:
 def test_r16_r17_r18_subscribe_and_sync(service: Service, daemon: Make) -> None:
     daemon(ping_freq=60).start()
     c = connected(service)
-    sync_at, sync = eventually(lambda: c.actions("sync"), 2)[0]
+    sync_at, sync = eventually(lambda: c.actions("sync"))[0]
     identifier = json.loads(c.identifier)
     assert identifier["channel"] == "PodAgentChannel" and isinstance(identifier["id"], str)
     assert [f["identifier"] for _, f in c.frames] == [c.identifier] * len(c.frames)
     assert c.frames[0][1]["command"] == "subscribe" and isinstance(c.frames[1][1]["data"], str)
-    assert c.confirmed_at is not None and 0 <= sync_at - c.confirmed_at < 2
+    assert c.confirmed_at is not None and 0 <= sync_at - c.confirmed_at < LATE_S
     assert isinstance(sync["net_interfaces"], list)
     for interface in sync["net_interfaces"]:
         assert {"name", "mac", "ips", "default", "is_wlan"} <= set(interface)
     assert {"distribution", "version", "watchdog_version", "os_version", "hardware_platform"} <= set(sync)
-    assert eventually(lambda: c.actions("pong"), 5)[0][1] is None
+    assert eventually(lambda: c.actions("pong"))[0][1] is None
     service.break_off(reset=False)
     other = connected(service, 2)
     assert other.identifier != c.identifier
@@ -89,15 +89,15 @@ def test_r16_r17_r18_subscribe_and_sync(service: Service, daemon: Make) -> None:
 def test_r17_r20_no_subscription(service: Service, daemon: Make, manner: str) -> None:
     service.manner = manner
     d = daemon(ping_freq=60).start()
-    first = eventually(lambda: service.connections, 5)[0]
-    eventually(lambda: first.ended_at, 15)
-    assert first.ended_at is not None and first.ended_at - first.at < 15
+    first = eventually(lambda: service.connections)[0]
+    eventually(lambda: first.ended_at)
+    assert first.ended_at is not None and first.ended_at - first.at < 15 # ours is 10 s
     assert first.close_code == 1000
-    eventually(lambda: len(service.connections) > 1, 5)
+    eventually(lambda: len(service.connections) > 1)
     assert not first.actions("sync") and not first.actions("pong")
     assert d.is_alive()
     service.manner = "serve"
-    connected(service, 1, 20)
+    connected(service, 1)
 
 
 def test_r19_r21_pong_and_silence(service: Service, daemon: Make) -> None:
@@ -107,20 +107,20 @@ def test_r19_r21_pong_and_silence(service: Service, daemon: Make) -> None:
     time.sleep(31)
     pongs = [at for at, _ in c.actions("pong")]
     moments = [c.confirmed_at or 0.0, *pongs, time.monotonic()]
-    assert max(b - a for a, b in zip(moments, moments[1:])) < 30
+    assert pongs and max(b - a for a, b in zip(moments, moments[1:])) < 25 + LATE_S
     service.manner = "silent"
     service.break_off(reset=True)
     silent = connected(service, 2)
     service.manner = "serve"
-    connected(service, 3, 30)
-    assert silent.ended_at and silent.confirmed_at and 17 < silent.ended_at - silent.confirmed_at < 24
+    connected(service, 3)
+    assert silent.ended_at and silent.confirmed_at and 20 <= silent.ended_at - silent.confirmed_at < 20 + LATE_S
     assert d.is_alive() and d.pid == pid
 
 
 def test_r22_unauthorized(service: Service, daemon: Make) -> None:
     service.manner = "unauthorized"
     d = daemon(ping_freq=1).start()
-    eventually(lambda: len(service.statuses()) > 3, 15)  # HTTP mode meanwhile
+    eventually(lambda: len(service.statuses()) > 3)  # HTTP mode meanwhile
     time.sleep(10)
     assert len(service.connections) == 1 and d.is_alive()
     assert "not to come back" in d.said() and SECRET not in d.said()
@@ -129,25 +129,28 @@ def test_r22_unauthorized(service: Service, daemon: Make) -> None:
 def test_r23_cut_at_once(service: Service, daemon: Make) -> None:
     service.manner = "cut"
     daemon(ping_freq=60).start()
-    eventually(lambda: len(service.connections) >= 6, 40)
+    eventually(lambda: len(service.connections) >= 6)
     at = [c.at for c in service.connections]
     gaps = [b - a for a, b in zip(at, at[1:])]
-    assert 0.4 < gaps[0] < 0.8 and 7 < gaps[4] < 9.5
-    assert all(b > a * 1.5 for a, b in zip(gaps, gaps[1:]))
+    for i, gap in enumerate(gaps):  # half a second, doubled each time, a fifth more or less; and never early
+        assert 0.8 * 0.5 * 2**i <= gap < 1.2 * 0.5 * 2**i + LATE_S, gaps
 
 
 @pytest.mark.parametrize("how", ["fin", "rst", "close", "restart", "http404", "wrong_accept"])
 def test_r10_heartbeats_come_back(service: Service, daemon: Make, how: str) -> None:
+    before = 0
     if how in ("http404", "wrong_accept"):
         service.manner = how
     daemon(ping_freq=1).start()
     if how in ("http404", "wrong_accept"):
-        first = eventually(service.statuses, 1.5)[0]
+        first = eventually(service.statuses)[0]
         assert first.json()["service_first_ping"] == "true"
     else:
         connected(service)
+        time.sleep(1)
+        before = len(service.statuses())  # while it had no socket yet
         time.sleep(3)
-        assert not service.statuses(), "none while the socket is confirmed"
+        assert len(service.statuses()) == before, "none while the socket is confirmed"
         service.manner = "no_answer"
         if how == "close":
             service.say(frame(8, b"\x03\xe8"))
@@ -155,10 +158,12 @@ def test_r10_heartbeats_come_back(service: Service, daemon: Make, how: str) -> N
             service.say_json({"type": "disconnect", "reason": "server_restart", "reconnect": True})
         else:
             service.break_off(reset=how == "rst")
-        eventually(service.statuses, 2)
-    eventually(lambda: len(service.statuses()) >= 6, 12)
-    at = [r.at for r in service.statuses()]
-    assert all(0.8 < b - a < 1.2 + 0.15 for a, b in zip(at, at[1:])), at
+        broken_at = time.monotonic()
+        eventually(lambda: len(service.statuses()) > before)
+        assert service.statuses()[before].at - broken_at < 2 + LATE_S
+    eventually(lambda: len(service.statuses()) >= before + 6)
+    at = [r.at for r in service.statuses()[before:]]
+    assert 5 * 0.8 - LATE_S / 5 < at[5] - at[0] < 5 * 1.2 + LATE_S, at
 
 
 def test_r11_r12_the_heartbeat(service: Service, daemon: Make) -> None:
@@ -166,7 +171,7 @@ def test_r11_r12_the_heartbeat(service: Service, daemon: Make) -> None:
     answers = [(500, b""), (200, b'{"test_requested":true}')]
     service.on_status = lambda _: answers[min(len(service.statuses()) - 1, 1)]
     daemon(ping_freq=1).start()
-    eventually(lambda: len(service.statuses()) >= 4, 10)
+    eventually(lambda: len(service.statuses()) >= 4)
     first = service.statuses()[0]
     assert first.path == f"/clients/{POD}/status" and first.method == "POST"
     assert first.header("Accept") == ["application/json"]
@@ -180,7 +185,7 @@ def test_r14_denied(service: Service, daemon: Make) -> None:
     service.manner = "http404"
     service.on_status = lambda _: (403, b"")
     d = daemon(ping_freq=1).start()
-    eventually(service.statuses, 5)
+    eventually(service.statuses)
     time.sleep(8)
     assert len(service.statuses()) == 1 and not service.registrations() and d.is_alive()
 
@@ -210,7 +215,7 @@ def test_r24_bad_frames_are_dropped(service: Service, daemon: Make) -> None:
         for _, data in BAD:
             service.say(data)
     service.say(frame(PING, b"hello"))
-    eventually(lambda: [p for _, o, p in c.controls if o == PONG and p == b"hello"], 10)
+    eventually(lambda: [p for _, o, p in c.controls if o == PONG and p == b"hello"])
     assert d.is_alive() and c.ended_at is None
     assert d.resident_kb() < before + 600
 
@@ -229,7 +234,7 @@ def test_r24_who_breaks_the_protocol_is_left(service: Service, daemon: Make, nam
     d = daemon(ping_freq=60).start()
     c = connected(service)
     service.say(data)
-    eventually(lambda: c.ended_at, 5)
+    eventually(lambda: c.ended_at)
     assert c.close_code == code
     connected(service, 2)
     assert d.is_alive()
@@ -241,7 +246,7 @@ def test_r25_orders(service: Service, daemon: Make) -> None:
     service.say_json({"type": "run_test", "message": {"interfaces": None}})
     service.broadcast("test_requested", {"interfaces": [None]})
     service.broadcast("test_requested", {"interfaces": ["no_such_one"]})
-    eventually(lambda: d.status()["orders"] == 3, 5)
+    eventually(lambda: d.status()["orders"] == 3)
     assert "a test on no_such_one, which is not there" in d.said()
 
 
@@ -257,7 +262,7 @@ def test_r63_sigterm_whatever_the_service_does(service: Service, daemon: Make, m
     service.manner = manner
     service.close_answered = False
     d = daemon(ping_freq=1).start()
-    eventually(lambda: service.connections, 5)
+    eventually(lambda: service.connections)
     time.sleep(1.5)
     code, took_s = d.stop()
     assert code == 0 and took_s < 10
@@ -280,27 +285,27 @@ def test_sighup_reads_the_configuration_again(service: Service, daemon: Make) ->
     assert other.header("Authorization") == [f"Basic {POD}:aNotherOne2"] and c.close_code == 1000
     d.config.write_text("ping_freq=none\n")
     d.signal(signal.SIGHUP)
-    eventually(lambda: "ping_freq" in d.said(), 5)
+    eventually(lambda: "ping_freq" in d.said())
     assert d.is_alive() and other.ended_at is None
 
 
 def test_a_ca_file_that_is_none(service: Service, daemon: Make) -> None:
     d = daemon(url="https://127.0.0.1:9", ca_file="/nonexistent.pem").start()
-    assert d.process and d.process.wait(10) == 1
+    assert d.process and d.process.wait(IN_VAIN_S) == 1
     assert "/nonexistent.pem" in d.said()
     d = daemon(ping_freq=1).start()
     connected(service)
     d.config.write_text("server_url=https://127.0.0.1:9\nca_file=/nonexistent.pem\nping_freq=1\nclient_id=a\nsecret=b\n")
     d.signal(signal.SIGHUP)
-    eventually(lambda: "/nonexistent.pem" in d.said(), 5)
-    eventually(lambda: d.status()["heartbeat"]["sent"] >= 2, 5)
+    eventually(lambda: "/nonexistent.pem" in d.said())
+    eventually(lambda: d.status()["heartbeat"]["sent"] >= 2)
     assert d.stop()[0] == 0
 
 
 def test_the_service_manager_is_told(service: Service, daemon: Make, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(IN_VAIN_S)
         d = daemon(ping_freq=60).start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000")
         said = ""
         while not all(word in said for word in ("READY=1", "STATUS=The service's socket: confirmed", "WATCHDOG=1")):
@@ -308,13 +313,13 @@ def test_the_service_manager_is_told(service: Service, daemon: Make, tmp_path: P
         d.signal(signal.SIGTERM)
         while "STOPPING=1" not in said:
             said += manager.recv(4096).decode() + "\n"
-    assert d.process and d.process.wait(10) == 0
+    assert d.process and d.process.wait(IN_VAIN_S) == 0
 
 
 def test_status(service: Service, daemon: Make) -> None:
     d = daemon(ping_freq=60).start()
     connected(service)
-    s = eventually(lambda: d.status() if d.status()["socket"]["phase"] == "confirmed" else None, 5)
+    s = eventually(lambda: d.status() if d.status()["socket"]["phase"] == "confirmed" else None)
     assert s["schema"] == "radar-pod/status/1" and s["pod"] == POD and s["pid"] == d.pid
     assert (d.state / "status.sock").stat().st_mode & 0o777 == 0o600
     assert SECRET not in json.dumps(s)
@@ -337,14 +342,14 @@ def test_two_daemons(service: Service, daemon: Make) -> None:
     connected(service)
     other = daemon(ping_freq=60)
     other.state = d.state
-    assert other.start().process.wait(10) == 1  # type: ignore[union-attr]
+    assert other.start().process.wait(IN_VAIN_S) == 1  # type: ignore[union-attr]
     assert str(d.pid) in other.said() and d.is_alive()
 
 
 def test_libcurl_is_never_in_the_daemon(service: Service, daemon: Make) -> None:
     service.manner = "http404"
     d = daemon(ping_freq=1).start()
-    eventually(lambda: len(service.statuses()) >= 2, 10)
+    eventually(lambda: len(service.statuses()) >= 2)
     assert "libcurl.so" not in Path(f"/proc/{d.pid}/maps").read_text()
 
 
@@ -373,7 +378,7 @@ def test_r28_over_tls(tmp_path: Path) -> None:
     d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=60, ca_file=certificates.authority())
     try:
         d.start()
-        assert eventually(lambda: connected(service).actions("sync"), 5)
+        assert eventually(lambda: connected(service).actions("sync"))
         code, _ = d.stop()
         assert code == 0 and service.connections[0].close_code == 1000
     finally:
@@ -388,8 +393,8 @@ def test_r28_a_certificate_that_is_not_theirs(tmp_path: Path, name: str) -> None
     d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=1, ca_file=certificates.authority())
     try:
         d.start()
-        eventually(lambda: d.log.exists() and "the service's socket: could not" in d.said(), 5)
-        eventually(lambda: d.status()["heartbeat"]["last_error"], 5)
+        eventually(lambda: d.log.exists() and "the service's socket: could not" in d.said())
+        eventually(lambda: d.status()["heartbeat"]["last_error"])
         assert not service.connections and not service.requests
         assert d.is_alive() and d.stop()[0] == 0
     finally:
@@ -420,6 +425,6 @@ def test_r2_registration_is_tried_again(service: Service, daemon: Make) -> None:
     answers = [(500, b""), (0, b""), (201, Service.registered())]
     service.on_register = lambda _: answers[len(service.registrations()) - 1]
     daemon(pod="", secret="", ping_freq=60).start()
-    connected(service, 1, 50)
+    connected(service, 1)
     at = [r.at for r in service.registrations()]
     assert len(at) == 3 and at[1] - at[0] >= 10 and at[2] - at[1] >= 10
