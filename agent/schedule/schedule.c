@@ -44,28 +44,45 @@ bool schedule_interfaces_add(struct schedule_interfaces *on, const char *name)
 
 /* --- what is asked for ----------------------------------------------------------------------------- */
 
+static struct backoff backoff_of(uint64_t spacing_ns)
+{
+	uint64_t first_ns = spacing_ns ? spacing_ns : NS_PER_S;
+
+	return (struct backoff){ .first_ns = first_ns < SCHEDULE_AGAIN_MOST_NS
+		                                     ? first_ns
+		                                     : SCHEDULE_AGAIN_MOST_NS,
+		                 .most_ns = SCHEDULE_AGAIN_MOST_NS,
+		                 .jitter = AGAIN_JITTER };
+}
+
+void schedule_set_options(struct schedule *s, const struct schedule_options *options,
+                          uint64_t now_ns)
+{
+	struct memoryless before = s->options.local;
+
+	assert(options->local_per_day <= SCHEDULE_PER_DAY_MAX);
+	if (options->spacing_ns != s->options.spacing_ns || s->again.most_ns == 0)
+		s->again = s->refused = backoff_of(options->spacing_ns);
+	s->options = *options;
+	if (options->local.mean_ns == before.mean_ns)
+		return;
+	s->local_at_ns = options->local.mean_ns
+	                         ? now_ns + memoryless_draw_ns(&options->local, &s->random)
+	                         : CLOCK_NEVER_NS;
+}
+
 void schedule_start(struct schedule *s, const struct schedule_options *options, uint64_t now_ns,
                     uint64_t seed)
 {
-	uint64_t first_ns = options->spacing_ns ? options->spacing_ns : NS_PER_S;
-
-	assert(options->local_per_day <= SCHEDULE_PER_DAY_MAX);
-	*s = (struct schedule){ .options = *options,
-		                .random = seed,
-		                .local_at_ns = CLOCK_NEVER_NS };
-	s->again = (struct backoff){ .first_ns = first_ns < SCHEDULE_AGAIN_MOST_NS
-		                                         ? first_ns
-		                                         : SCHEDULE_AGAIN_MOST_NS,
-		                     .most_ns = SCHEDULE_AGAIN_MOST_NS,
-		                     .jitter = AGAIN_JITTER };
-	if (options->local.mean_ns)
-		s->local_at_ns = now_ns + memoryless_draw_ns(&options->local, &s->random);
+	*s = (struct schedule){ .random = seed, .local_at_ns = CLOCK_NEVER_NS };
+	schedule_set_options(s, options, now_ns);
 }
 
 /* Whatever test runs, its upload is what the service waits for. */
 enum schedule_answer schedule_ask(struct schedule *s, const struct schedule_interfaces *on)
 {
 	assert(on->count > 0);
+	s->answered = false;
 	if (s->running && holds_all(&s->test.on, on))
 		return SCHEDULE_UNDER_WAY;
 	if (s->queued && holds_all(&s->waiting, on))
@@ -83,6 +100,28 @@ enum schedule_answer schedule_ask(struct schedule *s, const struct schedule_inte
 void schedule_set_delivering(struct schedule *s, bool delivering)
 {
 	s->delivering = delivering;
+}
+
+void schedule_answered(struct schedule *s)
+{
+	s->answered = true;
+	backoff_reset(&s->refused);
+}
+
+static void wait_for(struct schedule *s, uint64_t now_ns, uint64_t wait_ns)
+{
+	if (s->free_at_ns < now_ns + wait_ns)
+		s->free_at_ns = now_ns + wait_ns;
+}
+
+void schedule_refused(struct schedule *s, uint64_t now_ns)
+{
+	wait_for(s, now_ns, backoff_next(&s->refused, &s->random));
+}
+
+bool schedule_is_repeated(const struct schedule *s)
+{
+	return !s->answered && !s->running && !s->queued;
 }
 
 void schedule_hold_local(struct schedule *s, uint64_t until_ns)
@@ -163,13 +202,9 @@ void schedule_ended(struct schedule *s, uint64_t now_ns, bool measured)
 {
 	assert(s->running);
 	s->running = false;
-	if (measured) {
+	wait_for(s, now_ns, s->options.spacing_ns);
+	if (measured)
 		backoff_reset(&s->again);
-		s->free_at_ns = now_ns + s->options.spacing_ns;
-	} else {
-		uint64_t wait_ns = backoff_next(&s->again, &s->random);
-
-		s->free_at_ns = now_ns +
-		                (wait_ns > s->options.spacing_ns ? wait_ns : s->options.spacing_ns);
-	}
+	else
+		wait_for(s, now_ns, backoff_next(&s->again, &s->random));
 }

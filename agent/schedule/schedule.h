@@ -1,7 +1,7 @@
 /* Which test runs when: what the service asks for, and the pod's own schedule. One at a time, at most one queued.
  *
  *   schedule_start(&s, &options, now_ns, seed);
- *   schedule_ask(&s, now_ns, &interfaces);              the service wants one, and says so as often as it likes
+ *   schedule_ask(&s, &interfaces);                      the service wants one, and says so as often as it likes
  *   if (schedule_turn(&s, now_ns, &day, &test, &wake_ns) == SCHEDULE_BEGIN)
  *           run it, then schedule_ended(&s, now_ns, measured);
  *   else
@@ -12,7 +12,7 @@
  *  - a request that is repeated is one test: while it is queued, while it runs, and until its results have been
  *    delivered, for until then the service does not know;
  *  - a test that measured nothing is tried again, for the service repeats what it asks, but each time later: twice
- *    the wait, up to SCHEDULE_AGAIN_MOST_NS;
+ *    the wait, up to SCHEDULE_AGAIN_MOST_NS; so is one whose result the service refuses;
  *  - no more than `local_per_day` of our own begin in any 24 hours.
  *
  * Pure. Instants are of one clock that also goes on in sleep and never back: CLOCK_BOOTTIME.
@@ -64,8 +64,10 @@ struct schedule_day {
 struct schedule {
 	struct schedule_options options;
 	uint64_t random;
-	struct backoff again;
+	struct backoff again;   /* after tests that measured nothing */
+	struct backoff refused; /* after results that the service did not want */
 	bool running, queued, delivering;
+	bool answered; /* what was asked for is closed at the service: the next request is another one */
 	struct schedule_test test;                     /* that runs */
 	struct schedule_interfaces waiting;            /* of what is queued */
 	uint64_t free_at_ns;                           /* none begins before */
@@ -77,6 +79,10 @@ struct schedule {
 /* The first wait of the local schedule is drawn, too: a fleet that boots together does not test together. */
 void schedule_start(struct schedule *s, const struct schedule_options *options, uint64_t now_ns,
                     uint64_t seed);
+
+/* Others, of a configuration that was read again. What runs or is queued stays; another mean is drawn anew. */
+void schedule_set_options(struct schedule *s, const struct schedule_options *options,
+                          uint64_t now_ns);
 
 enum schedule_answer {
 	SCHEDULE_TAKEN,      /* it is queued, alone or with what was queued before */
@@ -90,6 +96,17 @@ enum schedule_answer schedule_ask(struct schedule *s, const struct schedule_inte
 /* Whether results that were measured at the service's request still wait to be delivered; those in quarantine do
  * not, or nothing could ever be asked for again. */
 void schedule_set_delivering(struct schedule *s, bool delivering);
+
+/* The service was heard, and asks for no test: what it had asked for has its answer, or is not wanted any more. */
+void schedule_answered(struct schedule *s);
+
+/* It refuses a result for good: what it repeats now is a test again, later each time until it is answered. */
+void schedule_refused(struct schedule *s, uint64_t now_ns);
+
+/* Whether a request that comes now is the one whose test has been run: nothing has arrived for it, whatever was sent,
+ * and who has such a result sends that once more instead of asking for a test. Nobody knows of what was asked of an
+ * earlier process: it counts as the same, for a failed upload is never made up for by a test. */
+bool schedule_is_repeated(const struct schedule *s);
 
 /* A server told us not to come back before (contract N79): for our own tests. */
 void schedule_hold_local(struct schedule *s, uint64_t until_ns);

@@ -229,6 +229,28 @@ static void a_server_may_hold_our_own(void **state)
 	assert_int_equal(schedule_turn(&s, 30 * HOUR_NS, &early, &test, &wake_ns), SCHEDULE_BEGIN);
 }
 
+static void other_options_leave_what_is_queued(void **state)
+{
+	struct schedule_options o = { .local = memoryless_of(HOUR_NS), .spacing_ns = SPACING };
+	struct schedule s = started(o);
+	uint64_t before_ns = s.local_at_ns, wake_ns;
+	struct schedule_test test;
+
+	(void)state;
+	schedule_ask(&s, &eth0);
+	o.daily_bytes = 5;
+	schedule_set_options(&s, &o, 7);
+	assert_true(s.local_at_ns == before_ns);
+	o.local = memoryless_of(2 * HOUR_NS);
+	schedule_set_options(&s, &o, 7);
+	assert_true(s.local_at_ns != before_ns && s.local_at_ns >= 7 + HOUR_NS / 5);
+	o.local = (struct memoryless){};
+	schedule_set_options(&s, &o, 7);
+	assert_true(s.local_at_ns == CLOCK_NEVER_NS);
+	assert_int_equal(schedule_turn(&s, 8, &early, &test, &wake_ns), SCHEDULE_BEGIN);
+	assert_string_equal(test.on.names[0], "eth0");
+}
+
 static void a_tick_in_a_running_test_is_lost(void **state)
 {
 	struct schedule s = started((struct schedule_options){ .local = memoryless_of(HOUR_NS) });
@@ -314,6 +336,7 @@ int main(void)
 		cmocka_unit_test(no_more_than_four_in_any_24_hours),
 		cmocka_unit_test(without_a_ceiling_the_mean_is_the_schedules),
 		cmocka_unit_test(a_server_may_hold_our_own),
+		cmocka_unit_test(other_options_leave_what_is_queued),
 		cmocka_unit_test(a_tick_in_a_running_test_is_lost),
 		cmocka_unit_test(promises_hold),
 		cmocka_unit_test(interfaces_are_named_once),

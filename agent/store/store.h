@@ -200,6 +200,26 @@ int store_outbox_unanswered(struct store *s, int64_t seq, const struct store_wai
 
 int store_outbox_quarantine(struct store *s, int64_t seq, const char *why, struct err *err);
 
+/* The same, by the service's answer: that attempt has one. */
+int store_outbox_refused(struct store *s, int64_t seq, const char *why, struct err *err);
+
+/* What the service asked for last is pending again, and due, where it is in quarantine because so many attempts
+ * have no answer: with one of them less, for one more.  STORE_NONE: that is not so */
+int store_outbox_release_asked(struct store *s, uint32_t unanswered, struct err *err);
+
+/* How many there are of each; of the outbox alone, which is small. */
+struct store_outbox_counts {
+	uint64_t pending, uncertain, quarantined;
+};
+int store_outbox_count(struct store *s, struct store_outbox_counts *ret, struct err *err);
+
+/* Those in quarantine from the newest on, `max` of them (0: all). visit() must not write; below 0 ends the walk and is
+ * answered. */
+int store_outbox_each_quarantined(struct store *s, uint64_t max,
+                                  int (*visit)(void *self, const struct store_entry *entry,
+                                               struct err *err),
+                                  void *self, struct err *err);
+
 /* Everything in quarantine that is whole is pending again, and due. *ret is how many; may be NULL. */
 int store_outbox_release(struct store *s, uint64_t *ret, struct err *err);
 

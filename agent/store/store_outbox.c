@@ -48,14 +48,22 @@ uint64_t store_wait_left_ns(const struct store_wait *w, const struct store_clock
 
 /* --- what is due ---------------------------------------------------------------------------------- */
 
+#define ENTRY "o.seq, r.id, r.test, o.state, o.attempts, o.unanswered, o.last_error, r.started_ns"
+
+static enum store_state state_of(const char *word)
+{
+	for (int s = STORE_QUARANTINED; s > STORE_PENDING; s--)
+		if (word && strcmp(word, states[s]) == 0)
+			return (enum store_state)s;
+	return STORE_PENDING;
+}
+
 static void read_entry(const struct statement *st, struct store_entry *ret)
 {
-	const char *state = column_text(st, 3);
-
 	*ret = (struct store_entry){ .seq = column_number(st, 0) };
 	column_copy(st, 1, ret->id, sizeof(ret->id));
 	column_copy(st, 2, ret->test, sizeof(ret->test));
-	ret->state = state && strcmp(state, "uncertain") == 0 ? STORE_UNCERTAIN : STORE_PENDING;
+	ret->state = state_of(column_text(st, 3));
 	ret->attempts = (uint32_t)column_number(st, 4);
 	ret->unanswered = (uint32_t)column_number(st, 5);
 	column_copy(st, 6, ret->last_error, sizeof(ret->last_error));
@@ -78,9 +86,8 @@ int store_outbox_next_but(struct store *s, const struct store_clock *now, int64_
 	int r;
 
 	statement_open(&st, &s->db,
-	               "SELECT o.seq, r.id, r.test, o.state, o.attempts, o.unanswered, "
-	               "o.last_error, r.started_ns, o.wait_ns, o.since_utc_ns, o.since_boot_ns, "
-	               "o.since_boot FROM outbox o JOIN results r USING(seq) "
+	               "SELECT " ENTRY ", o.wait_ns, o.since_utc_ns, o.since_boot_ns, o.since_boot "
+	               "FROM outbox o JOIN results r USING(seq) "
 	               "WHERE o.state != 'quarantined' AND o.seq != ?1 ORDER BY o.seq");
 	bind_number(&st, 1, but);
 	while ((r = statement_step(&st, err, "read the outbox")) > 0) {
@@ -202,6 +209,40 @@ int store_outbox_quarantine(struct store *s, int64_t seq, const char *why, struc
 	return change(s, &st, seq, err);
 }
 
+int store_outbox_refused(struct store *s, int64_t seq, const char *why, struct err *err)
+{
+	CLEANUP(statement_close) struct statement st = {};
+
+	statement_open(&st, &s->db,
+	               "UPDATE outbox SET state = 'quarantined', "
+	               "unanswered = max(unanswered - 1, 0), last_error = substr(?2, 1, 190) "
+	               "WHERE seq = ?1");
+	bind_text(&st, 2, why);
+	return change(s, &st, seq, err);
+}
+
+/* A result that is older than the last that was asked for is nobody's answer any more. */
+int store_outbox_release_asked(struct store *s, uint32_t unanswered, struct err *err)
+{
+	CLEANUP(statement_close) struct statement st = {};
+	int r = store_write_begin(&s->db, err), released = 0;
+
+	if (r < 0)
+		return r;
+	statement_open(&st, &s->db,
+	               "UPDATE outbox SET state = 'pending', unanswered = unanswered - 1, "
+	               "wait_ns = 0 WHERE state = 'quarantined' AND unanswered >= ?1 AND "
+	               "last_error != '" STORE_DAMAGED "' AND "
+	               "seq = (SELECT max(seq) FROM results WHERE cause = 'service')");
+	bind_number(&st, 1, unanswered);
+	r = statement_run(&st, err, "release a result from quarantine");
+	if (r == 0)
+		released = s->db.lib->changes(s->db.at);
+	statement_close(&st);
+	r = store_write_end(&s->db, r, err);
+	return r < 0 ? r : released ? STORE_OK : STORE_NONE;
+}
+
 int store_outbox_release(struct store *s, uint64_t *ret, struct err *err)
 {
 	int r = store_write_begin(&s->db, err);
@@ -215,4 +256,46 @@ int store_outbox_release(struct store *s, uint64_t *ret, struct err *err)
 	if (ret)
 		*ret = r == 0 ? (uint64_t)s->db.lib->changes(s->db.at) : 0;
 	return store_write_end(&s->db, r, err);
+}
+
+/* --- looked at ------------------------------------------------------------------------------------ */
+
+int store_outbox_count(struct store *s, struct store_outbox_counts *ret, struct err *err)
+{
+	CLEANUP(statement_close) struct statement st = {};
+	int r;
+
+	statement_open(&st, &s->db,
+	               "SELECT coalesce(sum(state = 'pending'), 0), "
+	               "coalesce(sum(state = 'uncertain'), 0), "
+	               "coalesce(sum(state = 'quarantined'), 0) FROM outbox");
+	r = statement_step(&st, err, "count what is in the outbox");
+	if (r < 0)
+		return r;
+	*ret = (struct store_outbox_counts){ (uint64_t)column_number(&st, 0),
+		                             (uint64_t)column_number(&st, 1),
+		                             (uint64_t)column_number(&st, 2) };
+	return 0;
+}
+
+int store_outbox_each_quarantined(struct store *s, uint64_t max,
+                                  int (*visit)(void *self, const struct store_entry *entry,
+                                               struct err *err),
+                                  void *self, struct err *err)
+{
+	CLEANUP(statement_close) struct statement st = {};
+	struct store_entry e;
+	int r;
+
+	statement_open(&st, &s->db,
+	               "SELECT " ENTRY " FROM outbox o JOIN results r USING(seq) "
+	               "WHERE o.state = 'quarantined' ORDER BY o.seq DESC LIMIT ?1");
+	bind_number(&st, 1, max ? (int64_t)max : -1);
+	while ((r = statement_step(&st, err, "read the outbox")) > 0) {
+		read_entry(&st, &e);
+		r = visit(self, &e, err);
+		if (r < 0)
+			return r;
+	}
+	return r;
 }

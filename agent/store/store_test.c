@@ -369,6 +369,96 @@ static void quarantine(void **state)
 	assert_int_equal(next(), 0);
 }
 
+static void put_asked(unsigned int number)
+{
+	struct store_result r = store_rig_result(number, 3000);
+
+	r.cause = STORE_ASKED;
+	assert_int_equal(store_put(store, &r, true, &err), 0);
+}
+
+/* Sent so often without an answer, then in quarantine. */
+static void give_up(unsigned int times)
+{
+	assert_int_equal(next(), 0);
+	for (unsigned int i = 0; i < times; i++)
+		assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_quarantine(store, entry.seq, "no answer", &err), 0);
+}
+
+static int take_error(void *self, const struct store_entry *e, struct err *why)
+{
+	char *errors = self;
+
+	(void)why;
+	assert_int_equal(e->state, STORE_QUARANTINED);
+	strcat(errors, e->last_error);
+	return 0;
+}
+
+static void the_outbox_is_looked_at(void **state)
+{
+	struct store_outbox_counts c;
+	char errors[64] = "";
+
+	(void)state;
+	put(1);
+	assert_int_equal(next(), 0);
+	assert_int_equal(store_outbox_refused(store, entry.seq, "a", &err), 0);
+	put(2);
+	assert_int_equal(next(), 0);
+	assert_int_equal(store_outbox_refused(store, entry.seq, "b", &err), 0);
+	put(3);
+	assert_int_equal(next(), 0);
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	put(4);
+	assert_int_equal(store_outbox_count(store, &c, &err), 0);
+	assert_int_equal(c.pending, 1);
+	assert_int_equal(c.uncertain, 1);
+	assert_int_equal(c.quarantined, 2);
+	assert_int_equal(store_outbox_each_quarantined(store, 0, take_error, errors, &err), 0);
+	assert_int_equal(store_outbox_each_quarantined(store, 1, take_error, errors, &err), 0);
+	assert_string_equal(errors, "bab");
+}
+
+static void what_was_asked_for_is_released_for_one_more_sending(void **state)
+{
+	(void)state;
+	put_asked(1);
+	give_up(2);
+	assert_int_equal(store_outbox_release_asked(store, 2, &err), STORE_OK);
+	assert_int_equal(next(), 0);
+	assert_int_equal(entry.unanswered, 1);
+	assert_int_equal(store_outbox_release_asked(store, 2, &err), STORE_NONE);
+	give_up(1);
+	put(2);
+	assert_int_equal(store_outbox_release_asked(store, 2, &err), STORE_OK);
+}
+
+static void what_nobody_asks_for_any_more_is_not_released(void **state)
+{
+	(void)state;
+	put(1);
+	give_up(2);
+	assert_int_equal(store_outbox_release_asked(store, 2, &err), STORE_NONE);
+	put_asked(2);
+	give_up(2);
+	put_asked(3);
+	assert_int_equal(store_outbox_release_asked(store, 2, &err), STORE_NONE);
+}
+
+static void what_was_refused_is_not_released(void **state)
+{
+	(void)state;
+	put_asked(1);
+	next();
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_sending(store, entry.seq, &err), 0);
+	assert_int_equal(store_outbox_refused(store, entry.seq, "422", &err), 0);
+	assert_int_equal(counts().quarantined, 1);
+	assert_int_equal(store_outbox_release_asked(store, 2, &err), STORE_NONE);
+}
+
 static void no_such_entry(void **state)
 {
 	struct store_wait w = wait_of(0);
@@ -656,6 +746,10 @@ int main(void)
 		WITH_STORE(oldest_first),
 		WITH_STORE(killed_while_sending),
 		WITH_STORE(quarantine),
+		WITH_STORE(the_outbox_is_looked_at),
+		WITH_STORE(what_was_asked_for_is_released_for_one_more_sending),
+		WITH_STORE(what_nobody_asks_for_any_more_is_not_released),
+		WITH_STORE(what_was_refused_is_not_released),
 		WITH_STORE(no_such_entry),
 		WITH_STORE(batch_is_one),
 		WITH_STORE(missing_places_are_made_anew),

@@ -13,6 +13,7 @@
 #define DAY_NS  (86400 * NS_PER_S)
 #define STEP_NS (5 * NS_PER_S) /* as often as the service repeats what it asks */
 #define TEST_NS (25 * NS_PER_S)
+#define MEAN_NS (3600 * NS_PER_S)
 #define SEED    11
 
 struct day {
@@ -21,9 +22,12 @@ struct day {
 	struct upload_policy policy;
 	struct upload_answer answer;
 	bool takes_first; /* the answer is lost, the result is not: then nothing is asked for any more */
-	bool asks;
+	uint64_t asks_anew_ns; /* so often; 0: once a day */
+	uint64_t mean_ns;      /* of our own tests; 0: none */
+	bool asks, quarantined;
 	unsigned int local, asked, uploads;
 	uint64_t ends_at_ns; /* the test under way; 0: none */
+	enum schedule_cause cause;
 	uint64_t least_gap_ns, last_upload_ns;
 };
 
@@ -34,10 +38,11 @@ static struct store_clock clock_at(uint64_t now_ns)
 
 static void tell_schedule(struct day *d)
 {
-	struct store_counts counts;
+	struct store_outbox_counts counts;
 
-	assert_int_equal(store_count(d->store, &counts, NULL), 0);
+	assert_int_equal(store_outbox_count(d->store, &counts, NULL), 0);
 	schedule_set_delivering(&d->schedule, counts.pending + counts.uncertain > 0);
+	d->quarantined = counts.quarantined > 0;
 }
 
 static void upload(struct day *d, uint64_t now_ns)
@@ -67,6 +72,10 @@ static void upload(struct day *d, uint64_t now_ns)
 	case UPLOAD_QUARANTINE:
 		assert_int_equal(store_outbox_quarantine(d->store, e.seq, "", NULL), 0);
 		break;
+	case UPLOAD_REFUSE:
+		assert_int_equal(store_outbox_refused(d->store, e.seq, "", NULL), 0);
+		schedule_refused(&d->schedule, now_ns);
+		break;
 	case UPLOAD_ACCEPT:
 		fail();
 	}
@@ -75,15 +84,34 @@ static void upload(struct day *d, uint64_t now_ns)
 
 static void end_test(struct day *d, uint64_t now_ns)
 {
+	struct store_result r = store_rig_result(d->local + d->asked, 3000);
+
 	d->ends_at_ns = 0;
-	assert_int_equal(store_rig_put(d->store, d->local + d->asked, true), 0);
+	r.cause = d->cause == SCHEDULE_ASKED ? STORE_ASKED : STORE_SCHEDULED;
+	assert_int_equal(store_put(d->store, &r, true, NULL), 0);
 	schedule_ended(&d->schedule, now_ns, true);
 	tell_schedule(d);
 }
 
-static void live(struct day *d, uint64_t now_ns)
+/* The service's side of a heartbeat, and ours. */
+static void hear(struct day *d, uint64_t now_ns)
 {
 	struct schedule_interfaces on = { .count = 1 };
+
+	if (d->asks_anew_ns && now_ns % d->asks_anew_ns == 0)
+		d->asks = true;
+	if (!d->asks) {
+		schedule_answered(&d->schedule);
+		return;
+	}
+	if (d->quarantined && schedule_is_repeated(&d->schedule) &&
+	    store_outbox_release_asked(d->store, UPLOAD_UNANSWERED_MAX, NULL) == STORE_OK)
+		tell_schedule(d);
+	schedule_ask(&d->schedule, &on);
+}
+
+static void live(struct day *d, uint64_t now_ns)
+{
 	struct schedule_day day = { .left_ns = DAY_NS };
 	struct schedule_test test;
 	uint64_t wake_ns;
@@ -92,18 +120,18 @@ static void live(struct day *d, uint64_t now_ns)
 		end_test(d, now_ns);
 	if (!d->ends_at_ns)
 		upload(d, now_ns);
-	if (d->asks)
-		schedule_ask(&d->schedule, &on);
+	hear(d, now_ns);
 	if (d->ends_at_ns ||
 	    schedule_turn(&d->schedule, now_ns, &day, &test, &wake_ns) != SCHEDULE_BEGIN)
 		return;
 	d->ends_at_ns = now_ns + TEST_NS;
+	d->cause = test.cause;
 	*(test.cause == SCHEDULE_LOCAL ? &d->local : &d->asked) += 1;
 }
 
 static void play(struct day *d)
 {
-	struct schedule_options options = { .local = { .mean_ns = 3600 * NS_PER_S },
+	struct schedule_options options = { .local = { .mean_ns = d->mean_ns },
 		                            .spacing_ns = 60 * NS_PER_S };
 	struct store_limits limits = {};
 
@@ -131,13 +159,14 @@ static struct refusal_case refusal_cases[] = {
 	{ "D9 404: the credentials", { UPLOAD_DENIED, true } },
 	{ "D9 no connection", { UPLOAD_SILENCE, false } },
 	{ "D9 taken, and the answer cut", { UPLOAD_SILENCE, true }, .takes_first = true },
+	{ "D9 sent, and neither taken nor answered", { UPLOAD_SILENCE, true } },
 };
 
 /* How many the local schedule has by itself. */
 static unsigned int scheduled(void)
 {
 	static unsigned int count;
-	struct day d = { .answer = { UPLOAD_DENIED } };
+	struct day d = { .answer = { UPLOAD_DENIED }, .mean_ns = MEAN_NS };
 
 	if (count == 0) {
 		play(&d);
@@ -149,7 +178,9 @@ static unsigned int scheduled(void)
 static void tests_are_those_that_were_scheduled(void **state)
 {
 	const struct refusal_case *c = *state;
-	struct day d = { .answer = c->answer, .takes_first = c->takes_first, .asks = true };
+	struct day d = {
+		.answer = c->answer, .takes_first = c->takes_first, .mean_ns = MEAN_NS, .asks = true
+	};
 
 	play(&d);
 	assert_int_equal(d.asked, 1);
@@ -163,7 +194,38 @@ static void tests_are_those_that_were_scheduled(void **state)
 		assert_true(d.least_gap_ns >= UPLOAD_FIRST_NS * 9 / 10);
 }
 
+/* The service refuses what it asks for, and asks again: with as many tests as it takes to find out that it still does. */
+static void R38_what_is_refused_is_measured_ever_more_seldom(void **state)
+{
+	struct day d = { .answer = { UPLOAD_REFUSED, true }, .asks = true };
+
+	(void)state;
+	play(&d);
+	assert_in_range(d.asked, 24, 24 + 10); /* one an hour, and the way there */
+}
+
+/* Every answer is lost on its way, and what was sent is there: what is asked for next is another test, and no result
+ * of an earlier one is sent in its place. */
+static void D7_what_was_answered_unheard_is_not_sent_again(void **state)
+{
+	struct day d = { .answer = { UPLOAD_SILENCE, true },
+		         .takes_first = true,
+		         .asks_anew_ns = 2 * 3600 * NS_PER_S };
+
+	(void)state;
+	play(&d);
+	assert_int_equal(d.asked, 11);
+	assert_int_equal(d.uploads, 2 * d.asked);
+}
+
 int main(void)
 {
-	return CASES_RUN(tests_are_those_that_were_scheduled, refusal_cases) != 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(R38_what_is_refused_is_measured_ever_more_seldom),
+		cmocka_unit_test(D7_what_was_answered_unheard_is_not_sent_again),
+	};
+	int failed = CASES_RUN(tests_are_those_that_were_scheduled, refusal_cases);
+
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
 }

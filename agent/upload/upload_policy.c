@@ -73,7 +73,7 @@ enum upload_action upload_policy_judge(struct upload_policy *p, uint64_t now_ns,
 	case UPLOAD_REFUSED:
 		p->free_at_ns = 0;
 		backoff_reset(&p->backoff);
-		return answer->verdict == UPLOAD_TAKEN ? UPLOAD_ACCEPT : UPLOAD_QUARANTINE;
+		return answer->verdict == UPLOAD_TAKEN ? UPLOAD_ACCEPT : UPLOAD_REFUSE;
 	case UPLOAD_DENIED:
 		p->denied = true;
 		return UPLOAD_AGAIN;

@@ -9,7 +9,8 @@
  *  - while the service or the way to it fails, one result is tried after 15 s, 30 s, … 15 min, whichever it is, each
  *    by up to a tenth off; the first that arrives ends that;
  *  - a result that fails steps behind all others, for it may be the result and not the service;
- *  - what was sent twice without an answer is not sent again by itself: it may be there already, twice;
+ *  - what was sent twice without an answer is not sent again by itself: it may be there already, twice; it is sent
+ *    once more each time that the service shows that it is not (store_outbox_release_asked());
  *  - credentials that are refused are not tried again until they are others.
  */
 #pragma once
@@ -44,6 +45,7 @@ enum upload_action {
 	UPLOAD_AGAIN,      /* store_outbox_again() after the wait */
 	UPLOAD_UNCERTAIN,  /* store_outbox_unanswered(), likewise */
 	UPLOAD_QUARANTINE, /* store_outbox_quarantine() */
+	UPLOAD_REFUSE,     /* store_outbox_refused() */
 };
 
 struct upload_policy {

@@ -25,7 +25,7 @@ struct judge_case {
 
 static struct judge_case judge_cases[] = {
 	{ "201", { UPLOAD_TAKEN }, 1, UPLOAD_ACCEPT },
-	{ "R38 422", { UPLOAD_REFUSED }, 1, UPLOAD_QUARANTINE },
+	{ "R38 422", { UPLOAD_REFUSED }, 1, UPLOAD_REFUSE },
 	{ "R38 404", { UPLOAD_DENIED }, 1, UPLOAD_AGAIN, .denied = true },
 	{ "R38 500", { UPLOAD_LATER }, 1, UPLOAD_AGAIN, .waits = true },
 	{ "500 after a lost answer", { UPLOAD_LATER }, 2, UPLOAD_AGAIN, .waits = true },

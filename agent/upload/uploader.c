@@ -73,6 +73,8 @@ static int write_note(struct uploader *u, struct err *err)
 		return store_outbox_accepted(u->options.store, n->entry.seq, err);
 	if (n->action == UPLOAD_QUARANTINE)
 		return store_outbox_quarantine(u->options.store, n->entry.seq, n->why, err);
+	if (n->action == UPLOAD_REFUSE)
+		return store_outbox_refused(u->options.store, n->entry.seq, n->why, err);
 	return write_put_off(u, n, err);
 }
 
@@ -84,10 +86,12 @@ static void tell_note(struct uploader *u)
 	if (!n->is_owed)
 		return;
 	n->is_owed = false;
-	if (n->action == UPLOAD_QUARANTINE) {
+	if (n->action == UPLOAD_QUARANTINE || n->action == UPLOAD_REFUSE) {
 		u->counts.quarantined++;
 		log_error("the result %s is in quarantine: %s", n->entry.id, n->why);
 	}
+	if (n->action == UPLOAD_REFUSE && u->options.refused)
+		u->options.refused(u->options.owner, &n->entry);
 	if (n->action != UPLOAD_ACCEPT)
 		return;
 	u->counts.arrived++;

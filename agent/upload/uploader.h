@@ -34,6 +34,7 @@ struct uploader_options {
 
 	/* Each may be NULL. */
 	void (*arrived)(void *owner, const struct store_entry *entry);
+	void (*refused)(void *owner, const struct store_entry *entry); /* for good */
 	void (*idle)(void *owner); /* held, and nothing is under way any more */
 	void *owner;
 };
