@@ -13,7 +13,7 @@ find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 # The memory sanitizer knows what code that was built with it writes. What OpenSSL, libcurl, libzstd and SQLite
 # write is unwritten to it, and what the kernel writes for io_uring and epoll_pwait2(2). Valgrind sees it.
 set(POD_MSAN_CANNOT courier flow http http_post libcurl living loader locate loop loop_coalesce loop_splice page resolve run sentry sentry_courier serve stream subtest
-    tcp_dial tls tls_context trace_reader wifi fuzz.json fuzz.trace)
+    tcp_dial tls tls_context tls_record tls_secrets tls_traffic trace_reader wifi fuzz.json fuzz.tls_traffic fuzz.trace)
 
 # The bar that asks for whole suites under a sanitizer.
 set(POD_LABELS)

@@ -148,6 +148,7 @@ static int new_context(const SSL_METHOD *method, const struct suites *suites,
 	SSL_CTX_set_options(c->ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(c->ssl,
 	                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_keylog_callback(c->ssl, tls_note_secret);
 
 	*ret = TAKE(c, NULL);
 	return 0;

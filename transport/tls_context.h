@@ -13,3 +13,6 @@ unsigned long tls_take_error(void);
 
 /* Its words: "unsupported protocol", "No such file or directory". */
 const char *tls_error_text(unsigned long error);
+
+/* Every context's SSL_CTX_set_keylog_callback(3): for the connection that is SSL_get_app_data(3). */
+void tls_note_secret(const SSL *ssl, const char *line);

@@ -446,6 +446,73 @@ static void key_updates_without_end_fill_the_output(void **state)
 	tls_peer_end(&peer);
 }
 
+/* A server as most are: two tickets behind the handshake, data both ways, keys changed in between, and an end. */
+static void server_of_openssl_is_understood(void **state)
+{
+	const struct version_case *c = *state;
+	struct tls_context *context = open_client_context(c->version, c->chacha20);
+	struct certificate leaf = certificate_make(&(struct certificate_wish){}, NULL);
+	struct tls *t = NULL;
+	struct err err = {};
+	char in[16] = "";
+	size_t n;
+
+	assert_int_equal(tls_open_client(context, "ndt.test", &t, &err), 0);
+	tls_peer_server(&peer, &leaf, NULL, 0);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, t, &err), TLS_OK);
+	for (int i = 0; i < 3; i++) {
+		if (c->version == TLS1_3_VERSION)
+			assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_write(peer.ssl, "question", 8), 8);
+		assert_true(tls_peer_give(&peer, t) > 0);
+		assert_int_equal(tls_read(t, (uint8_t *)in, sizeof(in), &n, &err), TLS_OK);
+		assert_int_equal(n, 8);
+		assert_memory_equal(in, "question", 8);
+		assert_int_equal(tls_read(t, (uint8_t *)in, sizeof(in), &n, &err), TLS_NEED_INPUT);
+		assert_int_equal(tls_write(t, (const uint8_t *)"answer", 6, &n, &err), TLS_OK);
+		assert_int_equal(peer_reads(t, in, sizeof(in)), 6);
+		assert_memory_equal(in, "answer", 6);
+	}
+	SSL_shutdown(peer.ssl);
+	assert_true(tls_peer_give(&peer, t) > 0);
+	assert_int_equal(tls_read(t, (uint8_t *)in, sizeof(in), &n, &err), TLS_END);
+	tls_close(t);
+	tls_close(t);
+	assert_int_equal(peer_reads(t, in, sizeof(in)), 0);
+	assert_int_equal(SSL_get_error(peer.ssl, 0), SSL_ERROR_ZERO_RETURN);
+	tls_free(t);
+	tls_context_free(context);
+	tls_peer_end(&peer);
+	certificate_free(&leaf);
+}
+
+/* What is not as it was sealed is refused in words, and the peer is told which alert it is, once. */
+static void peer_is_told_why(void **state)
+{
+	struct tls *t = NULL;
+	struct err err = {};
+	uint8_t in[16];
+	size_t n;
+
+	(void)state;
+	meet_peer_client(&t, TLS1_3_VERSION);
+	assert_int_equal(SSL_write(peer.ssl, "data", 4), 4);
+	n = tls_peer_give(&peer, t);
+	peer.lent[n - 1] ^= 1;
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "bad record mac"));
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), -EPROTO);
+	tls_close(t);
+	tls_output(t, &n);
+	assert_int_equal(n, 5 + 2 + 1 + 16);
+	assert_int_equal(peer_reads(t, in, sizeof(in)), 0); /* as of an end */
+	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
+	ERR_clear_error();
+	tls_free(t);
+	tls_peer_end(&peer);
+}
+
 /* A client could make us sign without end (CVE-2011-1473). */
 static void renegotiation_is_declined(void **state)
 {
@@ -502,6 +569,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_update_is_answered),
 		cmocka_unit_test(key_updates_without_end_fill_the_output),
+		cmocka_unit_test(peer_is_told_why),
 		cmocka_unit_test(renegotiation_is_declined),
 		cmocka_unit_test(renegotiation_is_declined_by_the_client),
 	};
@@ -517,6 +585,7 @@ int main(int argc, char **argv)
 
 	failed = CASES_RUN(handshake_is_done_at_every_split, split_cases);
 	failed += CASES_RUN(handshake_is_done_byte_by_byte, version_cases);
+	failed += CASES_RUN(server_of_openssl_is_understood, version_cases);
 	failed += CASES_RUN(transfer_arrives, version_cases);
 	failed += CASES_RUN(output_fills_and_empties, version_cases);
 	failed += CASES_RUN(end_is_told, version_cases);

@@ -1,0 +1,541 @@
+/* Behind a TLS 1.3 handshake: whatever a peer may seal, however it comes cut. */
+#include "transport/tls_traffic.h"
+
+#include "tests/cases.h"
+#include "transport/tls.h"
+
+#include <errno.h>
+#include <openssl/sslerr.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AES_128_GCM 0x1301
+
+static const struct tls_secrets ours = {
+	.receive_bytes = 32,
+	.send_bytes = 32,
+	.receive = "what the peer seals its with....",
+	.send = "what we seal ours with..........",
+};
+
+static const SSL_CIPHER *suite;
+
+/* What the peer says: one record. */
+struct piece {
+	uint8_t type; /* 0: `bytes` as they are, not sealed */
+	size_t n;
+	const char *bytes;
+};
+
+#define DATA(text)                                                                                 \
+	{                                                                                          \
+		TLS_APPLICATION_DATA, sizeof(text) - 1, text                                       \
+	}
+#define MSG(text)                                                                                  \
+	{                                                                                          \
+		TLS_HANDSHAKE, sizeof(text) - 1, text                                              \
+	}
+#define ALERT(text)                                                                                \
+	{                                                                                          \
+		TLS_ALERT, sizeof(text) - 1, text                                                  \
+	}
+#define RAW(text)                                                                                  \
+	{                                                                                          \
+		0, sizeof(text) - 1, text                                                          \
+	}
+#define OTHER(type)                                                                                \
+	{                                                                                          \
+		type, 1, "\1"                                                                      \
+	}
+
+#define TICKET       "\4\0\0\6ticket"
+#define UPDATE       "\x18\0\0\1\0"
+#define UPDATE_ASKED "\x18\0\0\1\1"
+#define CLOSE        "\1\0"
+
+static struct read_case {
+	const char *name;
+	bool server; /* is our end */
+	struct piece pieces[8];
+	const char *want; /* all that is read */
+	int want_end;     /* the outcome behind it */
+	int want_reason;  /* of a refusal */
+	uint8_t want_alert;
+	unsigned int want_answers;
+} read_cases[] = {
+	{ "data", false, { DATA("one "), DATA("two") }, "one two", TLS_NEED_INPUT, 0, 0, 0 },
+	{ "close_notify", false, { DATA("one"), ALERT(CLOSE) }, "one", TLS_END, 0, 0, 0 },
+	{ "nothing counts behind close_notify",
+	  false,
+	  { ALERT(CLOSE), DATA("one") },
+	  "",
+	  TLS_END,
+	  0,
+	  0,
+	  0 },
+	{ "user_canceled is no end",
+	  false,
+	  { ALERT("\1\x5a"), DATA("one") },
+	  "one",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "the peer refuses us",
+	  false,
+	  { DATA("one"), ALERT("\2\x14") },
+	  "one",
+	  -EPROTO,
+	  SSL_AD_REASON_OFFSET + 20,
+	  0,
+	  0 },
+	{ "an alert of one byte",
+	  false,
+	  { ALERT("\2") },
+	  "",
+	  -EPROTO,
+	  SSL_R_INVALID_ALERT,
+	  SSL_AD_DECODE_ERROR,
+	  0 },
+	{ "two alerts in a record",
+	  false,
+	  { ALERT("\1\x5a\1\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_INVALID_ALERT,
+	  SSL_AD_DECODE_ERROR,
+	  0 },
+	{ "an alert of none",
+	  false,
+	  { { TLS_ALERT, 0, "" } },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a ticket", false, { MSG(TICKET), DATA("one") }, "one", TLS_NEED_INPUT, 0, 0, 0 },
+	{ "two tickets in a record",
+	  false,
+	  { MSG(TICKET TICKET), DATA("one") },
+	  "one",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "a ticket over three records",
+	  false,
+	  { MSG("\4\0"), MSG("\0\6tic"), MSG("ket"), DATA("one") },
+	  "one",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "an empty ticket",
+	  false,
+	  { MSG("\4\0\0\0" UPDATE_ASKED), DATA("one") },
+	  "",
+	  -EPROTO,
+	  SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+	  SSL_AD_BAD_RECORD_MAC,
+	  1 }, /* under the old keys */
+	{ "data within a message",
+	  false,
+	  { MSG("\4\0\0\6tic"), DATA("one") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a ticket too long for its fields",
+	  false,
+	  { MSG("\4\3\0\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_EXCESSIVE_MESSAGE_SIZE,
+	  SSL_AD_ILLEGAL_PARAMETER,
+	  0 },
+	{ "a ticket for a server",
+	  true,
+	  { MSG(TICKET) },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a ClientHello",
+	  true,
+	  { MSG("\1\0\0\1x") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a CertificateRequest",
+	  false,
+	  { MSG("\xd\0\0\1x") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "no message",
+	  false,
+	  { { TLS_HANDSHAKE, 0, "" } },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a KeyUpdate", false, { MSG(UPDATE) }, "", TLS_NEED_INPUT, 0, 0, 0 },
+	{ "a KeyUpdate that asks for ours",
+	  true,
+	  { MSG(UPDATE_ASKED) },
+	  "",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  1 },
+	{ "a KeyUpdate over two records",
+	  true,
+	  { MSG("\x18\0\0"), MSG("\1\1") },
+	  "",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  1 },
+	{ "a KeyUpdate before other messages",
+	  false,
+	  { MSG(UPDATE TICKET) },
+	  "",
+	  -EPROTO,
+	  SSL_R_NOT_ON_RECORD_BOUNDARY,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a KeyUpdate of another kind",
+	  false,
+	  { MSG("\x18\0\0\1\2") },
+	  "",
+	  -EPROTO,
+	  SSL_R_BAD_KEY_UPDATE,
+	  SSL_AD_ILLEGAL_PARAMETER,
+	  0 },
+	{ "a KeyUpdate of two bytes",
+	  false,
+	  { MSG("\x18\0\0\2\0\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_BAD_KEY_UPDATE,
+	  SSL_AD_DECODE_ERROR,
+	  0 },
+	{ "a KeyUpdate of none",
+	  false,
+	  { MSG("\x18\0\0\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_BAD_KEY_UPDATE,
+	  SSL_AD_DECODE_ERROR,
+	  0 },
+	{ "a content type of nobody",
+	  false,
+	  { OTHER(99) },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a ChangeCipherSpec under the keys",
+	  false,
+	  { OTHER(TLS_CHANGE_CIPHER_SPEC) },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a ChangeCipherSpec in clear",
+	  false,
+	  { RAW("\x14\3\3\0\1\1") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "an alert in clear",
+	  false,
+	  { RAW("\x15\3\3\0\2\1\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "no TLS at all",
+	  false,
+	  { RAW("HTTP/1.1 200 OK\r\n") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a record too short for its tag",
+	  false,
+	  { RAW("\x17\3\3\0\x10") },
+	  "",
+	  -EPROTO,
+	  SSL_R_LENGTH_TOO_SHORT,
+	  SSL_AD_DECODE_ERROR,
+	  0 },
+	{ "a record too long",
+	  false,
+	  { RAW("\x17\3\3\x41\1") },
+	  "",
+	  -EPROTO,
+	  SSL_R_ENCRYPTED_LENGTH_TOO_LONG,
+	  SSL_AD_RECORD_OVERFLOW,
+	  0 },
+	{ "a record of nothing that was sealed",
+	  false,
+	  { RAW("\x17\3\3\0\x11"
+	        "seventeen bytes .") },
+	  "",
+	  -EPROTO,
+	  SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+	  SSL_AD_BAD_RECORD_MAC,
+	  0 },
+};
+
+struct end {
+	struct tls_traffic *t;
+	struct tls_record_keys *peer;      /* seals what t receives */
+	struct tls_record_keys *peer_open; /* opens what t sends */
+};
+
+static struct end open_end(bool server, uint64_t records_per_key)
+{
+	struct tls_traffic_options options = { .client = !server,
+		                               .records_per_key = records_per_key };
+	struct end e = {};
+
+	assert_int_equal(tls_traffic_new(suite, &ours, &options, &e.t), 0);
+	assert_int_equal(tls_record_keys_new(suite, true, ours.receive, 32, &e.peer), 0);
+	assert_int_equal(tls_record_keys_new(suite, false, ours.send, 32, &e.peer_open), 0);
+	return e;
+}
+
+static void close_end(struct end *e)
+{
+	tls_traffic_free(e->t);
+	tls_record_keys_free(e->peer);
+	tls_record_keys_free(e->peer_open);
+}
+
+static size_t seal_piece(struct end *e, const struct piece *p, uint8_t *out)
+{
+	if (p->type == 0) {
+		memcpy(out, p->bytes, p->n);
+		return p->n;
+	}
+	assert_true(tls_record_seal(e->peer, (enum tls_content_type)p->type,
+	                            (const uint8_t *)p->bytes, p->n, out));
+	return p->n + TLS_RECORD_ADDED_BYTES;
+}
+
+struct heard {
+	char text[64];
+	size_t n;
+	int end;
+	unsigned int answers;
+};
+
+/* An answer is a KeyUpdate under the keys before it. */
+static void take_answer(struct end *e, struct heard *h)
+{
+	uint8_t out[TLS_TRAFFIC_KEY_UPDATE_BYTES], content[TLS_RECORD_BYTES], type;
+	size_t n;
+
+	assert_int_equal(tls_traffic_answer(e->t, out), sizeof(out));
+	assert_int_equal(tls_record_open(e->peer_open, out, sizeof(out), content, &n, &type),
+	                 TLS_RECORD_OK);
+	assert_int_equal(type, TLS_HANDSHAKE);
+	assert_int_equal(n, 5);
+	assert_memory_equal(content, UPDATE, 5);
+	assert_true(tls_record_keys_next(e->peer_open));
+	h->answers++;
+}
+
+/* Reads `n` bytes in pieces of `cut`, `cap` at a time. */
+static void read_all(struct end *e, const uint8_t *in, size_t n, size_t cut, size_t cap,
+                     struct heard *h)
+{
+	static uint8_t out[TLS_RECORD_BYTES];
+
+	*h = (struct heard){ .end = TLS_NEED_INPUT };
+	for (size_t at = 0; at < n && h->end == TLS_NEED_INPUT; at += cut) {
+		const uint8_t *lent = in + at;
+		size_t left = cut < n - at ? cut : n - at, got;
+
+		do {
+			h->end = tls_traffic_read(e->t, &lent, &left, out, cap, &got);
+			if (h->end == TLS_OK) {
+				assert_in_range(got, 1, sizeof(h->text) - h->n);
+				memcpy(h->text + h->n, out, got);
+				h->n += got;
+			}
+			if (h->end == TLS_NEED_OUTPUT)
+				take_answer(e, h);
+		} while (h->end == TLS_OK || h->end == TLS_NEED_OUTPUT);
+	}
+}
+
+static void check_heard(const struct read_case *c, const struct end *e, const struct heard *h)
+{
+	struct tls_traffic_failure why = tls_traffic_failure(e->t);
+
+	assert_int_equal(h->n, strlen(c->want));
+	assert_memory_equal(h->text, c->want, h->n);
+	assert_int_equal(h->end, c->want_end);
+	assert_int_equal(why.reason, c->want_reason);
+	assert_int_equal(why.alert, c->want_alert);
+	assert_int_equal(h->answers, c->want_answers);
+}
+
+/* Every cut, in memory of exactly its size; read whole and two bytes at a time. */
+static void peer_is_understood(void **state)
+{
+	const struct read_case *c = *state;
+	size_t total = 1;
+
+	for (size_t cut = 1; cut <= total; cut++)
+		for (size_t cap = 2; cap <= TLS_RECORD_BYTES; cap *= TLS_RECORD_BYTES / 2) {
+			struct end e = open_end(c->server, 0);
+			uint8_t wire[512];
+			struct heard h;
+
+			total = 0;
+			for (const struct piece *p = c->pieces; p->bytes; p++)
+				total += seal_piece(&e, p, wire + total);
+			read_all(&e, wire, total, cut, cap, &h);
+			check_heard(c, &e, &h);
+			close_end(&e);
+		}
+}
+
+/* A refusal and an end stay. */
+static void last_word_stays(void **state)
+{
+	static const struct piece last[] = { ALERT("\2\x14"), ALERT(CLOSE) };
+	static const struct piece more = DATA("more");
+	uint8_t wire[256], out[8];
+	size_t n, got;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct end e = open_end(false, 0);
+		const uint8_t *at = wire;
+		int want = i == 0 ? -EPROTO : TLS_END;
+
+		n = seal_piece(&e, &last[i], wire);
+		n += seal_piece(&e, &more, wire + n);
+		for (int again = 0; again < 3; again++)
+			assert_int_equal(tls_traffic_read(e.t, &at, &n, out, sizeof(out), &got),
+			                 want);
+		close_end(&e);
+	}
+}
+
+static struct empty_case {
+	const char *name;
+	unsigned int records; /* without content, one behind the other */
+	int want;
+} empty_cases[] = {
+	{ "some empty records", 32, TLS_OK },
+	{ "empty records without end", 33, -EPROTO },
+};
+
+static void empty_records_have_an_end(void **state)
+{
+	static const struct piece empty = { TLS_APPLICATION_DATA, 0, "" }, data = DATA("x");
+	const struct empty_case *c = *state;
+	struct end e = open_end(false, 0);
+	uint8_t wire[64 * TLS_RECORD_ADDED_BYTES], out[8];
+	size_t n = 0, got;
+	const uint8_t *at = wire;
+
+	for (unsigned int i = 0; i < c->records; i++)
+		n += seal_piece(&e, &empty, wire + n);
+	n += seal_piece(&e, &data, wire + n);
+	assert_int_equal(tls_traffic_read(e.t, &at, &n, out, sizeof(out), &got), c->want);
+	close_end(&e);
+}
+
+/* RFC 8446 5.5: the keys change by themselves, the peer follows, and nothing is missed. */
+static void keys_are_not_worn_out(void **state)
+{
+	enum { PER_KEY = 3 };
+	struct end e = open_end(false, PER_KEY);
+	uint8_t content[TLS_RECORD_BYTES];
+
+	(void)state;
+	for (unsigned int i = 0; i < 4 * PER_KEY; i++) {
+		uint8_t out[1 + TLS_TRAFFIC_ADDED_BYTES], byte = (uint8_t)i, type;
+		size_t sealed = tls_traffic_write(e.t, &byte, 1, out), at = 0, n;
+
+		/* every third record but the first brings a KeyUpdate before it */
+		if (sealed > 1 + TLS_RECORD_ADDED_BYTES) {
+			assert_int_equal(sealed, sizeof(out));
+			assert_int_equal(i % PER_KEY, 0);
+			at = TLS_TRAFFIC_KEY_UPDATE_BYTES;
+			assert_int_equal(tls_record_open(e.peer_open, out, at, content, &n, &type),
+			                 TLS_RECORD_OK);
+			assert_int_equal(type, TLS_HANDSHAKE);
+			assert_true(tls_record_keys_next(e.peer_open));
+		} else {
+			assert_true(i == 0 || i % PER_KEY != 0);
+		}
+		assert_int_equal(
+			tls_record_open(e.peer_open, out + at, sealed - at, content, &n, &type),
+			TLS_RECORD_OK);
+		assert_int_equal(content[0], i);
+	}
+	close_end(&e);
+}
+
+static void alerts_are_sealed(void **state)
+{
+	struct end e = open_end(true, 0);
+	uint8_t out[TLS_TRAFFIC_ALERT_BYTES], content[TLS_RECORD_BYTES], type;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(tls_traffic_alert(e.t, SSL_AD_BAD_RECORD_MAC, out), sizeof(out));
+	assert_int_equal(tls_record_open(e.peer_open, out, sizeof(out), content, &n, &type),
+	                 TLS_RECORD_OK);
+	assert_int_equal(type, TLS_ALERT);
+	assert_memory_equal(content, "\2\x14", 2);
+	assert_int_equal(tls_traffic_alert(e.t, SSL_AD_CLOSE_NOTIFY, out), sizeof(out));
+	assert_int_equal(tls_record_open(e.peer_open, out, sizeof(out), content, &n, &type),
+	                 TLS_RECORD_OK);
+	assert_memory_equal(content, "\1\0", 2);
+	close_end(&e);
+}
+
+int main(void)
+{
+	static const uint8_t wire[] = { AES_128_GCM >> 8, AES_128_GCM & 0xff };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(last_word_stays),
+		cmocka_unit_test(keys_are_not_worn_out),
+		cmocka_unit_test(alerts_are_sealed),
+	};
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = context ? SSL_new(context) : NULL;
+	int failed;
+
+	if (!ssl)
+		return 1;
+	suite = SSL_CIPHER_find(ssl, wire);
+	failed = CASES_RUN(peer_is_understood, read_cases);
+	failed += CASES_RUN(empty_records_have_an_end, empty_cases);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	return failed != 0;
+}
