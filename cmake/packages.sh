@@ -7,11 +7,13 @@ packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-bui
 	libbpf-dev libcurl4-openssl-dev libjs-dygraphs libsqlite3-0 libsqlite3-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl"
 
 # The second line is what fake servers and the test runner are made of, the third what tests compare
-# with or look through, the fourth what docs/traces.md shows a trace to.
+# with or look through, the fourth what docs/traces.md shows a trace to, the fifth who judges the package
+# and the units.
 packages_test="clang-format-14 libclang-rt-14-dev libcjson-dev libcmocka-dev
 	python3 python3-jsonschema python3-matplotlib python3-pip python3-pytest python3-selenium
 	chromium chromium-driver fonts-dejavu-core iperf3 iproute2 iputils-ping mandoc procps strace valgrind wpasupplicant
-	gnuplot-nox jq r-base-core xz-utils"
+	gnuplot-nox jq r-base-core xz-utils
+	lintian systemd"
 
 packages_missing() {
 	for package in "$@"; do
