@@ -46,6 +46,7 @@ struct config {
 	uint64_t schedule_ns;              /* mean of the local schedule; 0: off */
 	uint64_t daily_byte_cap;           /* 0: none */
 	uint64_t min_test_spacing_ns;
+	uint64_t fleet_spread_ns; /* docs/fleet.md; 0: few pods share the service */
 	char locate_url[CONFIG_URL_BYTES];
 	int scheme; /* enum config_scheme */
 	char interface[IF_NAMESIZE];

@@ -51,6 +51,7 @@ const struct config_key config_keys[] = {
 	    .min = 60 * NS_PER_S),
 	ROW(SIZE, "daily_byte_cap", daily_byte_cap, "0", A_SIZE),
 	ROW(TIME, "min_test_spacing", min_test_spacing_ns, "60s", A_TIME),
+	ROW(TIME, "fleet_spread", fleet_spread_ns, "2m", A_TIME),
 	ROW(URL, "locate_url", locate_url, "https://locate.measurementlab.net/v2/nearest/ndt/ndt7",
 	    AN_URL),
 	ROW(CHOICE, "scheme", scheme, "auto", "auto|ws|wss"),

@@ -40,6 +40,7 @@ static void defaults(void **state)
 	assert_int_equal(config.schedule_ns, 0);
 	assert_int_equal(config.daily_byte_cap, 0);
 	assert_int_equal(config.min_test_spacing_ns, 60 * NS_PER_S);
+	assert_int_equal(config.fleet_spread_ns, 120 * NS_PER_S);
 	assert_int_equal(config.trace_quota_bytes, 256 * MIB);
 	assert_int_equal(config.update_trial_ns, 600 * NS_PER_S);
 	assert_int_equal(config.egress, CONFIG_EGRESS_AUDIT);

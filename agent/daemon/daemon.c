@@ -206,7 +206,8 @@ static bool is_same_service(const struct config *a, const struct config *b)
 {
 	return strcmp(a->server_url, b->server_url) == 0 &&
 	       strcmp(a->client_id, b->client_id) == 0 && strcmp(a->secret, b->secret) == 0 &&
-	       strcmp(a->ca_file, b->ca_file) == 0 && strcmp(a->interface, b->interface) == 0;
+	       strcmp(a->ca_file, b->ca_file) == 0 && strcmp(a->interface, b->interface) == 0 &&
+	       a->fleet_spread_ns == b->fleet_spread_ns;
 }
 
 static void take_config(struct daemon *d, const struct config *fresh)

@@ -124,6 +124,7 @@ int daemon_cable_open(struct daemon *d, struct err *err)
 		                   .client_id = c->client_id,
 		                   .secret = c->secret,
 		                   .interface = c->interface[0] ? c->interface : NULL,
+		                   .spread_ns = c->fleet_spread_ns,
 		                   .events = &events,
 		                   .owner = d };
 	int r = 0;

@@ -18,3 +18,14 @@ void backoff_reset(struct backoff *b)
 {
 	b->next_ns = 0;
 }
+
+uint64_t backoff_scatter(struct backoff *b, uint64_t *random)
+{
+	b->next_ns = b->most_ns;
+	return b->first_ns + backoff_spread(b->most_ns - b->first_ns, random);
+}
+
+uint64_t backoff_spread(uint64_t within_ns, uint64_t *random)
+{
+	return (uint64_t)((double)within_ns * draw_uniform(random));
+}

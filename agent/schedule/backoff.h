@@ -4,6 +4,7 @@
  *   struct backoff b = { .first_ns = NS_PER_S / 2, .most_ns = 15 * NS_PER_S, .jitter = 0.1 };
  *   wait_ns = backoff_next(&b, &random);        0.5 s, 1 s, 2 s, … 15 s, each by up to a tenth off
  *   backoff_reset(&b);                          it has worked
+ *   wait_ns = backoff_scatter(&b, &random);     what had worked for long has ended for everybody at once
  */
 #pragma once
 
@@ -19,3 +20,11 @@ struct backoff {
 uint64_t backoff_next(struct backoff *b, uint64_t *random);
 
 void backoff_reset(struct backoff *b);
+
+/* The first wait of one of many who have lost the same thing in the same second: uniform from first_ns to most_ns,
+ * so that they come back evenly. The waits after it are most_ns, the jitter apart: doubling from the beginning would
+ * bring them together again. */
+uint64_t backoff_scatter(struct backoff *b, uint64_t *random);
+
+/* Likewise for what many were told to do in the same second: uniform from 0 to `within_ns`. */
+uint64_t backoff_spread(uint64_t within_ns, uint64_t *random);

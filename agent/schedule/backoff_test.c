@@ -54,9 +54,54 @@ static void no_two_are_alike(void **state)
 	assert_int_not_equal(backoff_next(&a, &one), backoff_next(&b, &other));
 }
 
+/* Of a thousand that lose the same thing, each tenth of the longest wait brings a hundred back; and none of those that
+ * fail again come together. */
+static void a_fleet_is_scattered_evenly(void **state)
+{
+	struct backoff standard = { .first_ns = NS_PER_S / 2,
+		                    .most_ns = 120 * NS_PER_S,
+		                    .jitter = 0.1 };
+	unsigned int first[10] = {}, second[10] = {};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		struct backoff b = standard;
+		uint64_t random = seed, wait_ns = backoff_scatter(&b, &random), next_ns;
+
+		assert_in_range(wait_ns, b.first_ns, b.most_ns);
+		first[wait_ns * 10 / (b.most_ns + 1)]++;
+		next_ns = backoff_next(&b, &random);
+		assert_in_range(next_ns, b.most_ns * 9 / 10, b.most_ns * 11 / 10);
+		second[(wait_ns + next_ns) / (b.most_ns / 10) % 10]++;
+	}
+	for (int i = 0; i < 10; i++) {
+		assert_in_range(first[i], 70, 130);
+		assert_in_range(second[i], 70, 130);
+	}
+}
+
+static void what_is_spread_is_within(void **state)
+{
+	uint64_t random = 1, most_ns = 0;
+
+	(void)state;
+	assert_int_equal(backoff_spread(0, &random), 0);
+	for (int i = 0; i < 1000; i++) {
+		uint64_t ns = backoff_spread(NS_PER_S, &random);
+
+		assert_true(ns < NS_PER_S);
+		most_ns = ns > most_ns ? ns : most_ns;
+	}
+	assert_true(most_ns > 990 * NS_PER_MS);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(no_two_are_alike) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_two_are_alike),
+		cmocka_unit_test(a_fleet_is_scattered_evenly),
+		cmocka_unit_test(what_is_spread_is_within),
+	};
 	int failed = CASES_RUN(waits_double, backoff_cases);
 
 	failed += cmocka_run_group_tests(tests, NULL, NULL);

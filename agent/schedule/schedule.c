@@ -169,15 +169,24 @@ static enum schedule_turn begin(struct schedule *s, enum schedule_cause cause,
 	return SCHEDULE_BEGIN;
 }
 
-/* When what is queued may begin. */
-static uint64_t queued_at_ns(const struct schedule *s, uint64_t now_ns,
-                             const struct schedule_day *day)
+static uint64_t later_ns(uint64_t a, uint64_t b)
 {
-	uint64_t tomorrow_ns = now_ns + day->left_ns;
+	return a > b ? a : b;
+}
 
-	if (!s->queued || s->running)
+/* When what is queued may begin. */
+static uint64_t queued_at_ns(struct schedule *s, uint64_t now_ns, const struct schedule_day *day)
+{
+	uint64_t at_ns;
+
+	if (!s->queued)
 		return CLOCK_NEVER_NS;
-	return day_is_used_up(s, day) && tomorrow_ns > s->free_at_ns ? tomorrow_ns : s->free_at_ns;
+	if (!s->asked_at_ns)
+		s->asked_at_ns = now_ns + backoff_spread(s->options.asked_within_ns, &s->random);
+	if (s->running)
+		return CLOCK_NEVER_NS;
+	at_ns = later_ns(s->asked_at_ns, s->free_at_ns);
+	return day_is_used_up(s, day) ? later_ns(at_ns, now_ns + day->left_ns) : at_ns;
 }
 
 enum schedule_turn schedule_turn(struct schedule *s, uint64_t now_ns,
@@ -192,6 +201,7 @@ enum schedule_turn schedule_turn(struct schedule *s, uint64_t now_ns,
 		return begin(s, SCHEDULE_LOCAL, &by_default, ret_test);
 	if (at_ns <= now_ns) {
 		s->queued = false;
+		s->asked_at_ns = 0;
 		return begin(s, SCHEDULE_ASKED, &s->waiting, ret_test);
 	}
 	*ret_wake_ns = at_ns < s->local_at_ns ? at_ns : s->local_at_ns;

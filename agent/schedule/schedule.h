@@ -31,6 +31,9 @@
 #define SCHEDULE_PER_DAY_MAX    24
 #define SCHEDULE_AGAIN_MOST_NS  (3600 * 1000000000ULL)
 
+/* Of the configuration's fleet_spread, as a person may be waiting (docs/fleet.md). */
+#define SCHEDULE_ASKED_WITHIN_NS(fleet_spread_ns) ((fleet_spread_ns) / 3)
+
 /* Where a test is to run; no two alike. "" is the default route's. */
 struct schedule_interfaces {
 	size_t count;
@@ -53,6 +56,8 @@ struct schedule_options {
 	unsigned int local_per_day; /* up to SCHEDULE_PER_DAY_MAX; 0: any number */
 	uint64_t spacing_ns;        /* from the end of a test to the beginning of the next */
 	uint64_t daily_bytes;       /* that tests of a day may use; 0: any amount */
+	uint64_t
+		asked_within_ns; /* what is asked for begins some time within it: a fleet may have been asked */
 };
 
 /* The day that now is in, as the store counts it. */
@@ -68,10 +73,11 @@ struct schedule {
 	struct backoff refused; /* after results that the service did not want */
 	bool running, queued, delivering;
 	bool answered; /* what was asked for is closed at the service: the next request is another one */
-	struct schedule_test test;                     /* that runs */
-	struct schedule_interfaces waiting;            /* of what is queued */
-	uint64_t free_at_ns;                           /* none begins before */
-	uint64_t local_at_ns;                          /* the next tick; CLOCK_NEVER_NS: none */
+	struct schedule_test test;          /* that runs */
+	struct schedule_interfaces waiting; /* of what is queued */
+	uint64_t asked_at_ns;               /* it does not begin before; 0: not drawn yet */
+	uint64_t free_at_ns;                /* none begins before */
+	uint64_t local_at_ns;               /* the next tick; CLOCK_NEVER_NS: none */
 	uint64_t local_begun_ns[SCHEDULE_PER_DAY_MAX]; /* of the last ones, in a ring */
 	unsigned int local_begun;
 };

@@ -163,6 +163,42 @@ static void what_fails_is_tried_ever_more_seldom(void **state)
 	assert_in_range(begun_ns[n - 1] - begun_ns[n - 2], 50 * MINUTE_NS, 70 * MINUTE_NS);
 }
 
+/* A fleet that is asked in one second begins evenly; what is asked again changes nothing, and one that waits longer
+ * for another reason waits no longer for this one. */
+static void asked_together_they_begin_spread(void **state)
+{
+	struct schedule_options o = { .spacing_ns = SPACING, .asked_within_ns = 40 * NS_PER_S };
+	unsigned int tenths[10] = {};
+	struct schedule_test test;
+	uint64_t wake_ns, again_ns;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		struct schedule s;
+
+		schedule_start(&s, &o, 0, seed);
+		schedule_ask(&s, &by_default);
+		assert_int_equal(schedule_turn(&s, HOUR_NS, &early, &test, &wake_ns),
+		                 SCHEDULE_WAIT);
+		assert_in_range(wake_ns - HOUR_NS, 0, o.asked_within_ns - 1);
+		tenths[(wake_ns - HOUR_NS) * 10 / o.asked_within_ns]++;
+		schedule_ask(&s, &eth0);
+		assert_int_equal(schedule_turn(&s, wake_ns - 1, &early, &test, &again_ns),
+		                 SCHEDULE_WAIT);
+		assert_true(again_ns == wake_ns);
+		assert_int_equal(schedule_turn(&s, wake_ns, &early, &test, &again_ns),
+		                 SCHEDULE_BEGIN);
+		schedule_ask(&s, &(struct schedule_interfaces){ 1, { "wlan0" } });
+		schedule_turn(&s, wake_ns + 1, &early, &test, &again_ns);
+		schedule_ended(&s, wake_ns + MINUTE_NS, true);
+		assert_int_equal(
+			schedule_turn(&s, wake_ns + 2 * MINUTE_NS, &early, &test, &again_ns),
+			SCHEDULE_BEGIN);
+	}
+	for (int i = 0; i < 10; i++)
+		assert_in_range(tenths[i], 70, 130);
+}
+
 /* --- our own ------------------------------------------------------------------------------------------ */
 
 /* Wakes when it is told to, for so many days; every test takes half a minute. Answers how many began. */
@@ -333,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fails_is_tried_ever_more_seldom),
+		cmocka_unit_test(asked_together_they_begin_spread),
 		cmocka_unit_test(no_more_than_four_in_any_24_hours),
 		cmocka_unit_test(without_a_ceiling_the_mean_is_the_schedules),
 		cmocka_unit_test(a_server_may_hold_our_own),

@@ -502,7 +502,7 @@ int cable_open(const struct cable_options *options, struct cable **ret, struct e
 	                options->interface ? options->interface : "");
 	c->o.interface = c->interface[0] ? c->interface : NULL;
 	bytes_random(&seed, sizeof(seed));
-	cable_state_start(&c->state, now_ns(c), seed);
+	cable_state_start(&c->state, c->o.spread_ns, now_ns(c), seed);
 	loop_timer_set(c->o.loop, &c->wake, now_ns(c));
 	*ret = TAKE(c, NULL);
 	return 0;

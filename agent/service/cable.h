@@ -47,6 +47,7 @@ struct cable_options {
 	const char *client_id, *secret; /* likewise */
 	struct tls_context *tls;        /* for https; outlives the cable */
 	const char *interface;          /* NULL: the route decides */
+	uint64_t spread_ns;             /* cable_state_start()'s */
 	const struct cable_events *events;
 	void *owner;
 };

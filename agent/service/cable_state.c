@@ -43,12 +43,20 @@ const char *cable_why_text(enum cable_why why)
 	return texts[why];
 }
 
-void cable_state_start(struct cable_state *s, uint64_t now_ns, uint64_t seed)
+static uint64_t within(uint64_t ns, uint64_t least_ns, uint64_t most_ns)
+{
+	return ns < least_ns ? least_ns : ns > most_ns ? most_ns : ns;
+}
+
+void cable_state_start(struct cable_state *s, uint64_t spread_ns, uint64_t now_ns, uint64_t seed)
 {
 	*s = (struct cable_state){
 		.random = seed,
 		.until_ns = now_ns,
-		.again = { .first_ns = NS_PER_S / 2, .most_ns = 15 * NS_PER_S, .jitter = JITTER },
+		.spreads = spread_ns > 0,
+		.again = { .first_ns = NS_PER_S / 2,
+		           .most_ns = within(spread_ns, CABLE_AGAIN_NS, CABLE_SPREAD_MOST_NS),
+		           .jitter = JITTER },
 		.sent_away = { .first_ns = AWAY_FIRST_NS,
 		               .most_ns = AWAY_MOST_NS,
 		               .jitter = JITTER },
@@ -76,18 +84,26 @@ static void settle_backoff(struct cable_state *s)
 		return;
 	backoff_reset(&s->again);
 	backoff_reset(&s->sent_away);
+	s->has_lived = true;
+}
+
+static uint64_t next_wait_ns(struct cable_state *s)
+{
+	if (s->stay_away)
+		return backoff_next(&s->sent_away, &s->random);
+	if (s->spreads && s->has_lived)
+		return backoff_scatter(&s->again, &s->random);
+	return backoff_next(&s->again, &s->random);
 }
 
 static void rest(struct cable_state *s, uint64_t now_ns)
 {
-	struct backoff *b = s->stay_away ? &s->sent_away : &s->again;
-
 	settle_backoff(s);
 	if (s->stopping)
 		enter(s, CABLE_STOPPED, CLOCK_NEVER_NS);
 	else
-		enter(s, CABLE_RESTING, now_ns + backoff_next(b, &s->random));
-	s->stay_away = false;
+		enter(s, CABLE_RESTING, now_ns + next_wait_ns(s));
+	s->stay_away = s->has_lived = false;
 }
 
 void cable_state_leave(struct cable_state *s, enum cable_why why, uint16_t close_code,
@@ -137,7 +153,6 @@ void cable_state_opened(struct cable_state *s, uint64_t now_ns)
 	enter(s, CABLE_GREETING, now_ns + CABLE_WELCOME_NS);
 	s->heard_ns = now_ns;
 	s->subscribed = s->asked = false;
-	s->ponged_ns = 0;
 }
 
 void cable_state_heard(struct cable_state *s, uint64_t now_ns)
@@ -149,7 +164,7 @@ static void confirm(struct cable_state *s, uint64_t now_ns)
 {
 	enter(s, CABLE_CONFIRMED, CLOCK_NEVER_NS);
 	s->why = CABLE_WHY_NONE;
-	s->joined_ns = now_ns;
+	s->joined_ns = s->ponged_ns = now_ns;
 	s->sync_ns = now_ns;
 }
 
@@ -160,7 +175,7 @@ void cable_state_took(struct cable_state *s, const struct cable_frame *f, uint64
 	} else if (f->kind == CABLE_CONFIRM && s->phase == CABLE_JOINING && s->subscribed) {
 		confirm(s, now_ns);
 	} else if (f->kind == CABLE_PING && s->phase == CABLE_CONFIRMED) {
-		s->asked = !s->ponged_ns || now_ns >= s->ponged_ns + CABLE_PONG_LEAST_NS;
+		s->asked = now_ns >= s->ponged_ns + CABLE_PONG_LEAST_NS;
 	} else if (f->kind == CABLE_REJECT) {
 		cable_state_leave(s, CABLE_WHY_REJECTED, WS_CLOSE_NORMAL, now_ns);
 	} else if (f->kind == CABLE_DISCONNECT && is_open(s)) {
@@ -217,7 +232,7 @@ static uint64_t until_next_sync_ns(struct cable_state *s)
 
 static struct cable_step turn_confirmed(struct cable_state *s, uint64_t now_ns, bool writable)
 {
-	uint64_t pong_ns = (s->ponged_ns ? s->ponged_ns : s->joined_ns) + CABLE_PONG_MOST_NS;
+	uint64_t pong_ns = s->ponged_ns + CABLE_PONG_MOST_NS;
 	bool pong = s->asked || now_ns >= pong_ns;
 
 	if (!writable && now_ns >= pong_ns + CABLE_SILENCE_NS)

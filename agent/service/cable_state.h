@@ -1,7 +1,7 @@
 /* The life of the pod's connection to its service, as pure state: instants and frames come in, and out comes what to
  * do next. No socket, no clock read.
  *
- *   cable_state_start(&s, now_ns, seed);
+ *   cable_state_start(&s, spread_ns, now_ns, seed);
  *   while ((step = cable_state_turn(&s, now_ns, writable)).what != CABLE_WAIT)
  *           do it
  *   call it again at step.wake_ns, and after any of the other calls
@@ -10,8 +10,10 @@
  *  - each stage has a deadline, and 20 s without a frame are the end of a connection, not of the process;
  *  - nothing but a subscription is said before that of this connection is confirmed;
  *  - while it is confirmed, a pong goes out every 25 s at the latest, and all about the pod every ten minutes;
- *  - the next connection is begun after 0.5 s, and twice as long each time up to 15 s; from the beginning again only
- *    after one that was confirmed and lived for 30 s. Whoever was told not to come back waits a minute, up to 15.
+ *  - the next connection is begun after 0.5 s, and twice as long each time up to `spread_ns`, 15 s at the least. After
+ *    one that was confirmed and lived for 30 s the first wait is drawn from 0.5 s to `spread_ns`: a whole fleet may
+ *    have lost its service in that second (docs/decisions/0024-coming-back.md). Whoever was told not to come back
+ *    waits a minute, up to 15.
  */
 #pragma once
 
@@ -22,17 +24,19 @@
 
 struct cable_frame;
 
-#define CABLE_DIAL_NS       (15 * 1000000000ULL)
-#define CABLE_HANDSHAKE_NS  (15 * 1000000000ULL) /* TLS, and the answer to the request */
-#define CABLE_WELCOME_NS    (10 * 1000000000ULL)
-#define CABLE_CONFIRM_NS    (10 * 1000000000ULL)
-#define CABLE_SILENCE_NS    (20 * 1000000000ULL) /* six of the service's pings */
-#define CABLE_CLOSE_NS      (2 * 1000000000ULL)
-#define CABLE_STABLE_NS     (30 * 1000000000ULL)
-#define CABLE_SYNC_NS       (600 * 1000000000ULL)
-#define CABLE_SYNC_JITTER   0.1
-#define CABLE_PONG_LEAST_NS (12 * 1000000000ULL) /* the service forgets us after 45 s */
-#define CABLE_PONG_MOST_NS  (25 * 1000000000ULL)
+#define CABLE_DIAL_NS        (15 * 1000000000ULL)
+#define CABLE_HANDSHAKE_NS   (15 * 1000000000ULL) /* TLS, and the answer to the request */
+#define CABLE_WELCOME_NS     (10 * 1000000000ULL)
+#define CABLE_CONFIRM_NS     (10 * 1000000000ULL)
+#define CABLE_SILENCE_NS     (20 * 1000000000ULL) /* six of the service's pings */
+#define CABLE_CLOSE_NS       (2 * 1000000000ULL)
+#define CABLE_STABLE_NS      (30 * 1000000000ULL)
+#define CABLE_AGAIN_NS       (15 * 1000000000ULL) /* the longest wait, where there is no spread */
+#define CABLE_SPREAD_MOST_NS (900 * 1000000000ULL)
+#define CABLE_SYNC_NS        (600 * 1000000000ULL)
+#define CABLE_SYNC_JITTER    0.1
+#define CABLE_PONG_LEAST_NS  (12 * 1000000000ULL) /* the service forgets us after 45 s */
+#define CABLE_PONG_MOST_NS   (25 * 1000000000ULL)
 
 enum cable_phase {
 	CABLE_RESTING,
@@ -67,22 +71,25 @@ struct cable_state {
 	enum cable_phase phase;
 	enum cable_why why; /* the last connection has ended, or ends */
 	uint64_t random;
+	bool spreads; /* the first wait after a life is drawn from all of them */
 	struct backoff again, sent_away;
 	uint64_t until_ns;  /* the phase's own deadline */
 	uint64_t heard_ns;  /* the last frame */
 	uint64_t joined_ns; /* confirmed */
-	uint64_t ponged_ns; /* 0: not yet on this connection */
+	uint64_t ponged_ns; /* or the confirmation, which tells the service as much */
 	uint64_t sync_ns;   /* the next one */
 	uint16_t close_code;
 	bool subscribed; /* it was said */
 	bool asked;      /* a ping came that a pong is due for */
 	bool close_said;
 	bool stay_away;
+	bool has_lived; /* it was confirmed for CABLE_STABLE_NS, and ends */
 	bool stopping;
 };
 
-/* The first connection is due at once. */
-void cable_state_start(struct cable_state *s, uint64_t now_ns, uint64_t seed);
+/* The first connection is due at once. `spread_ns`: 0 where few share the service; above CABLE_SPREAD_MOST_NS it is
+ * that. */
+void cable_state_start(struct cable_state *s, uint64_t spread_ns, uint64_t now_ns, uint64_t seed);
 
 enum cable_what {
 	CABLE_WAIT, /* until wake_ns, or until something happens */

@@ -47,7 +47,7 @@ static struct world begun(enum manner manner)
 {
 	struct world w = { .manner = manner, .now_ns = HOUR_NS, .closes = true };
 
-	cable_state_start(&w.s, w.now_ns, 7);
+	cable_state_start(&w.s, 0, w.now_ns, 7);
 	return w;
 }
 
@@ -349,6 +349,87 @@ static void only_30_s_of_life_begin_the_waits_anew(void **state)
 	assert_in_range(w.s.until_ns - w.now_ns, 450 * NS_PER_MS, 550 * NS_PER_MS);
 }
 
+/* --- one of many ------------------------------------------------------------------------------------------ */
+
+#define SPREAD_NS (120 * NS_PER_S)
+
+static struct world one_of_many(uint64_t seed)
+{
+	struct world w = { .manner = SERVES, .now_ns = HOUR_NS, .closes = true };
+
+	cable_state_start(&w.s, SPREAD_NS, w.now_ns, seed);
+	return w;
+}
+
+/* In how many of a thousand pods the wait is in which tenth of the spread. */
+static void expect_even(const unsigned int tenths[10])
+{
+	for (int i = 0; i < 10; i++)
+		assert_in_range(tenths[i], 70, 130);
+}
+
+static void whoever_lost_a_life_comes_back_within_the_spread(void **state)
+{
+	unsigned int ended[10] = {}, sent_away[10] = {};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		struct world w = one_of_many(seed);
+
+		run_for(&w, MINUTE_NS);
+		cable_state_ended(&w.s, w.now_ns);
+		assert_in_range(w.s.until_ns - w.now_ns, NS_PER_S / 2, SPREAD_NS);
+		ended[(w.s.until_ns - w.now_ns) * 10 / (SPREAD_NS + 1)]++;
+
+		w = one_of_many(seed);
+		run_for(&w, MINUTE_NS);
+		say(&w, (struct cable_frame){ .kind = CABLE_DISCONNECT });
+		run_for(&w, 0);
+		assert_int_equal(w.s.phase, CABLE_RESTING);
+		sent_away[(w.s.until_ns - w.now_ns) * 10 / (SPREAD_NS + 1)]++;
+	}
+	expect_even(ended);
+	expect_even(sent_away);
+}
+
+/* As doubling waits from the beginning would bring them together. */
+static void and_waits_as_long_again_where_it_fails(void **state)
+{
+	struct world w = one_of_many(1);
+
+	(void)state;
+	run_for(&w, MINUTE_NS);
+	w.manner = CUTS;
+	cable_state_ended(&w.s, w.now_ns);
+	run_for(&w, HOUR_NS);
+	for (size_t i = 1; i + 1 < count_of(&w, CABLE_DIAL); i++)
+		assert_in_range(gap_ns(&w, CABLE_DIAL, i), SPREAD_NS * 9 / 10, SPREAD_NS * 11 / 10);
+	assert_true(count_of(&w, CABLE_DIAL) > 25);
+}
+
+static void without_a_life_the_waits_begin_short(void **state)
+{
+	struct world w = one_of_many(1);
+
+	(void)state;
+	w.manner = CUTS;
+	run_for(&w, HOUR_NS);
+	assert_in_range(gap_ns(&w, CABLE_DIAL, 0), 450 * NS_PER_MS, 550 * NS_PER_MS);
+	assert_in_range(gap_ns(&w, CABLE_DIAL, 5), 14 * NS_PER_S, 18 * NS_PER_S);
+	assert_in_range(gap_ns(&w, CABLE_DIAL, 9), SPREAD_NS * 9 / 10, SPREAD_NS * 11 / 10);
+}
+
+static void the_spread_has_a_ceiling(void **state)
+{
+	struct cable_state s;
+
+	(void)state;
+	cable_state_start(&s, CLOCK_NEVER_NS, HOUR_NS, 1);
+	assert_true(s.again.most_ns == CABLE_SPREAD_MOST_NS);
+	cable_state_start(&s, 1, HOUR_NS, 1);
+	assert_true(s.again.most_ns == CABLE_AGAIN_NS);
+}
+
 /* What the service says while nobody listens to it changes nothing. */
 static void what_comes_too_late_is_nothing(void **state)
 {
@@ -417,7 +498,7 @@ static void any_order_of_events(void **state)
 		struct cable_state s;
 		uint64_t now_ns = HOUR_NS;
 
-		cable_state_start(&s, now_ns, draw_u64(&random));
+		cable_state_start(&s, life % 2 ? 120 * NS_PER_S : 0, now_ns, draw_u64(&random));
 		for (int i = 0; i < 200; i++) {
 			struct cable_frame f = { .kind = draw_u64(&random) % 7,
 				                 .stay_away = draw_u64(&random) % 2 };
@@ -470,6 +551,10 @@ int main(void)
 		cmocka_unit_test(r22_unauthorized),
 		cmocka_unit_test(r23_accepted_and_cut_50_times),
 		cmocka_unit_test(only_30_s_of_life_begin_the_waits_anew),
+		cmocka_unit_test(whoever_lost_a_life_comes_back_within_the_spread),
+		cmocka_unit_test(and_waits_as_long_again_where_it_fails),
+		cmocka_unit_test(without_a_life_the_waits_begin_short),
+		cmocka_unit_test(the_spread_has_a_ceiling),
 		cmocka_unit_test(what_comes_too_late_is_nothing),
 		cmocka_unit_test(r63_stopped_in_every_phase),
 		cmocka_unit_test(any_order_of_events),

@@ -41,7 +41,7 @@ void heartbeat_socket_confirmed(struct heartbeat *h, bool confirmed, uint64_t no
 	if (confirmed)
 		backoff_reset(&h->denied);
 	else
-		h->due_ns = now_ns + gap_ns(h);
+		h->due_ns = now_ns + backoff_spread(h->every_ns, &h->random);
 }
 
 void heartbeat_set_every(struct heartbeat *h, uint64_t every_ns, uint64_t now_ns)
@@ -82,5 +82,7 @@ void heartbeat_answered(struct heartbeat *h, enum heartbeat_answer answer, uint6
 		not_before(h, now_ns + backoff_next(&h->denied, &h->random));
 	else if (answer == HEARTBEAT_TAKEN)
 		backoff_reset(&h->denied);
+	if (h->due_ns <= now_ns)
+		h->due_ns = now_ns + gap_ns(h);
 	not_before(h, now_ns + wait_ns);
 }

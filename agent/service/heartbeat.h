@@ -7,8 +7,9 @@
  *   else
  *           call heartbeat_turn() again at wake_ns, or after any of the other calls
  *
- * Promises: one at a time; each gap is up to a tenth off, so that pods that lost the same service do not move in
- * step; a service that denies us (403) is asked after a minute at the earliest, then twice as late each time, up to
+ * Promises: one at a time; when the socket is lost the first is due some time within `every_ns`, and each gap is up to
+ * a tenth off, so that pods that lost the same service do not move in step; one whose answer took longer than that is not
+ * followed by the next at once, or a service that comes back would have both; a service that denies us (403) is asked after a minute at the earliest, then twice as late each time, up to
  * a quarter of an hour.
  */
 #pragma once

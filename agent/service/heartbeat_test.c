@@ -4,6 +4,7 @@
 #include "transport/base/clock.h"
 
 #define EVERY_NS (15 * NS_PER_S)
+#define HOUR_NS  (3600 * NS_PER_S)
 
 struct world {
 	struct heartbeat h;
@@ -64,7 +65,7 @@ static void r10_every_15_s_whatever_the_answer(void **state)
 	}
 }
 
-/* One that takes longer than the gap is waited for; the next is sent at once. */
+/* One that takes longer than the gap is waited for, and the gap begins anew. */
 static void one_at_a_time(void **state)
 {
 	struct world w = begun();
@@ -72,7 +73,7 @@ static void one_at_a_time(void **state)
 	(void)state;
 	w.answer_ns = 30 * NS_PER_S;
 	run_until(&w, 3600 * NS_PER_S);
-	expect_gaps(&w, 0, 30 * NS_PER_S, 30 * NS_PER_S);
+	expect_gaps(&w, 0, 43500 * NS_PER_MS, 46500 * NS_PER_MS);
 }
 
 static void r10_none_while_the_socket_is_confirmed(void **state)
@@ -88,7 +89,28 @@ static void r10_none_while_the_socket_is_confirmed(void **state)
 	heartbeat_socket_confirmed(&w.h, false, w.now_ns);
 	heartbeat_socket_failed(&w.h, w.now_ns); /* no reason to hurry any more */
 	run_until(&w, 7200 * NS_PER_S);
-	assert_in_range(w.sent_ns[0] - lost_ns, EVERY_NS * 9 / 10, EVERY_NS * 11 / 10);
+	assert_in_range(w.sent_ns[0] - lost_ns, 0, EVERY_NS);
+	expect_gaps(&w, 0, EVERY_NS * 9 / 10, EVERY_NS * 11 / 10);
+}
+
+static void a_fleet_that_loses_its_socket_is_spread_over_one_gap(void **state)
+{
+	unsigned int tenths[10] = {};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		struct heartbeat h;
+		uint64_t wake_ns;
+
+		heartbeat_start(&h, EVERY_NS, 0, seed);
+		heartbeat_socket_confirmed(&h, true, NS_PER_S);
+		heartbeat_socket_confirmed(&h, false, HOUR_NS);
+		assert_false(heartbeat_turn(&h, HOUR_NS, &wake_ns));
+		assert_in_range(wake_ns - HOUR_NS, 0, EVERY_NS - 1);
+		tenths[(wake_ns - HOUR_NS) * 10 / EVERY_NS]++;
+	}
+	for (int i = 0; i < 10; i++)
+		assert_in_range(tenths[i], 70, 130);
 }
 
 static void the_first_does_not_wait_for_a_socket_that_failed(void **state)
@@ -145,6 +167,7 @@ int main(void)
 		cmocka_unit_test(r10_every_15_s_whatever_the_answer),
 		cmocka_unit_test(one_at_a_time),
 		cmocka_unit_test(r10_none_while_the_socket_is_confirmed),
+		cmocka_unit_test(a_fleet_that_loses_its_socket_is_spread_over_one_gap),
 		cmocka_unit_test(the_first_does_not_wait_for_a_socket_that_failed),
 		cmocka_unit_test(r14_denied_is_slower_each_time),
 		cmocka_unit_test(retry_after_is_heeded_up_to_15_minutes),

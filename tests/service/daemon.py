@@ -33,13 +33,15 @@ def eventually(what: Callable[[], Any], within_s: float = IN_VAIN_S, every_s: fl
 
 
 class Daemon:
+    """One pod that shares its service with nobody, unless it is given another fleet_spread."""
+
     def __init__(self, folder: Path, url: str, pod: str = "", secret: str = "", **keys: Any) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.conf"
         self.state = folder / "state"
         self.log = folder / "log"
-        lines = {"server_url": url, "client_id": pod, "secret": secret, **keys}
+        lines = {"server_url": url, "client_id": pod, "secret": secret, "fleet_spread": "0", **keys}
         self.config.write_text("".join(f"{k}={v}\n" for k, v in lines.items() if v != ""))
         self.process: subprocess.Popen[bytes] | None = None
 
