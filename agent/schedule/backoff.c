@@ -27,5 +27,5 @@ uint64_t backoff_scatter(struct backoff *b, uint64_t *random)
 
 uint64_t backoff_spread(uint64_t within_ns, uint64_t *random)
 {
-	return (uint64_t)((double)within_ns * draw_uniform(random));
+	return within_ns ? (uint64_t)((double)within_ns * draw_uniform(random)) : 0;
 }

@@ -56,8 +56,7 @@ struct schedule_options {
 	unsigned int local_per_day; /* up to SCHEDULE_PER_DAY_MAX; 0: any number */
 	uint64_t spacing_ns;        /* from the end of a test to the beginning of the next */
 	uint64_t daily_bytes;       /* that tests of a day may use; 0: any amount */
-	uint64_t
-		asked_within_ns; /* what is asked for begins some time within it: a fleet may have been asked */
+	uint64_t asked_within_ns;   /* what is asked for begins some time within it */
 };
 
 /* The day that now is in, as the store counts it. */
