@@ -25,7 +25,7 @@
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 
-#define READS_MAX 32 /* of one side in a turn */
+#define READS_MAX 4 /* of one side in a turn: what is due meanwhile waits for them */
 
 /* docs/decisions/0011-the-emulators-thread.md has the figures behind these. */
 #define AWAKE_NS (250 * NS_PER_MS) /* so long after a packet the next is awaited without sleeping */
