@@ -4,8 +4,16 @@
 
 #include "transport/base/clock.h"
 
-#define MSER_BINS   5
-#define BATCHES_MIN 10
+#define MSER_BINS       5
+#define BATCHES_MIN     10
+#define CORRELATION_MAX 0.9
+
+/* BBR paces at 99 % of the bandwidth that it believes in (tcp_bbr.c, bbr_pacing_margin_percent). Once in eight
+ * round trips it fills the queue, which then stands for three bursts of 1 ms (bbr_quantization_budget) while it
+ * cruises six round trips: these take 6 % of a round trip from it, more than the 3 ms where that is longer than
+ * 50 ms. */
+#define BBR_PACING_MARGIN 0.01
+#define BBR_DRY_RTT_US    50000
 
 /* --- the timeline ------------------------------------------------------------------------------- */
 
@@ -158,15 +166,31 @@ static double student_t95(uint32_t degrees)
 	       (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * n * n * n);
 }
 
+/* What is left of correlation between the batches. An estimate of it from so few is too small by (1 + 4r) / n
+ * (Kendall 1954). */
+static double correlation_left(const struct batches *b)
+{
+	double r = b->correlation + (1 + 4 * b->correlation) / b->count;
+
+	if (r < 0)
+		return 0;
+	return r < CORRELATION_MAX ? r : CORRELATION_MAX;
+}
+
 /* Half of the interval, in bytes per bin. */
 static double half_width(const struct batches *b)
 {
 	double error = __builtin_sqrt(b->variance / b->count) / b->bins;
-	double r = b->correlation < 0.9 ? b->correlation : 0.9;
+	double r = correlation_left(b);
 
-	if (b->count == BATCHES_MIN && r > 0)
-		error *= __builtin_sqrt((1 + r) / (1 - r));
-	return student_t95(b->count - 1) * error;
+	return student_t95(b->count - 1) * error * __builtin_sqrt((1 + r) / (1 - r));
+}
+
+/* What the path may carry where `bytes` are what the sender let it: in which of its round trips a queue stood cannot be
+ * seen at the receiver. */
+static double carried_at_most(double bytes, const struct steady_path *path)
+{
+	return path->rtt_us > BBR_DRY_RTT_US ? bytes / (1 - BBR_PACING_MARGIN) : bytes;
 }
 
 void steady_estimate(const struct steady *s, uint64_t until_ns, const struct steady_path *path,
@@ -199,7 +223,7 @@ void steady_estimate(const struct steady *s, uint64_t until_ns, const struct ste
 		.probed_ns = (j.origin[j.bins] - j.origin[cut] - bins) * STEADY_BIN_NS,
 		.bps = rate * bits_per_bin,
 		.ci95_low_bps = (rate > half ? rate - half : 0) * bits_per_bin,
-		.ci95_high_bps = (rate + half) * bits_per_bin,
+		.ci95_high_bps = carried_at_most(rate + half, path) * bits_per_bin,
 		.batches = b.count,
 		.correlation = b.correlation,
 	};

@@ -9,8 +9,12 @@
  *  4. The rate is what remains, bytes by time. Its 95 % interval is that of batch means: bytes in neighbouring
  *     bins depend on each other (a round trip, a BBR cycle, a sawtooth), so bins are joined to fewer
  *     and longer batches until neighbours look independent (lag-1 correlation not above 1.28 / sqrt(batches)),
- *     not fewer than ten; what correlation remains there widens the interval by sqrt((1 + r) / (1 - r)).
- *     Student's t for as many batches. It is never narrower than one segment at either end.
+ *     not fewer than ten; what correlation remains, freed of its bias, widens the interval by
+ *     sqrt((1 + r) / (1 - r)). Student's t for as many batches. It is never narrower than one segment at either end.
+ *  5. The rate is what the sender sent, the interval is of what the path carries: those are the same while a queue
+ *     stands. A sender that runs BBR over more than 50 ms lets it run dry and stays up to 1 % below, so the upper end
+ *     is divided by 0.99: of a figure that is known only to lie between two, the interval reaches from the lower end of
+ *     the one's to the upper end of the other's (Horowitz and Manski 2000).
  *
  * Constant memory; pure. docs/measurement.md tells the method to the reader of a result.
  */
