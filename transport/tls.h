@@ -17,7 +17,7 @@ struct tls_context;
 
 #define TLS_RECORD_BYTES          16384 /* plaintext in a full record, RFC 8446 5.1 */
 #define TLS_RECORD_OVERHEAD_BYTES 256   /* never more with what we speak */
-#define TLS_OUTPUT_RECORDS        24    /* sent together */
+#define TLS_OUTPUT_RECORDS        64    /* sent together */
 
 /* Kept free by tls_write() for what OpenSSL says by itself: alerts, answers to a KeyUpdate. */
 #define TLS_OUTPUT_RESERVE_BYTES 4096

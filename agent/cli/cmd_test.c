@@ -270,6 +270,8 @@ static void on_event(void *owner, const struct run_event *e)
 
 	if (o->format->hear)
 		o->format->hear(o, e);
+	if (e->kind == RUN_CONNECTED)
+		resident_let_go(); /* a transfer's buffers take the place of what a handshake needs */
 	if (!standard_output_works())
 		interrupt_raise();
 }

@@ -78,10 +78,10 @@ struct loop_completion {
 	const uint8_t *data; /* of a receive; NULL where the bytes were dropped */
 };
 
-/* Receive buffers of the real bodies. Each read of a fast stream lets the kernel send one ACK, so
- * larger reads are cheaper, and this is what a test's memory allows: one receiver has one of
- * them, which it gives back before the next read. More are there for those who serve many. */
-#define LOOP_BUFFER_BYTES (384 * 1024)
+/* Receive buffers of the real bodies. Each read of a fast stream lets the kernel send one ACK, so larger
+ * reads are cheaper (docs/decisions/0025): one receiver has one of them, which it gives back before the next
+ * read, and of which no page is touched that is not read into. More are there for those who serve many. */
+#define LOOP_BUFFER_BYTES (1024 * 1024)
 #define LOOP_BUFFERS      8
 
 struct loop_body_ops {
