@@ -706,7 +706,7 @@ static void not_tls_at_all(void **state)
 	(void)state;
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d/hello", server.port);
 	request = request_of(url);
-	request.timeout_ns = 300 * NS_PER_MS; /* the server waits for the end of a head */
+	request.timeout_ns = 2 * NS_PER_S; /* the server waits for the end of a head */
 	s = get(&request);
 	assert_int_equal(s.err.code, -ETIMEDOUT);
 	assert_non_null(strstr(s.err.text, "in the TLS handshake")); /* H2 */

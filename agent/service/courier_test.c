@@ -205,7 +205,7 @@ static struct failure_case {
 	{ "nobody listens", "http://127.0.0.1:1/", 5000, 10, -ECONNREFUSED, false },
 	{ "not a URL", "nonsense", 5000, 10, -EINVAL, false },
 	{ "cut", "/eof", 5000, 10, -ECONNRESET, true },
-	{ "silence", "/silent", 500, 10, -ETIMEDOUT, true },
+	{ "silence", "/silent", 3000, 10, -ETIMEDOUT, true },
 	{ "too large", "/large", 5000, 1000, -EMSGSIZE, true },
 };
 
@@ -299,7 +299,7 @@ static void one_under_way_is_not_idle(void **state)
 	struct outcome o = {};
 
 	(void)state;
-	request.timeout_ns = 400 * NS_PER_MS;
+	request.timeout_ns = 3 * NS_PER_S; /* the courier starts within it */
 	ask(&r, &request, &o);
 	run_until_told(&r, &o);
 	assert_non_null(strstr(o.err.text, "waiting for the answer"));
@@ -406,7 +406,7 @@ static void lost_one_is_replaced(void **state)
 	struct outcome o = {};
 	int pid;
 
-	request.timeout_ns = 1500 * NS_PER_MS;
+	request.timeout_ns = 3 * NS_PER_S;
 	ask(&r, &request, &o);
 	loop_run(r.loop, clock_now_ns() + 300 * NS_PER_MS, NULL);
 	pid = courier_pid(r.courier);
