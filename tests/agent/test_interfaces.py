@@ -303,6 +303,8 @@ SENDER = """
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 end = time.monotonic() + float(sys.argv[1])
+s.sendto(bytes(1000), ("192.0.2.99", 9))
+print("it sends", flush=True)
 while time.monotonic() < end:
     s.sendto(bytes(1000), ("192.0.2.99", 9))
     time.sleep(0.001)
@@ -310,10 +312,12 @@ while time.monotonic() < end:
 
 
 def sender(namespace, seconds):
-    """Up to 8 Mbit/s, to nobody."""
+    """Up to 8 Mbit/s, to nobody; it has begun."""
     namespace.link("eth0", "192.0.2.17/24")
     namespace.ip("neigh add 192.0.2.99 lladdr 02:00:5e:00:00:63 dev eth0 nud permanent")
-    return subprocess.Popen(namespace.inside("python3", "-c", SENDER, seconds))
+    program = subprocess.Popen(namespace.inside("python3", "-c", SENDER, seconds), stdout=subprocess.PIPE)
+    assert program.stdout.readline() == b"it sends\n"
+    return program
 
 
 def test_a_line_in_use_is_told_so_after_patience(namespace):
