@@ -1,8 +1,11 @@
 """A program ended, or failed, at each of its system calls in turn: strace's injection over the (call, ordinal) pairs
-of a run that was only watched."""
+of a run that was only watched. Where these are many a sample is taken, another one each day; POD_FAULTS=all takes each.
+"""
 
 import collections
+import datetime
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -10,6 +13,8 @@ import subprocess
 import pytest
 
 STRACE = shutil.which("strace")
+ALL = os.environ.get("POD_FAULTS") == "all"
+SEED = datetime.date.today().toordinal()
 
 # What touches files. The rest of a run is the loader's and the sanitizer's.
 FILE_CALLS = ("openat,open,creat,read,pread64,write,writev,pwrite64,pwritev,fsync,fdatasync,rename,renameat,renameat2,"
@@ -22,6 +27,14 @@ def strace(options, argv, **more):
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", **more.pop("env", {})} # LSan is no friend of ptrace
     return subprocess.run([STRACE, "-f", "-qq", *options, *map(str, argv)], capture_output=True, text=True, timeout=120,
                           env=environment, **more)
+
+
+def sampled(found, count):
+    """So many of them, in their order."""
+    if ALL or len(found) <= count:
+        return found
+    print(f"{count} of {len(found)}, seed {SEED}")
+    return [found[i] for i in sorted(random.Random(SEED).sample(range(len(found)), count))]
 
 
 def needs_strace():

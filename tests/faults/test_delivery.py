@@ -4,14 +4,12 @@ failed, at each of its system calls, and the service's answer is cut at each of 
 Each result arrives once; twice only where it was sent and the answer could not be noted; and no test is run again.
 A result is there from the moment the daemon has said "stored": ended before, the test is one that has not ended.
 
-Of the several hundred points a sample is taken, another one each day; POD_FAULTS=all takes each.
+Of the several hundred points a sample is taken (injection.py).
 """
 
 import collections
-import datetime
 import json
 import os
-import random
 import shutil
 import stat
 import subprocess
@@ -23,12 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from injection import STRACE, needs_strace, numbered
+from injection import STRACE, needs_strace, numbered, sampled
 
 DELIVERY = os.environ["POD_DELIVERY"]
-ALL = os.environ.get("POD_FAULTS") == "all"
 SAMPLE = 60
-SEED = datetime.date.today().toordinal()
 ID = "0190f3c2-1111-7222-8333-444455556666"
 PROGRAM = """#!/bin/sh
 echo run >>RAN
@@ -135,13 +131,10 @@ def points(rig, calls):
     return [(call, ordinal) for call, ordinal, _ in found if call != "pidfd_open"]
 
 
-def sampled(found, always):
-    if ALL:
-        return found
-    must = [p for p in found if p[0] in always]
-    rest = [p for p in found if p[0] not in always]
-    chosen = random.Random(SEED)
-    return chosen.sample(must, min(len(must), SAMPLE // 2)) + chosen.sample(rest, min(len(rest), SAMPLE // 2))
+def half_of(found, calls):
+    """A sample of which half is of these calls."""
+    return (sampled([p for p in found if p[0] in calls], SAMPLE // 2) +
+            sampled([p for p in found if p[0] not in calls], SAMPLE // 2))
 
 
 def each(rig, found, play):
@@ -159,7 +152,6 @@ def each(rig, found, play):
 
 
 def test_D1_killed_at_every_call(rig):
-    print(f"seed {SEED}")
     lost_answers = []
 
     def play(pod, service, point):
@@ -180,7 +172,7 @@ def test_D1_killed_at_every_call(rig):
         assert service.taken[ID] == taken, f"{point}: sent again by a later start"
 
     found = points(rig, "all")
-    each(rig, sampled(found, {"fdatasync", "pwrite64", "sendmsg", "recvmsg", "epoll_pwait2", "epoll_pwait", "waitid"}), play)
+    each(rig, half_of(found, {"fdatasync", "pwrite64", "sendmsg", "recvmsg", "epoll_pwait2", "epoll_pwait", "waitid"}), play)
     print(f"{len(found)} points, {len(lost_answers)} of them with a second sending: {lost_answers}")
 
 
@@ -201,12 +193,11 @@ def test_D3_failing_writes(rig, error):
         assert service.taken[ID] <= 2 and pod.runs() <= 1, point
 
     found = points(rig, "pwrite64,fdatasync,fsync,ftruncate")
-    each(rig, found if ALL else random.Random(SEED).sample(found, min(len(found), SAMPLE // 3)), play)
+    each(rig, sampled(found, SAMPLE // 3), play)
 
 
 def test_D7_answer_cut_at_each_byte(rig):
     """Taken, and the answer is cut: it is repeated once, under the same id, and then not any more."""
-    places = range(len(WHOLE)) if ALL else random.Random(SEED).sample(range(len(WHOLE)), 20)
 
     def play(pod, service, cut):
         service.cut = cut
@@ -215,7 +206,7 @@ def test_D7_answer_cut_at_each_byte(rig):
         assert service.taken == {ID: 1}, (cut, service.taken)
         assert pod.runs() == 1
 
-    each(rig, list(places), play)
+    each(rig, sampled(range(len(WHOLE)), 20), play)
 
 
 def test_R38_refused_then_taken(rig):
