@@ -69,7 +69,7 @@ def start(*words, **more):
                             start_new_session=True, **more)
 
 
-def wait_until(what, seconds=10):
+def wait_until(what, seconds=60):
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "in vain"
@@ -87,7 +87,7 @@ def on_a_small_disk(tmp_path, line):
     disk = tmp_path / "disk"
     disk.mkdir()
     script = f"mount -t tmpfs -o size=64k none {disk} && {line}"
-    return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=20)
+    return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60)
 
 
 def scenario(name: str) -> Path:

@@ -80,14 +80,14 @@ def unprivileged(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can stop being root")
 def test_no_root(tmp_path):
     words = ["setpriv", "--reuid", "65534", "--clear-groups", *unprivileged(tmp_path)]
-    run = subprocess.run(words, capture_output=True, text=True, timeout=20)
+    run = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert run.returncode == CANNOT_HERE and "root" in run.stderr, run.stderr
 
 
 @possible_here
 def test_no_tun(tmp_path):
     script = f"mount --bind {tmp_path} /dev/net && exec {LINK} {FIBRE} --name no-tun -- true"
-    run = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=20)
+    run = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60)
     assert run.returncode == CANNOT_HERE and "/dev/net/tun" in run.stderr, run.stderr
     assert leftovers("no-tun") == []
 
@@ -97,7 +97,7 @@ def test_no_namespaces(wire):
     """As a system that allows none more says it."""
     script = ("echo 0 >/proc/sys/user/max_net_namespaces && mount -t tmpfs none /run && "
               f"exec {LINK} {wire} --name no-ns -- true")
-    run = subprocess.run(["unshare", "-U", "-r", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=20)
+    run = subprocess.run(["unshare", "-U", "-r", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60)
     assert run.returncode == CANNOT_HERE and "could not make a network namespace" in run.stderr, run.stderr
     assert leftovers("no-ns") == []
 
@@ -214,7 +214,7 @@ def test_the_server_and_its_children_end_with_the_command(wire, tmp_path):
               f"exec {sys.executable} {HERE}/flows.py serve $LINK_SERVER 5000")
     began = time.monotonic()
     link(wire, "--server", server, "--", "sleep", "0.1").done()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     for pid in pids.read_text().split():
         assert not os.path.exists(f"/proc/{pid}/ns/net") or os.readlink(f"/proc/{pid}/exe") == ""
 
@@ -294,7 +294,7 @@ def test_a_terminal_has_a_shell(wire):
                            start_new_session=True, env=os.environ | {"SHELL": "/bin/sh"})
     os.close(inside)
     os.write(terminal, b"echo server $LINK_SERVER; exit 9\n")
-    out, err = run.communicate(timeout=20)
+    out, err = run.communicate(timeout=60)
     os.close(terminal)
     assert run.returncode == 9 and "server 198.18.0.2" in out and "/bin/sh on a side of the link" in err
 

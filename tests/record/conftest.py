@@ -77,7 +77,7 @@ def groups(above=None):
     return sorted(g.name for g in (above or OWN_GROUP).iterdir() if g.name.startswith(GROUPS))
 
 
-def wait_until(condition, what, seconds=10):
+def wait_until(condition, what, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"

@@ -38,7 +38,7 @@ def test_its_own_group_holds_the_program_and_not_the_recorder(tmp_path):
     p, group, pid = sleeping(tmp_path)
     assert (group / "cgroup.procs").read_text().split() == [str(pid)]
     end(pid)
-    assert p.wait(timeout=30) == 128 + 9
+    assert p.wait(timeout=60) == 128 + 9
     assert not group.exists()
 
 
@@ -82,7 +82,7 @@ def test_two_at_once_see_their_own(tmp_path, sink):
               "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\ns.sendall(b'x' * int(sys.argv[2]))\n")
     running = [subprocess.Popen([PROGRAM, "record", "--quiet", "--out", tmp_path / f"{i}.csv",
                                  *python(script, sink.port, 1000 * (i + 1))]) for i in range(2)]
-    assert [p.wait(timeout=30) for p in running] == [DONE, DONE]
+    assert [p.wait(timeout=60) for p in running] == [DONE, DONE]
     for i in range(2):
         t = Trace(tmp_path / f"{i}.csv")
         [flow] = t.flows

@@ -83,7 +83,7 @@ print(sorted(os.environ.items()))
 
 
 def as_given(words, **more):
-    r = subprocess.run([*words, *python(STATE)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30,
+    r = subprocess.run([*words, *python(STATE)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60,
                        text=True, check=True, **more)
     return r.stdout
 
@@ -112,7 +112,7 @@ def test_signals_descriptors_and_environment_are_as_given(tmp_path, change):
 def test_its_input_and_output_are_its_own(tmp_path):
     text = "".join(f"line {i}\n" for i in range(20000))
     r = subprocess.run([PROGRAM, "record", "--quiet", "--out", tmp_path / "t.csv", "cat"], input=text,
-                       capture_output=True, text=True, timeout=30)
+                       capture_output=True, text=True, timeout=60)
     assert r.returncode == DONE and r.stdout == text and r.stderr == ""
 
 
@@ -122,7 +122,7 @@ def test_a_reader_that_leaves_ends_it_as_it_would(tmp_path):
                          stdout=subprocess.PIPE)
     assert p.stdout.readline() == b"y\n"
     p.stdout.close()
-    assert p.wait(timeout=30) == 128 + signal.SIGPIPE
+    assert p.wait(timeout=60) == 128 + signal.SIGPIPE
 
 
 # --- signals ---------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_a_signal_is_passed_on(tmp_path, name):
     assert p.stdout.readline() == "ready\n"
     p.send_signal(getattr(signal, name))
     assert p.stdout.read() == f"{name}\n"
-    assert p.wait(timeout=30) == 41
+    assert p.wait(timeout=60) == 41
     Trace(tmp_path / "t.csv")
 
 
@@ -164,7 +164,7 @@ def test_a_program_that_dies_of_it_is_told_so(tmp_path):
     p = started(tmp_path, "sh", "-c", "echo ready; exec sleep 60")
     assert p.stdout.readline() == "ready\n"
     p.terminate()
-    assert p.wait(timeout=30) == 128 + signal.SIGTERM
+    assert p.wait(timeout=60) == 128 + signal.SIGTERM
     Trace(tmp_path / "t.csv")
 
 
@@ -207,7 +207,7 @@ def test_an_alarm_set_before_reaches_the_program(tmp_path):
     """alarm(2) survives exec(2): it was meant for the program."""
     p = started(tmp_path, *python(TELLS, 1), preexec_fn=lambda: signal.setitimer(signal.ITIMER_REAL, 1))
     assert p.stdout.read() == "ready\nSIGALRM\n"
-    assert p.wait(timeout=30) == 41
+    assert p.wait(timeout=60) == 41
 
 
 # --- what it leaves behind -------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_a_signal_ends_the_lingering(tmp_path, number):
         time.sleep(0.3)
         assert p.poll() is None
         p.send_signal(number)
-        assert p.wait(timeout=30) == DONE
+        assert p.wait(timeout=60) == DONE
         Trace(tmp_path / "t.csv")
     finally:
         os.kill(daemon, signal.SIGKILL)
