@@ -52,6 +52,12 @@ def size(browser, width, height=1000):
         "width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
 
+def settle(browser):
+    """Until what the page does of itself is drawn: a moment, and two frames however long these take."""
+    time.sleep(0.3)
+    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
 def requests(browser):
     """What was asked for, of whomever."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -281,7 +287,7 @@ def test_dark_is_dark_and_the_curves_with_it(shown):
     light = colours_of(shown, "limits")
     assert luminance(shown) > 200
     media(shown, "dark")
-    time.sleep(0.3)
+    settle(shown)
     assert luminance(shown) < 60 and luminance(shown, ".card") < 80
     assert colours_of(shown, "limits") != light
     assert painted(shown, "rate")[0] > 1000
@@ -290,12 +296,12 @@ def test_dark_is_dark_and_the_curves_with_it(shown):
 
 def test_on_paper_it_is_light_and_whole(shown):
     media(shown, "dark")
-    time.sleep(0.2)
+    settle(shown)
     pdf = base64.b64decode(shown.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
     assert pdf.startswith(b"%PDF") and len(pdf) > 50_000
     assert 2 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") <= 12
     media(shown, "dark", "print")
-    time.sleep(0.3)
+    settle(shown)
     assert luminance(shown) == 255
     assert painted(shown, "rate")[0] > 1000
     assert not shown.find_element(By.ID, "all").is_displayed()
@@ -304,7 +310,7 @@ def test_on_paper_it_is_light_and_whole(shown):
 @pytest.mark.parametrize("width", [320, 420, 800, 1600])
 def test_at_every_width_nothing_sticks_out(shown, width):
     size(shown, width)
-    time.sleep(0.3)
+    settle(shown)
     assert shown.execute_script("return document.documentElement.scrollWidth") <= width
     for chart in drawn_charts(shown):
         assert painted(shown, chart)[0] > 300, chart
