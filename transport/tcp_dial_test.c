@@ -320,7 +320,7 @@ static void deadline_ends_the_race(void **state)
 	assert_true(h.elapsed_ns >= 50 * NS_PER_MS);
 	assert_int_equal(count_sockets(), before);
 
-	h = dial("both", port, AF_UNSPEC, 50 * NS_PER_MS); /* ::1 is refused at once */
+	h = dial("both", port, AF_UNSPEC, 2 * NS_PER_S); /* ::1 is refused at once */
 	assert_false(h.stands);
 	assert_int_equal(h.err.code, -ETIMEDOUT);
 	snprintf(want, sizeof(want),
