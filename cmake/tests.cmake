@@ -1,8 +1,10 @@
 # pod_test(ws pod_transport)         builds ws_test.c beside its source and registers it as "ws"
 # pod_role_test(courier pod_agent)   likewise, of what starts itself again
 # pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws
-# pod_pytest(name file [TIMEOUT s] [SERIAL] [ENV NAME=VALUE…] [ARGS …])
-#                                    a pytest file or folder that drives the executable; ARGS are pytest's
+# pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [ENV NAME=VALUE…] [ARGS …])
+#                                    a pytest file or folder that drives the executable; ARGS are pytest's.
+#                                    SERIAL: it measures rates or lays links, and has the machine for itself;
+#                                    WAITS: it takes seconds and no processor, so others run beside it
 #
 # Exit code 77 is "not on this machine", shown as skipped.
 find_library(CMOCKA_LIBRARY cmocka)
@@ -14,6 +16,9 @@ find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 # write is unwritten to it, and what the kernel writes for io_uring and epoll_pwait2(2). Valgrind sees it.
 set(POD_MSAN_CANNOT courier flow http http_post libcurl living loader locate loop loop_coalesce loop_splice page resolve run sentry sentry_courier serve stream subtest
     tcp_dial tls tls_context tls_record tls_secrets tls_traffic trace_reader wifi fuzz.json fuzz.tls_traffic fuzz.trace)
+
+# What takes seconds and no processor: others run beside it.
+set(POD_WAITS bounded_child courier http http_post resolve runner)
 
 # The bar that asks for whole suites under a sanitizer.
 set(POD_LABELS)
@@ -34,6 +39,9 @@ function(pod_register name label seconds run)
     set(run sh -c "echo 'skip: the memory sanitizer does not see what its libraries write' && exit 77")
   endif()
   add_test(NAME ${name} COMMAND ${run})
+  if(name IN_LIST POD_WAITS)
+    list(APPEND label waits)
+  endif()
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${seconds} LABELS "${label};${POD_LABELS}")
 endfunction()
 
@@ -67,6 +75,10 @@ function(pod_fuzz name)
   add_executable(fuzz_${name} fuzz_${name}.c)
   target_link_libraries(fuzz_${name} PRIVATE pod_flags ${ARGN})
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  if(NOT TARGET fuzz)
+    add_custom_target(fuzz) # all of them, and nothing else
+  endif()
+  add_dependencies(fuzz fuzz_${name})
   set(grown ${CMAKE_CURRENT_BINARY_DIR}/grown/${name})
   file(MAKE_DIRECTORY ${grown})
   pod_register(fuzz.${name} "fuzz;M4" 1200
@@ -74,7 +86,7 @@ function(pod_fuzz name)
 endfunction()
 
 function(pod_pytest name file)
-  cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "ARGS;ENV" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL;WAITS" "TIMEOUT" "ARGS;ENV" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
@@ -85,5 +97,8 @@ function(pod_pytest name file)
     SKIP_RETURN_CODE 77)
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+  if(arg_WAITS)
+    set_property(TEST ${name} APPEND PROPERTY LABELS waits)
   endif()
 endfunction()

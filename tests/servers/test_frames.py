@@ -12,7 +12,7 @@ import wire
 from frames import CASES, Case
 from scripted import Connection, Gone
 
-pytestmark = pytest.mark.at_once
+pytestmark = [pytest.mark.at_once, pytest.mark.frames]
 
 FIRST_BYTES = 100  # counted before the sequence, so that there is a result in any case
 BYTEWISE_MAX = 2000  # longer ones are bulk: byte by byte where headers are, then the rest

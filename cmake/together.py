@@ -1,0 +1,69 @@
+"""Makes one ctest run of several builds': python3 together.py FOLDER PRESET...
+
+In FOLDER is then what `ctest --test-dir FOLDER -j 64 --resource-spec-file FOLDER/slots.json` runs: the tests of each
+build by the name PRESET/TEST. So ctest has the whole machine to share out, and a test that wants it for itself has it.
+
+A test takes slots of its kind. What mostly waits (label `waits`) is begun first, many at a time; what fuzzes runs beside
+it, niced; of the rest, which the processors bound, a few at a time, as many slots each as it has PROCESSORS; and what is
+alone (RUN_SERIAL) is last.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+SLOTS = {"processor": os.cpu_count() + 1, "wait": 12, "fuzzer": 4}
+ONLY = {"fuzz": ["-L", "fuzz"]}  # of that build nothing else is made
+
+
+def tests_of(preset):
+    words = ["ctest", "--test-dir", f"build/{preset}", "--show-only=json-v1", *ONLY.get(preset, [])]
+    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)["tests"]
+
+
+def shared_out(properties):
+    """The properties that say what a test takes of the machine, and when it is its turn."""
+    labels = properties.get("LABELS", [])
+    if properties.get("RUN_SERIAL"):
+        return {"COST": -1}
+    if "fuzz" in labels:
+        return {"RESOURCE_GROUPS": "fuzzer:1", "COST": 1}
+    if "waits" in labels:
+        return {"RESOURCE_GROUPS": "wait:1", "COST": 10000 + properties.get("TIMEOUT", 0)}
+    processors = min(int(properties.get("PROCESSORS", 1)), SLOTS["processor"])
+    return {"RESOURCE_GROUPS": f"processor:{processors}", "COST": properties.get("TIMEOUT", 0)}
+
+
+def quoted(value):
+    """As CMake reads it, whatever is in it."""
+    if isinstance(value, list):
+        value = ";".join(map(str, value))
+    return f"[==[{value}]==]"
+
+
+def written(preset, test):
+    properties = {p["name"]: p["value"] for p in test["properties"]}
+    command = test["command"]
+    if "fuzz" in properties.get("LABELS", []):
+        command = ["nice", "-n", "10", *command]
+    properties |= shared_out(properties)
+    properties["LABELS"] = [*properties.get("LABELS", []), preset]
+    properties.pop("PROCESSORS", None)
+    name = quoted(f"{preset}/{test['name']}")
+    told = " ".join(f"{key} {quoted(value)}" for key, value in properties.items())
+    return f"add_test({name} {' '.join(map(quoted, command))})\nset_tests_properties({name} PROPERTIES {told})\n"
+
+
+def main(folder, *presets):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tests = [written(preset, test) for preset in presets for test in tests_of(preset)]
+    (folder / "CTestTestfile.cmake").write_text("".join(tests))
+    kinds = {kind: [{"id": "0", "slots": n}] for kind, n in SLOTS.items()}
+    (folder / "slots.json").write_text(json.dumps({"version": {"major": 1, "minor": 0}, "local": [kinds]}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
