@@ -165,6 +165,9 @@ struct test_result {
 	char interface[IF_NAMESIZE]; /* as asked, "" */
 	bool locate_failed;
 	struct err locate_err;
+	uint64_t
+		next_request_ns; /* from when it was asked on until the locate service wants the next
+	                           * automatic test (contract N79); 0: it has not said */
 	struct direction_result download, upload;
 	size_t attempts_count;
 	struct attempt attempts[RESULT_ATTEMPTS_MAX];

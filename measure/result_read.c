@@ -77,6 +77,7 @@ static const struct member of_result[] = {
 	RESULT("latency.loaded_down_ms", FIGURE, loaded_down_ms),
 	RESULT("latency.loaded_up_ms", FIGURE, loaded_up_ms),
 	RESULT("bytes_used", FIGURE, bytes_used),
+	RESULT("next_request_s", FIGURE, next_request_s),
 	RESULT("interrupted", FLAG, interrupted),
 };
 
@@ -177,6 +178,8 @@ static int take_list(struct told_result *to, const char *path, const struct json
 		return take_text(&to->errors[i].test, path, t, err);
 	if (strcmp(rest, ".error") == 0)
 		return take_text(&to->errors[i].error, path, t, err);
+	if (strcmp(rest, ".retry_after_s") == 0)
+		return take_figure(&to->errors[i].retry_after_s, path, t, err);
 	return 0;
 }
 

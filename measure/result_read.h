@@ -37,6 +37,7 @@ struct told_direction {
 
 struct told_failure {
 	struct told_text test, error;
+	struct figure retry_after_s;
 };
 
 struct told_result {
@@ -44,7 +45,7 @@ struct told_result {
 	struct told_text server_url, server_ip, server_machine, server_city, server_country;
 	struct told_text scheme, tls_version, client_ip;
 	struct told_direction download, upload;
-	struct figure idle_ms, loaded_down_ms, loaded_up_ms, bytes_used;
+	struct figure idle_ms, loaded_down_ms, loaded_up_ms, bytes_used, next_request_s;
 	bool interrupted;
 	size_t warnings_count, errors_count; /* kept; of more the first ones are */
 	struct told_text warnings[RESULT_TOLD_TEXTS_MAX];

@@ -237,12 +237,24 @@ static void fail_to_locate(struct run *r)
 	fail_direction(r, &r->result->locate_err);
 }
 
+/* What a wrong clock makes of it is never more than a day. */
+static uint64_t until_next_request_ns(const struct locate_answer *a)
+{
+	uint64_t at_ns, now_ns = clock_utc_ns(), ns;
+
+	if (clock_utc_read(a->next_request_nbf, &at_ns) < 0 || at_ns <= now_ns)
+		return 0;
+	ns = at_ns - now_ns;
+	return ns < LOCATE_AGAIN_MAX_NS ? ns : LOCATE_AGAIN_MAX_NS;
+}
+
 static void on_located(void *owner, const struct locate_outcome *outcome)
 {
 	struct run *r = owner;
 
 	r->locating = NULL;
 	if (outcome->advice == LOCATE_USE) {
+		r->result->next_request_ns = until_next_request_ns(outcome->answer);
 		targets_take(&r->targets, outcome->answer, r->locating_since_ns);
 		try_target(r);
 		return;

@@ -9,6 +9,7 @@
 #include "agent/config/config.h"
 #include "agent/config/config_environment.h"
 #include "agent/daemon/daemon.h"
+#include "agent/daemon/daemon_tests.h"
 #include "agent/host/interfaces.h"
 #include "agent/host/interfaces_json.h"
 #include "transport/base/err.h"
@@ -34,8 +35,9 @@ static const struct option options[] = {
 static const struct option_syntax syntax = {
 	.command = "radar-pod agent",
 	.summary = "The daemon: registers where there are no credentials, keeps the connection to "
-		   "the service, and says that the pod is alive. A test or an update that is "
-		   "ordered is written to the log and not carried out in this release. Ends at "
+		   "the service, says that the pod is alive, runs the tests that the service asks "
+		   "for and those of its own schedule, and delivers their results. An update that "
+		   "is ordered is written to the log and not carried out in this release. Ends at "
 		   "SIGTERM or Ctrl-C; SIGHUP reads the configuration again.",
 	.table = options,
 	.count = sizeof(options) / sizeof(*options),
@@ -68,7 +70,8 @@ static char *interfaces_now(void *self)
 enum exit_code cmd_agent(int argc, char **argv)
 {
 	struct agent_wish wish = {};
-	struct daemon_options o = { .orders = { .interfaces = interfaces_now } };
+	struct daemon_tests *tests = NULL;
+	struct daemon_options o = {};
 	struct config_environment environment;
 	char path[CONFIG_PATH_BYTES];
 	enum exit_code code;
@@ -82,12 +85,17 @@ enum exit_code cmd_agent(int argc, char **argv)
 	r = config_environment_read(&environment, &err);
 	if (r == 0)
 		r = config_find(wish.config, path, &err);
+	if (r == 0)
+		r = daemon_tests_new(&tests, &err);
 	if (r == 0) {
+		o.orders = daemon_tests_orders(tests);
+		o.orders.interfaces = interfaces_now;
 		o.config_path = path;
 		o.state_dir = wish.state_dir;
 		o.register_label = environment.register_label;
 		r = daemon_run(&o, &err);
 	}
+	daemon_tests_free(tests);
 	if (r == 0)
 		return EXIT_DONE;
 	if (r == -EBADMSG)

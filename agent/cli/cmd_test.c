@@ -50,6 +50,7 @@ struct test_wish {
 	const char *trace;
 	uint64_t trace_interval_ns;
 	const char *client_name;
+	const char *warning; /* of who has looked at the line */
 	bool no_store;
 	const char *state_dir;
 };
@@ -104,6 +105,8 @@ static const struct option options[] = {
 	    "write the result there, whole or not at all, instead of to standard output"),
 	ROW(TEXT, "--result", "FILE", result,
 	    "write it there too, as the one object of json, for `radar-pod report`"),
+	ROW(TEXT, "--warning", "TEXT", warning,
+	    "put this among the result's warnings: what you know of the line just now"),
 	ROW(SWITCH, "--no-store", NULL, no_store, "do not keep the result for `radar-pod results`"),
 	ROW(TEXT, "--state-dir", "DIR", state_dir,
 	    "keep it below this directory (that of the configuration)"),
@@ -484,6 +487,8 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		log_err(LOG_LEVEL_ERROR, &err);
 		return code_of_refusal(w, &err);
 	}
+	if (w->warning)
+		result_warn(result, "%s", w->warning);
 	if (standard_output_works())
 		say_what_failed(result);
 	if (files.trace)

@@ -380,6 +380,8 @@ static int finish(struct output *o, const struct test_result *r, struct err *err
 	put_latency(w, r);
 	put_trace(w, &r->trace);
 	json_put_count(w, "bytes_used", r->download.wire_bytes + r->upload.wire_bytes);
+	if (r->next_request_ns)
+		json_put_count(w, "next_request_s", (r->next_request_ns + NS_PER_S - 1) / NS_PER_S);
 	json_put_flag(w, "interrupted", r->interrupted);
 	put_warnings(w, r);
 	put_errors(w, r);

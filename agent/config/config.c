@@ -131,8 +131,7 @@ static void check_together(const struct reader *reader)
 		note(reader->notes,
 		     "%s: client_id and secret only work together, and %s is missing", shown,
 		     *c->secret ? "client_id" : "secret");
-	if (c->schedule_ns == 0 || c->schedule_ns >= MLAB_SCHEDULE_NS_MIN ||
-	    strncmp(c->locate_url, MLAB, strlen(MLAB)) != 0)
+	if (c->schedule_ns == 0 || c->schedule_ns >= MLAB_SCHEDULE_NS_MIN || !config_is_mlab(c))
 		return;
 	c->schedule_ns = MLAB_SCHEDULE_NS_MIN;
 	note(reader->notes, "%s: M-Lab's servers are for four tests a day: schedule is 6h", shown);
@@ -238,6 +237,11 @@ static void take_environment(struct config *c, struct config_notes *notes)
 
 	if (value && *value && config_key_take(key, value, strlen(value), c, &why) < 0)
 		note(notes, "CRL_URL in the environment is ignored: %s", why.text);
+}
+
+bool config_is_mlab(const struct config *config)
+{
+	return strncmp(config->locate_url, MLAB, strlen(MLAB)) == 0;
 }
 
 int config_load(const char *path, struct config *ret, struct config_notes *notes, struct err *err)

@@ -83,6 +83,9 @@ int config_find(const char *given, char ret[CONFIG_PATH_BYTES], struct err *err)
  *   else      it cannot be read */
 int config_load(const char *path, struct config *ret, struct config_notes *notes, struct err *err);
 
+/* Whether tests go to M-Lab's servers, whose acceptable use is four a day. */
+bool config_is_mlab(const struct config *config);
+
 /* The same of a text; `name` is what the sentences call it. Pure, but for `notes`. */
 int config_parse(const char *name, const char *text, size_t n, struct config *ret,
                  struct config_notes *notes, struct err *err);

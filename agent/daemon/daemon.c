@@ -82,12 +82,21 @@ void daemon_order_test(struct daemon *d, const struct schedule_interfaces *on)
 			            on->names[i]);
 	}
 	d->orders++;
+	d->asked_since_sync = true;
 	if (d->stopping || there.count == 0)
 		return;
 	if (o->test)
 		o->test(o->self, &there);
 	else
 		log_warning("the service asks for a test, which this build does not run");
+}
+
+void daemon_order_no_test(struct daemon *d)
+{
+	const struct daemon_orders *o = &d->o->orders;
+
+	if (o->no_test)
+		o->no_test(o->self);
 }
 
 void daemon_order_update(struct daemon *d, const char *version, const char *url)
@@ -102,6 +111,14 @@ void daemon_order_update(struct daemon *d, const char *version, const char *url)
 	else
 		log_warning("the service offers version %s, which this build does not install",
 		            version);
+}
+
+void daemon_reloaded(struct daemon *d, bool other_service_or_pod)
+{
+	const struct daemon_orders *o = &d->o->orders;
+
+	if (o->reloaded)
+		o->reloaded(o->self, other_service_or_pod);
 }
 
 /* --- turns ---------------------------------------------------------------------------------------------- */
@@ -223,6 +240,7 @@ static void take_config(struct daemon *d, const struct config *fresh)
 	}
 	if (daemon_is_registered(d))
 		explicit_bzero(&d->pod, sizeof(d->pod));
+	daemon_reloaded(d, !same);
 	log_info("the configuration was read again%s", same ? "" : ": another service or pod");
 }
 
@@ -334,9 +352,27 @@ static void say_hello(const struct daemon *d)
 			"the service's URL begins with http: the secret goes out in clear text");
 }
 
-static int begin(struct daemon *d, struct err *err)
+static void turn_soon(void *daemon)
+{
+	daemon_turn_soon(daemon);
+}
+
+static int begin_orders(struct daemon *d, struct err *err)
 {
 	const struct daemon_orders *o = &d->o->orders;
+	struct daemon_world world = { .loop = d->loop,
+		                      .store = d->store,
+		                      .courier = d->courier,
+		                      .config = &d->config,
+		                      .config_path = d->o->config_path,
+		                      .turn_soon = turn_soon,
+		                      .daemon = d };
+
+	return o->begin ? o->begin(o->self, &world, err) : 0;
+}
+
+static int begin(struct daemon *d, struct err *err)
+{
 	int r = load_config(d, &d->config, err);
 
 	if (r == 0)
@@ -352,8 +388,8 @@ static int begin(struct daemon *d, struct err *err)
 		                       err);
 	if (r == 0 && daemon_is_registered(d))
 		r = daemon_cable_open(d, err);
-	if (r == 0 && o->begin)
-		r = o->begin(o->self, d->loop, d->store, &d->config, err);
+	if (r == 0)
+		r = begin_orders(d, err);
 	d->begun = r == 0;
 	return r;
 }

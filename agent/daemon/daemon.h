@@ -11,31 +11,50 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct config;
+struct courier;
 struct err;
+struct json_writer;
 struct loop;
 struct schedule_interfaces;
 struct store;
-struct config;
 
 #define DAEMON_STOP_NS (9 * 1000000000ULL)
+
+/* What lives as long as the daemon. */
+struct daemon_world {
+	struct loop *loop;
+	struct store *store;
+	struct courier *courier;
+	const struct config *config; /* changed in place: reloaded() follows */
+	const char *config_path;
+	void (*turn_soon)(void *daemon); /* to be called when is_stopped() may say yes */
+	void *daemon;
+};
 
 /* Who carries out what the service orders. Any may be NULL: then it is said in the log, and nothing happens. */
 struct daemon_orders {
 	void *self;
 
-	/* What lives as long as the daemon; `config` is changed in place by a SIGHUP. */
-	int (*begin)(void *self, struct loop *l, struct store *s, const struct config *config,
-	             struct err *err);
+	int (*begin)(void *self, const struct daemon_world *world, struct err *err);
+
+	/* The configuration was read again, or the pod has registered. */
+	void (*reloaded)(void *self, bool other_service_or_pod);
 
 	/* A test on these interfaces, each of which is there or the default one, "". The same order comes again, as
 	 * often as the service likes. */
 	void (*test)(void *self, const struct schedule_interfaces *on);
+
+	/* The service was heard, and asks for no test. */
+	void (*no_test)(void *self);
 
 	/* `url` is as the service gave it, a path or a whole URL: service_update_url() judges. */
 	void (*update)(void *self, const char *version, const char *url);
 
 	/* Interfaces as JSON (agent/host/interfaces_json.h), to be freed; NULL: they cannot be had now. */
 	char *(*interfaces)(void *self);
+
+	void (*put_status)(void *self, struct json_writer *w); /* more members of `status` */
 
 	void (*stop)(void *self);       /* begin nothing more, and end what is under way */
 	bool (*is_stopped)(void *self); /* asked after each turn, and DAEMON_STOP_NS at most */

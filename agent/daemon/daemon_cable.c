@@ -21,6 +21,15 @@ static bool tells_start(void *owner)
 	return true;
 }
 
+/* What it asks for it repeats behind each sync: behind the last one it did not. */
+static void note_sync(struct daemon *d)
+{
+	if (d->synced && !d->asked_since_sync)
+		daemon_order_no_test(d);
+	d->synced = true;
+	d->asked_since_sync = false;
+}
+
 /* Every key that the service stores, or it takes what is absent for null. */
 static char *compose_sync(void *owner)
 {
@@ -34,6 +43,7 @@ static char *compose_sync(void *owner)
 		free(interfaces);
 		return NULL;
 	}
+	note_sync(d);
 	json_begin_object(&w, NULL);
 	json_put_text(&w, "distribution", sysinfo_distribution());
 	json_put_text(&w, "version", POD_VERSION);
@@ -71,6 +81,7 @@ static void on_changed(void *owner)
 	struct daemon *d = owner;
 	enum cable_phase phase = cable_phase(d->cable);
 
+	d->synced = d->synced && phase == CABLE_CONFIRMED;
 	if (phase == CABLE_JOINING && d->teller == TELLER_SOCKET)
 		daemon_boot_told(d);
 	if (phase == CABLE_CONFIRMED) {

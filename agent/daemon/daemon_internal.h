@@ -57,6 +57,10 @@ struct daemon {
 	bool reopen;         /* the socket, once it has stopped: the configuration is another */
 	uint64_t open_at_ns; /* not before: it could not be opened */
 
+	/* The service says behind each sync whether it wants a test. */
+	bool synced; /* on this connection */
+	bool asked_since_sync;
+
 	/* --- for `status` --- */
 	uint64_t beats_sent, beats_taken, beat_ns; /* the last one's answer came */
 	char beat_answer[SERVICE_REASON_BYTES];    /* "" where it was taken */
@@ -67,8 +71,10 @@ struct daemon {
 /* daemon.c: from a turn of the loop of its own, whatever is due is done. */
 void daemon_turn_soon(struct daemon *d);
 void daemon_order_test(struct daemon *d, const struct schedule_interfaces *on);
+void daemon_order_no_test(struct daemon *d);
 void daemon_order_update(struct daemon *d, const char *version, const char *url);
 void daemon_boot_told(struct daemon *d);
+void daemon_reloaded(struct daemon *d, bool other_service_or_pod);
 bool daemon_is_registered(const struct daemon *d);
 
 /* Interfaces as JSON, "[]" where they cannot be had; to be freed. NULL: no memory. */

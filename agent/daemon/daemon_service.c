@@ -48,6 +48,7 @@ static void keep_credentials(struct daemon *d)
 	explicit_bzero(&d->pod, sizeof(d->pod));
 	backoff_reset(&d->registering);
 	log_info("registered as pod %s", d->config.client_id);
+	daemon_reloaded(d, true);
 	daemon_turn_soon(d);
 }
 
@@ -143,6 +144,8 @@ static void take_beat(struct daemon *d, const struct http_answer *answer)
 	}
 	if (h.test_requested)
 		daemon_order_test(d, &by_default);
+	else
+		daemon_order_no_test(d);
 	if (h.update_refused[0])
 		log_warning("an update to %s is not followed: %s", h.update_version,
 		            h.update_refused);

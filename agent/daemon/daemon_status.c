@@ -95,6 +95,8 @@ size_t daemon_status_compose(void *owner, char *out, size_t out_bytes)
 	put_socket(&w, d, now_ns);
 	put_heartbeat(&w, d, now_ns);
 	json_put_count(&w, "orders", d->orders);
+	if (d->o->orders.put_status)
+		d->o->orders.put_status(d->o->orders.self, &w);
 	put_store(&w, d);
 	json_end_object(&w);
 	fputc('\n', to);

@@ -88,6 +88,8 @@ static void on_test(void *owner, const struct runner_end *end)
 
 	r->end.measured += end->measured;
 	r->end.uploads += end->upload;
+	if (end->hold_local_ns > r->end.hold_local_ns)
+		r->end.hold_local_ns = end->hold_local_ns;
 	if (*end->why)
 		log_warning("%s test on %s: %s: %s", kind_name(kind_of(r)),
 		            *interface_of(r) ? interface_of(r) : "the default interface",
@@ -102,8 +104,10 @@ void round_go(struct round *r, const struct round_radio *radio)
 		.kind = kind_of(r),
 		.cause = r->wish.cause,
 		.interface = interface_of(r),
+		.name = radio->name,
 		.address = radio->address,
 		.trace_path = radio->trace_path,
+		.warning = radio->warning,
 		.wireless = radio->wireless,
 		.connection_info = radio->connection_info,
 	};

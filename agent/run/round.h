@@ -26,14 +26,17 @@ struct round_wish {
 
 /* What prepare() has found out. */
 struct round_radio {
+	const char *name; /* of the interface that "" is; NULL: not known */
 	bool wireless;
 	const char *connection_info; /* NULL */
 	const char *address;         /* of the interface; NULL */
+	const char *warning;         /* NULL */
 	const char *trace_path;      /* NULL */
 };
 
 struct round_end {
 	size_t tried, measured, uploads;
+	uint64_t hold_local_ns; /* a test of our own is not wanted before; 0: at any time */
 	bool stopped;
 };
 

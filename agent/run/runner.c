@@ -25,6 +25,7 @@ struct runner {
 	enum config_runner kind;
 	struct store_result about; /* what is known of it before it ends */
 	char connection_info[STORE_INFO_BYTES_MAX + 1];
+	char warning[RUNNER_WARNING_BYTES];
 	runner_done done;
 	void *owner;
 	struct loop_timer again;
@@ -49,6 +50,8 @@ static void offer_held(void *owner)
 	}
 	log_info("the result %s is stored now", held_result_id(r->held));
 	r->held = held_result_free(r->held);
+	if (r->options.stored)
+		r->options.stored(r->options.owner);
 }
 
 /* The newest is kept. */
@@ -95,7 +98,8 @@ static void on_child(void *owner, const struct bounded_child_end *child)
 	struct runner_verdict v;
 
 	r->child = NULL;
-	runner_judge(r->kind, &r->about, child, &v);
+	runner_judge(r->kind, &r->about, r->warning, child, &v);
+	end.hold_local_ns = v.hold_local_ns;
 	if (v.measured)
 		store(r, &v, &end);
 	else
@@ -129,7 +133,9 @@ static void note_about(struct runner *r, const struct runner_test *t)
 	r->about = (struct store_result){ .cause = t->cause,
 		                          .started_utc_ns = clock_utc_ns(),
 		                          .wireless = t->wireless };
-	bytes_copy_text(r->about.interface, sizeof(r->about.interface), t->interface);
+	bytes_copy_text(r->about.interface, sizeof(r->about.interface),
+	                t->name ? t->name : t->interface);
+	bytes_copy_text(r->warning, sizeof(r->warning), t->warning ? t->warning : "");
 	if (t->wireless && t->connection_info &&
 	    bytes_copy_text(r->connection_info, sizeof(r->connection_info), t->connection_info))
 		r->about.connection_info = r->connection_info;
@@ -156,6 +162,9 @@ static struct bounded_child_options child_options(const struct runner *r,
 int runner_start(struct runner *r, const struct runner_test *test, runner_done done, void *owner,
                  struct err *err)
 {
+	struct test_command_wish wish = { .interface = test->interface,
+		                          .trace_path = test->trace_path,
+		                          .warning = test->warning };
 	struct bounded_child_options options;
 	struct test_command command;
 	int error;
@@ -169,8 +178,7 @@ int runner_start(struct runner *r, const struct runner_test *test, runner_done d
 	if (test->kind == CONFIG_RUNNER_OOKLA)
 		test_command_ookla(r->options.config, test->address, &command);
 	else
-		test_command_ndt7(r->options.config, test->interface, MORE_PATH, test->trace_path,
-		                  &command);
+		test_command_ndt7(r->options.config, &wish, MORE_PATH, &command);
 	options = child_options(r, &command);
 	r->done = done;
 	r->owner = owner;
@@ -186,6 +194,11 @@ void runner_stop(struct runner *r)
 bool runner_is_busy(const struct runner *r)
 {
 	return r->child != NULL;
+}
+
+bool runner_is_holding(const struct runner *r)
+{
+	return r->held != NULL;
 }
 
 int runner_new(const struct runner_options *options, struct runner **ret, struct err *err)
@@ -207,6 +220,7 @@ struct runner *runner_free(struct runner *r)
 	if (!r)
 		return NULL;
 	bounded_child_kill(r->child);
+	r->options.stored = NULL;
 	offer_held(r);
 	if (r->held)
 		log_error("the result %s is lost: there was no room to store it",

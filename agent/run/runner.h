@@ -37,21 +37,28 @@ struct runner_options {
 	const char *executable;      /* NULL: this program */
 	uint64_t deadline_ns;        /* of either test; 0: as above */
 	uint64_t again_ns;           /* 0: RUNNER_AGAIN_NS */
+
+	/* A result that was held is in the store now. NULL: nobody wants to know. */
+	void (*stored)(void *owner);
+	void *owner;
 };
 
 struct runner_test {
 	enum config_runner kind;
 	enum store_cause cause;
-	const char *interface;  /* "": the default route's */
+	const char *interface; /* "": the default route's */
+	const char *name; /* which that is, for the service to know; NULL: not known, or the same */
 	const char *address;    /* of that interface, for Ookla's program; NULL: it chooses */
 	const char *trace_path; /* NULL: none */
+	const char *warning;    /* to be among its result's; NULL: none */
 	bool wireless;
 	const char *connection_info; /* JSON, contract 8.3; NULL */
 };
 
 struct runner_end {
-	bool measured; /* a result is in the store, or held for it */
-	bool upload;   /* and has a place in the outbox */
+	bool measured;          /* a result is in the store, or held for it */
+	bool upload;            /* and has a place in the outbox */
+	uint64_t hold_local_ns; /* a test of our own is not wanted before (contract N79, N80); 0 */
 	char id[STORE_ID_BYTES];
 	char why[RUNNER_WHY_BYTES]; /* why not, a sentence; "" */
 };
@@ -74,3 +81,6 @@ int runner_start(struct runner *r, const struct runner_test *test, runner_done d
 void runner_stop(struct runner *r);
 
 bool runner_is_busy(const struct runner *r);
+
+/* A result waits for room in the store. */
+bool runner_is_holding(const struct runner *r);

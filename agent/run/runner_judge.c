@@ -16,6 +16,7 @@
 #include "transport/base/json.h"
 
 #define BYTES_MAX 9007199254740992.0 /* 2^53: more is no count of a test */
+#define DAY_S     86400ULL
 
 /* --- why not ---------------------------------------------------------------------------------------- */
 
@@ -47,9 +48,21 @@ static void say_why(struct runner_verdict *v, const struct bounded_child_end *en
 
 /* --- ndt7 ------------------------------------------------------------------------------------------- */
 
-static int take_object(const struct bounded_child_end *end, struct store_result *to,
+/* When the locate service wants to be asked again. It reads the network: a day at most. */
+static uint64_t hold_local_ns(const struct told_result *told)
+{
+	double most_s = told->next_request_s.value;
+
+	for (size_t i = 0; i < told->errors_count; i++)
+		if (told->errors[i].retry_after_s.value > most_s)
+			most_s = told->errors[i].retry_after_s.value;
+	return most_s < DAY_S ? (uint64_t)most_s * NS_PER_S : DAY_S * NS_PER_S;
+}
+
+static int take_object(const struct bounded_child_end *end, struct runner_verdict *v,
                        struct err *err)
 {
+	struct store_result *to = &v->result;
 	struct told_result told;
 	int r = end->more_bytes == 0 ? ERR_SET(err, -ENODATA, ERR_SYS, 0, "there is no result")
 	                             : result_read(end->more, end->more_bytes, &told, err);
@@ -62,6 +75,7 @@ static int take_object(const struct bounded_child_end *end, struct store_result 
 	to->id[told.id.n] = '\0';
 	if (told.bytes_used.known && told.bytes_used.value < BYTES_MAX)
 		to->bytes_used = (uint64_t)told.bytes_used.value;
+	v->hold_local_ns = hold_local_ns(&told);
 	to->object = end->more;
 	to->object_bytes = end->more_bytes;
 	return 0;
@@ -72,7 +86,7 @@ static void judge_ndt7(const struct bounded_child_end *end, struct runner_verdic
 	struct err err = {};
 
 	bytes_copy_text(v->result.test, sizeof(v->result.test), "ndt7");
-	if (take_object(end, &v->result, &err) < 0) {
+	if (take_object(end, v, &err) < 0) {
 		say_why(v, end, &err);
 		return;
 	}
@@ -118,7 +132,8 @@ static void put_direction(struct json_writer *w, const char *name, double mbps, 
 }
 
 /* Another program's result is not in the shape of ours; what is known of it stands under the same names. */
-static int write_object(struct runner_verdict *v, const struct raw_figures *f, struct err *err)
+static int write_object(struct runner_verdict *v, const struct raw_figures *f, const char *warning,
+                        struct err *err)
 {
 	char started_at[CLOCK_UTC_TEXT_BYTES], *text = NULL;
 	size_t bytes = 0;
@@ -136,6 +151,10 @@ static int write_object(struct runner_verdict *v, const struct raw_figures *f, s
 	put_direction(&w, "download", f->download_mbps, f->download_bytes);
 	put_direction(&w, "upload", f->upload_mbps, f->upload_bytes);
 	json_put_count(&w, "bytes_used", v->result.bytes_used);
+	json_begin_array(&w, "warnings");
+	if (*warning)
+		json_put_text(&w, NULL, warning);
+	json_end_array(&w);
 	json_end_object(&w);
 	v->memory = fclose(to) == 0 ? text : NULL;
 	if (!v->memory) {
@@ -147,7 +166,8 @@ static int write_object(struct runner_verdict *v, const struct raw_figures *f, s
 	return 0;
 }
 
-static void judge_ookla(const struct bounded_child_end *end, struct runner_verdict *v)
+static void judge_ookla(const struct bounded_child_end *end, const char *warning,
+                        struct runner_verdict *v)
 {
 	struct test_result name = { .utc_ns = v->result.started_utc_ns };
 	struct raw_figures figures;
@@ -159,19 +179,19 @@ static void judge_ookla(const struct bounded_child_end *end, struct runner_verdi
 		result_new_id(&name);
 		bytes_copy_text(v->result.id, sizeof(v->result.id), name.id);
 		v->result.bytes_used = figures.download_bytes + figures.upload_bytes;
-		r = write_object(v, &figures, &err);
+		r = write_object(v, &figures, warning, &err);
 	}
 	v->measured = v->upload = r == 0;
 	if (r < 0)
 		say_why(v, end, &err);
 }
 
-void runner_judge(enum config_runner kind, const struct store_result *about,
+void runner_judge(enum config_runner kind, const struct store_result *about, const char *warning,
                   const struct bounded_child_end *end, struct runner_verdict *ret)
 {
 	*ret = (struct runner_verdict){ .result = *about };
 	if (kind == CONFIG_RUNNER_OOKLA)
-		judge_ookla(end, ret);
+		judge_ookla(end, warning, ret);
 	else
 		judge_ndt7(end, ret);
 }

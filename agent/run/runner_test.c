@@ -203,7 +203,8 @@ static void what_is_known_goes_with_it(void **state)
 {
 	struct runner_test t = { .kind = CONFIG_RUNNER_NDT7,
 		                 .cause = STORE_SCHEDULED,
-		                 .interface = "wlan7",
+		                 .interface = "",
+		                 .name = "wlan7",
 		                 .wireless = true,
 		                 .connection_info = "{\"signal\":-57}" };
 	struct store_result *result = NULL;
@@ -226,6 +227,33 @@ static void what_is_known_goes_with_it(void **state)
 	rig_close(&rig);
 }
 
+#define OF_LOCATE(members)                                                                         \
+	SAYS("3", "{\"schema\":\"radar-pod/result/1\",\"id\":\"" ID "\"," members "}") "exit 1"
+
+static struct hold_case {
+	const char *name;
+	const char *script;
+	uint64_t want_s;
+} hold_cases[] = {
+	{ "it has not said", OF_LOCATE("\"bytes_used\":0"), 0 },
+	{ "N79 its next request", OF_LOCATE("\"next_request_s\":7200"), 7200 },
+	{ "N80 it has no room",
+	  OF_LOCATE("\"errors\":[{\"retry_after_s\":58},{\"retry_after_s\":61}]"), 61 },
+	{ "a year", OF_LOCATE("\"next_request_s\":31536000"), 86400 },
+};
+
+static void locate_says_when_it_wants_the_next(void **state)
+{
+	const struct hold_case *c = *state;
+	struct runner_test t = { .kind = CONFIG_RUNNER_NDT7, .interface = "" };
+	struct rig rig;
+
+	rig_open(&rig, c->script, 0);
+	run(&rig, &t);
+	assert_int_equal(rig.end.hold_local_ns, c->want_s * NS_PER_S);
+	rig_close(&rig);
+}
+
 static void arguments_are_the_configurations(void **state)
 {
 	static const char text[] = "scheme=ws\nlocate_url=http://l/x\ninterface=eth3\nca_file=/c\n";
@@ -244,8 +272,10 @@ static void arguments_are_the_configurations(void **state)
 	                                    "--locate-url http://l/x --interface eth3 --ca-file /c "
 	                                    "--no-store|http://p:1;"));
 	t.interface = "eth4"; /* R41 */
+	t.warning = "not quiet";
 	run(&rig, &t);
 	assert_non_null(strstr(rig.end.why, "--interface eth4 "));
+	assert_non_null(strstr(rig.end.why, "--warning not quiet --no-store"));
 	unsetenv("https_proxy");
 	rig_close(&rig);
 }
@@ -284,7 +314,7 @@ static void a_result_without_room_is_held(void **state)
 	assert_int_equal(store_open(rig.directory, STORE_GUEST, NULL, &other, NULL, NULL), 0);
 	assert_int_equal(store_batch_begin(other, NULL), 0);
 	run(&rig, &t);
-	assert_true(rig.end.measured && rig.end.upload);
+	assert_true(rig.end.measured && rig.end.upload && runner_is_holding(rig.runner));
 	assert_int_equal(store_batch_end(other, NULL), 0);
 	store_close(other);
 	assert_int_equal(store_count(rig.store, &counts, NULL), 0);
@@ -292,6 +322,42 @@ static void a_result_without_room_is_held(void **state)
 	rig.runner = runner_free(rig.runner);
 	assert_int_equal(store_count(rig.store, &counts, NULL), 0);
 	assert_int_equal(counts.pending, 1);
+	rig_close(&rig);
+}
+
+static void on_stored(void *owner)
+{
+	struct rig *rig = owner;
+
+	assert_false(runner_is_holding(rig->runner));
+	loop_stop(rig->loop);
+}
+
+static void that_a_held_result_is_stored_is_told(void **state)
+{
+	struct runner_test t = { .kind = CONFIG_RUNNER_NDT7, .interface = "" };
+	struct runner_options o = { .again_ns = 1, .stored = on_stored };
+	struct store *other = NULL;
+	char path[512];
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SAYS("1", RAW_RESULT) SAYS("3", OBJECT), 0);
+	runner_free(rig.runner);
+	o.loop = rig.loop;
+	o.store = rig.store;
+	o.config = &rig.config;
+	o.executable = store_rig_path("program", path);
+	o.owner = &rig;
+	assert_int_equal(runner_new(&o, &rig.runner, NULL), 0);
+	assert_int_equal(store_open(rig.directory, STORE_GUEST, NULL, &other, NULL, NULL), 0);
+	assert_int_equal(store_batch_begin(other, NULL), 0);
+	run(&rig, &t);
+	assert_true(runner_is_holding(rig.runner));
+	assert_int_equal(store_batch_end(other, NULL), 0);
+	store_close(other);
+	assert_int_equal(loop_run(rig.loop, loop_now_ns(rig.loop) + 60 * NS_PER_S, NULL),
+	                 LOOP_STOPPED);
 	rig_close(&rig);
 }
 
@@ -317,11 +383,13 @@ int main(void)
 		cmocka_unit_test(arguments_are_the_configurations),
 		cmocka_unit_test(R42_ookla_is_disabled_by_default),
 		cmocka_unit_test(a_result_without_room_is_held),
+		cmocka_unit_test(that_a_held_result_is_stored_is_told),
 		cmocka_unit_test(a_test_is_stopped),
 	};
 	int failed = CASES_RUN(an_ndt7_test_is_stored, ndt7_cases);
 
 	failed += CASES_RUN(an_ookla_test_is_stored, ookla_cases);
+	failed += CASES_RUN(locate_says_when_it_wants_the_next, hold_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

@@ -70,8 +70,8 @@ static void add_pair(struct arguments *a, const char *option, const char *value)
 	add(a, value);
 }
 
-void test_command_ndt7(const struct config *config, const char *interface, const char *result_path,
-                       const char *trace_path, struct test_command *ret)
+void test_command_ndt7(const struct config *config, const struct test_command_wish *wish,
+                       const char *result_path, struct test_command *ret)
 {
 	static const char *const schemes[] = { [CONFIG_SCHEME_AUTO] = "auto",
 		                               [CONFIG_SCHEME_WS] = "ws",
@@ -86,9 +86,10 @@ void test_command_ndt7(const struct config *config, const char *interface, const
 	add_pair(&a, "--result", result_path);
 	add_pair(&a, "--scheme", schemes[config->scheme]);
 	add_pair(&a, "--locate-url", config->locate_url);
-	add_pair(&a, "--interface", *interface ? interface : config->interface);
+	add_pair(&a, "--interface", *wish->interface ? wish->interface : config->interface);
 	add_pair(&a, "--ca-file", config->ca_file);
-	add_pair(&a, "--trace", trace_path);
+	add_pair(&a, "--trace", wish->trace_path);
+	add_pair(&a, "--warning", wish->warning);
 	add(&a, "--no-store"); /* we do that */
 	set_environment(ret);
 }

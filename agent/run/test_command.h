@@ -15,10 +15,16 @@ struct test_command {
 	const char *environment[TEST_COMMAND_ENVIRONMENT_MAX + 1];
 };
 
-/* `radar-pod test ndt7`: the raw result comes on standard output, the result object on `result_path`.
- * `interface` "": the configuration's, or the default route's. `trace_path` NULL: no trace. */
-void test_command_ndt7(const struct config *config, const char *interface, const char *result_path,
-                       const char *trace_path, struct test_command *ret);
+/* How this one differs from another. */
+struct test_command_wish {
+	const char *interface;  /* "": the configuration's, or the default route's */
+	const char *trace_path; /* NULL: no trace */
+	const char *warning;    /* to be among its result's; NULL: none */
+};
+
+/* `radar-pod test ndt7`: the raw result comes on standard output, the result object on `result_path`. */
+void test_command_ndt7(const struct config *config, const struct test_command_wish *wish,
+                       const char *result_path, struct test_command *ret);
 
 /* Ookla's program (contract 7.4), whose licence the operator has accepted: its result comes on standard output.
  * `address` is what it binds to; NULL: the default route's. */

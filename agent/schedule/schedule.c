@@ -130,6 +130,16 @@ void schedule_hold_local(struct schedule *s, uint64_t until_ns)
 		s->local_at_ns = until_ns;
 }
 
+/* Instants before the clock's 0 are as far below it as they wrap around: only differences are looked at. */
+void schedule_remember(struct schedule *s, enum schedule_cause cause, uint64_t ago_ns,
+                       uint64_t now_ns)
+{
+	if (ago_ns < s->options.spacing_ns)
+		wait_for(s, now_ns, s->options.spacing_ns - ago_ns);
+	if (cause == SCHEDULE_LOCAL)
+		s->local_begun_ns[s->local_begun++ % SCHEDULE_PER_DAY_MAX] = now_ns - ago_ns;
+}
+
 /* --- what begins ------------------------------------------------------------------------------------ */
 
 static bool day_is_used_up(const struct schedule *s, const struct schedule_day *day)

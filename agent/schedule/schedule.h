@@ -116,6 +116,11 @@ bool schedule_is_repeated(const struct schedule *s);
 /* A server told us not to come back before (contract N79): for our own tests. */
 void schedule_hold_local(struct schedule *s, uint64_t until_ns);
 
+/* A test of an earlier process, that began so long ago, at most a day, counts as one of this one's. The oldest
+ * first. */
+void schedule_remember(struct schedule *s, enum schedule_cause cause, uint64_t ago_ns,
+                       uint64_t now_ns);
+
 enum schedule_turn {
 	SCHEDULE_WAIT,  /* until *ret_wake_ns at the latest, which may be CLOCK_NEVER_NS */
 	SCHEDULE_BEGIN, /* *ret_test; it runs from now on */

@@ -265,6 +265,30 @@ static void a_server_may_hold_our_own(void **state)
 	assert_int_equal(schedule_turn(&s, 30 * HOUR_NS, &early, &test, &wake_ns), SCHEDULE_BEGIN);
 }
 
+/* N85, and the spacing, through restarts; on a clock that began after them. */
+static void what_earlier_processes_have_begun_counts(void **state)
+{
+	struct schedule s = started((struct schedule_options){
+		.local = memoryless_of(HOUR_NS), .local_per_day = 4, .spacing_ns = SPACING });
+	struct schedule_test test;
+	uint64_t wake_ns;
+
+	(void)state;
+	for (uint64_t hours = 23; hours > 19; hours--)
+		schedule_remember(&s, SCHEDULE_LOCAL, hours * HOUR_NS, NS_PER_S);
+	schedule_remember(&s, SCHEDULE_ASKED, 20 * NS_PER_S, NS_PER_S);
+	schedule_ask(&s, &by_default);
+	assert_int_equal(schedule_turn(&s, NS_PER_S, &early, &test, &wake_ns), SCHEDULE_WAIT);
+	assert_int_equal(wake_ns, 41 * NS_PER_S);
+	assert_int_equal(schedule_turn(&s, wake_ns, &early, &test, &wake_ns), SCHEDULE_BEGIN);
+	schedule_ended(&s, 42 * NS_PER_S, true);
+	s.local_at_ns = HOUR_NS - 1;
+	assert_int_equal(schedule_turn(&s, HOUR_NS - 1, &early, &test, &wake_ns), SCHEDULE_WAIT);
+	s.local_at_ns = HOUR_NS + NS_PER_S;
+	assert_int_equal(schedule_turn(&s, HOUR_NS + NS_PER_S, &early, &test, &wake_ns),
+	                 SCHEDULE_BEGIN);
+}
+
 static void other_options_leave_what_is_queued(void **state)
 {
 	struct schedule_options o = { .local = memoryless_of(HOUR_NS), .spacing_ns = SPACING };
@@ -373,6 +397,7 @@ int main(void)
 		cmocka_unit_test(no_more_than_four_in_any_24_hours),
 		cmocka_unit_test(without_a_ceiling_the_mean_is_the_schedules),
 		cmocka_unit_test(a_server_may_hold_our_own),
+		cmocka_unit_test(what_earlier_processes_have_begun_counts),
 		cmocka_unit_test(other_options_leave_what_is_queued),
 		cmocka_unit_test(a_tick_in_a_running_test_is_lost),
 		cmocka_unit_test(promises_hold),

@@ -91,6 +91,11 @@ int upload_courier_new(struct courier *courier, const struct service_identity *w
 	return 0;
 }
 
+void upload_courier_set_identity(struct upload_courier *u, const struct service_identity *who)
+{
+	u->who = *who;
+}
+
 struct upload_courier *upload_courier_free(struct upload_courier *u)
 {
 	if (u)

@@ -12,6 +12,9 @@ struct upload_courier;
 int upload_courier_new(struct courier *courier, const struct service_identity *who,
                        struct upload_courier **ret, struct err *err);
 
+/* For what is sent from now on. */
+void upload_courier_set_identity(struct upload_courier *u, const struct service_identity *who);
+
 /* Accepts NULL; always returns NULL. */
 struct upload_courier *upload_courier_free(struct upload_courier *u);
 

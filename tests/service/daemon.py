@@ -41,16 +41,18 @@ class Daemon:
         self.config = folder / "config.conf"
         self.state = folder / "state"
         self.log = folder / "log"
+        keys.setdefault("locate_url", "http://127.0.0.1:1/")  # a test that is asked for stays on this machine
         lines = {"server_url": url, "client_id": pod, "secret": secret, "fleet_spread": "0", **keys}
         self.config.write_text("".join(f"{k}={v}\n" for k, v in lines.items() if v != ""))
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, words: tuple[str, ...] = (), **environment: str) -> Daemon:
+    def start(self, words: tuple[str, ...] = (), before: tuple[str, ...] = (), **environment: str) -> Daemon:
+        """`before`: words in front of the program, of one that becomes it."""
         words = words or ("agent", "-c", str(self.config), "--state-dir", str(self.state), "--verbose")
         self.started = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [RADAR_POD, *words],
+                [*before, RADAR_POD, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -87,40 +87,19 @@ class Request:
         return json.loads(self.body)
 
 
-class Service:
-    """`manner` is how the socket behaves:
+class Socket:
+    """The service's side of the WebSocket, in the event loop of whoever has it. `manner` is how it behaves:
     serve, http404, no_answer, cut (after 101), mute (101 and silence), no_welcome, no_confirm, reject, unauthorized,
     restart (a disconnect frame after the confirmation), silent (no frames after it), reset (RST after it),
     wrong_accept, masked (its frames are)."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.manner = "serve"
         self.ping_s = 3.0
         self.close_answered = True
         self.connections: list[Connection] = []
-        self.requests: list[Request] = []
-        self.on_status: Callable[[Request], tuple[int, bytes]] = lambda _: (200, b'{"test_requested":null}')
-        self.on_register: Callable[[Request], tuple[int, bytes]] = lambda _: (201, self.registered())
-        self.tls = tls
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        self._ready.wait(10)
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://{'localhost' if self.tls else '127.0.0.1'}:{self.port}"
-
-    @staticmethod
-    def registered() -> bytes:
-        return json.dumps({"id": 4711, "unix_user": POD, "secret": SECRET, "name": None}).encode()
-
-    def statuses(self) -> list[Request]:
-        return [r for r in self.requests if r.path.endswith("/status")]
-
-    def registrations(self) -> list[Request]:
-        return [r for r in self.requests if r.path == "/api/v1/clients"]
+        self.on_sync: Callable[[], Any] = lambda: None  # what is said by itself behind a sync, None: nothing
+        self._loop = loop
 
     def confirmed(self) -> list[Connection]:
         return [c for c in self.connections if c.confirmed_at is not None]
@@ -145,61 +124,15 @@ class Service:
         transport = self.connections[-1].writer.transport
         self._loop.call_soon_threadsafe(transport.abort if reset else transport.close)
 
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+    # --- inside the loop ---
 
-    # --- inside the thread ---
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls))
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.05))
-        self._loop.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, c: Connection, reader: asyncio.StreamReader) -> None:
+        """From the request, which was read, to the end."""
+        self.connections.append(c)
         try:
-            while await self._request(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ssl.SSLError):
-            pass
+            await self._socket(c, reader)
         finally:
-            writer.close()
-
-    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        at = time.monotonic()
-        first, *lines = head.split("\r\n")
-        method, target, _ = first.split(" ")
-        headers = [(n, v.strip()) for n, _, v in (line.partition(":") for line in lines if line)]
-        if target == "/api/v1/clients/ws":
-            connection = Connection(at, target, headers, writer)
-            self.connections.append(connection)
-            try:
-                await self._socket(connection, reader)
-            finally:
-                connection.ended_at = time.monotonic()
-            return False
-        length = next((int(v) for n, v in headers if n.lower() == "content-length"), 0)
-        request = Request(at, method, target, headers, await reader.readexactly(length))
-        self.requests.append(request)
-        answer = self.on_register if target == "/api/v1/clients" else self.on_status
-        status, body = answer(request)
-        if status == 0:
-            writer.transport.abort()
-            return False
-        writer.write(
-            f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n".encode() + body
-        )
-        await writer.drain()
-        return True
+            c.ended_at = time.monotonic()
 
     async def _socket(self, c: Connection, reader: asyncio.StreamReader) -> None:
         manner = self.manner
@@ -266,6 +199,8 @@ class Service:
             c.frames.append((time.monotonic(), message))
             if message["command"] == "subscribe":
                 await self._subscribe(c, message["identifier"], manner)
+            elif json.loads(message["data"])["action"] == "sync" and (said := self.on_sync()):
+                await self._tell(c, said)
 
     async def _subscribe(self, c: Connection, identifier: str, manner: str) -> None:
         c.identifier = identifier
@@ -281,3 +216,83 @@ class Service:
             await self._tell(c, {"type": "disconnect", "reason": "server_restart", "reconnect": True})
         if manner == "reset":
             c.writer.transport.abort()
+
+
+class Service(Socket):
+    """The socket, registration and the heartbeat on a port of their own."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(asyncio.new_event_loop())
+        self.requests: list[Request] = []
+        self.on_status: Callable[[Request], tuple[int, bytes]] = lambda _: (200, b'{"test_requested":null}')
+        self.on_register: Callable[[Request], tuple[int, bytes]] = lambda _: (201, self.registered())
+        self.tls = tls
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._ready.wait(10)
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{'localhost' if self.tls else '127.0.0.1'}:{self.port}"
+
+    @staticmethod
+    def registered() -> bytes:
+        return json.dumps({"id": 4711, "unix_user": POD, "secret": SECRET, "name": None}).encode()
+
+    def statuses(self) -> list[Request]:
+        return [r for r in self.requests if r.path.endswith("/status")]
+
+    def registrations(self) -> list[Request]:
+        return [r for r in self.requests if r.path == "/api/v1/clients"]
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    # --- inside the thread ---
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls))
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._request(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        at = time.monotonic()
+        first, *lines = head.split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = [(n, v.strip()) for n, _, v in (line.partition(":") for line in lines if line)]
+        if target == "/api/v1/clients/ws":
+            await self.serve(Connection(at, target, headers, writer), reader)
+            return False
+        length = next((int(v) for n, v in headers if n.lower() == "content-length"), 0)
+        request = Request(at, method, target, headers, await reader.readexactly(length))
+        self.requests.append(request)
+        answer = self.on_register if target == "/api/v1/clients" else self.on_status
+        status, body = answer(request)
+        if status == 0:
+            writer.transport.abort()
+            return False
+        writer.write(
+            f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        )
+        await writer.drain()
+        return True

@@ -1,7 +1,10 @@
 #include "transport/base/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "transport/base/cleanup.h"
@@ -59,4 +62,36 @@ char *clock_utc_text(uint64_t utc_ns, int decimals, char out[CLOCK_UTC_TEXT_BYTE
 		                      (unsigned long long)fraction);
 	snprintf(out + n, CLOCK_UTC_TEXT_BYTES - n, "Z");
 	return out;
+}
+
+/* "Z", "+01:00" */
+static bool read_offset(const char *text, long *ret_s)
+{
+	int hours, minutes, n = 0;
+
+	*ret_s = 0;
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+		return true;
+	if (sscanf(text, "%*1[+-]%2d:%2d%n", &hours, &minutes, &n) != 2 || n != 6 || text[n])
+		return false;
+	*ret_s = (hours * 60L + minutes) * 60 * (*text == '-' ? -1 : 1);
+	return true;
+}
+
+int clock_utc_read(const char *text, uint64_t *ret_utc_ns)
+{
+	struct tm tm = {};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	long offset_s;
+	time_t seconds;
+
+	if (rest && *rest == '.')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	if (!rest || !read_offset(rest, &offset_s))
+		return -EINVAL;
+	seconds = timegm(&tm) - offset_s;
+	if (seconds < 0 || (uint64_t)seconds > UINT64_MAX / NS_PER_S)
+		return -EINVAL;
+	*ret_utc_ns = (uint64_t)seconds * NS_PER_S;
+	return 0;
 }

@@ -26,3 +26,7 @@ uint64_t clock_cpu_delay_ns(void);
 
 /* RFC 3339 in UTC with `decimals` (0 to 9) digits of the second; always terminated. Answers out. */
 char *clock_utc_text(uint64_t utc_ns, int decimals, char out[CLOCK_UTC_TEXT_BYTES]);
+
+/* An instant of RFC 3339, with any offset; what is finer than a second is dropped.
+ *   -EINVAL  it is none, or before 1970 */
+int clock_utc_read(const char *text, uint64_t *ret_utc_ns);

@@ -1,5 +1,6 @@
 #include "transport/base/clock.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -35,6 +36,34 @@ static void text_is_rfc3339(void **state)
 
 	assert_ptr_equal(clock_utc_text(c->utc_ns, c->decimals, out), out);
 	assert_string_equal(out, c->want);
+}
+
+static struct read_case {
+	const char *name;
+	const char *text;
+	uint64_t want_s; /* 0: it is refused */
+} read_cases[] = {
+	{ "in UTC", "2026-01-01T00:00:00Z", 1767225600 },
+	{ "with a fraction", "2026-01-01T00:00:00.999999999Z", 1767225600 },
+	{ "ahead of UTC", "2026-01-01T02:30:00+02:30", 1767225600 },
+	{ "behind UTC", "2025-12-31T16:00:00.5-08:00", 1767225600 },
+	{ "nothing", "", 0 },
+	{ "a day alone", "2026-01-01", 0 },
+	{ "without an offset", "2026-01-01T00:00:00", 0 },
+	{ "an offset that is none", "2026-01-01T00:00:00+2", 0 },
+	{ "more behind it", "2026-01-01T00:00:00Zz", 0 },
+	{ "a month that is none", "2026-13-01T00:00:00Z", 0 },
+	{ "before 1970", "1969-12-31T23:59:59Z", 0 },
+	{ "beyond what a count of ns holds", "9999-01-01T00:00:00Z", 0 },
+};
+
+static void text_is_read(void **state)
+{
+	const struct read_case *c = *state;
+	uint64_t utc_ns = 7;
+
+	assert_int_equal(clock_utc_read(c->text, &utc_ns), c->want_s ? 0 : -EINVAL);
+	assert_true(utc_ns == (c->want_s ? c->want_s * NS_PER_S : 7));
 }
 
 static void clocks_run(void **state)
@@ -86,6 +115,7 @@ int main(void)
 	};
 	int failed = CASES_RUN(text_is_rfc3339, text_cases);
 
+	failed += CASES_RUN(text_is_read, read_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

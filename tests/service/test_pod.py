@@ -1,0 +1,382 @@
+"""A whole pod: it is asked for a test, and the service has its result, whatever comes in between. By the contract's
+numbers, against the real daemon with the real test as its child."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pod
+import pytest
+import scripted
+from daemon import IN_VAIN_S, RADAR_POD, eventually
+from http1 import Fault
+from pod_daemon import OOKLA, OOKLA_SAYS, pods
+from pod_service import PodService, in_own_network
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def connected(service: PodService, count: int = 1) -> None:
+    eventually(lambda: len(service.cable.confirmed()) >= count)
+
+
+def results(service: PodService, count: int, within_s: float = IN_VAIN_S) -> list[Any]:
+    """So many have arrived, and each was sent as it should be."""
+    eventually(lambda: len(service.measurements) >= count, within_s)
+    assert service.problems() == []
+    return service.measurements
+
+
+def rows(result: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.decode().splitlines()]
+
+
+def check_ndt7(result: bytes) -> None:
+    """R31, R32: a summary last, whose figures are those of the rows."""
+    *lines, summary = rows(result)
+    assert set(summary) == {"Download", "Upload", "MinRTT"}
+    values = [line["Value"] for line in lines]
+    assert all(line["Key"] == "measurement" and v for line, v in zip(lines, values))
+    app = [v["AppInfo"] for v in values if v["Test"] == "download" and v["Origin"] == "client" and "AppInfo" in v][-1]
+    assert summary["Download"]["Value"] == pytest.approx(8 * app["NumBytes"] / app["ElapsedTime"], rel=0.01)
+    tcp = [v["TCPInfo"] for v in values if v["Test"] == "upload" and v["Origin"] == "server" and "TCPInfo" in v][-1]
+    assert summary["Upload"]["Value"] == pytest.approx(8 * tcp["BytesReceived"] / tcp["ElapsedTime"], rel=0.01)
+
+
+def quiet(service: PodService, seconds: float, count: int) -> None:
+    """Nothing else arrives for so long."""
+    time.sleep(seconds)
+    assert len(service.measurements) == count and service.problems() == []
+
+
+# --- a request, and its result --------------------------------------------------------------------
+
+
+@in_own_network
+def test_R12_R29_R37_asked_in_ten_heartbeats_is_one_test(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        service.fail_always("socket", Fault(status=404))
+        service.fail_always("upload", Fault(delay_s=4, after=True))
+        service.pod.test_requested = True
+        p = make().start()
+        [m] = results(service, 1)
+        eventually(lambda: len(service.of("status")) >= 10)
+        quiet(service, 0.5, 1)
+        assert (m.style, m.interface, m.wireless, m.connection_info) == ("NDT7", "", False, None)
+        check_ndt7(m.result)
+        assert len(p.ndt7.connections) == 2, "one download, one upload"
+        eventually(lambda: p.status()["last_result"]["delivery"] == "arrived")
+        s = p.status()
+        assert s["last_result"]["id"] == m.key and s["tests"]["begun"] == 1 and s["uploads"]["arrived"] == 1
+        eventually(lambda: "last_download_speed" in p.config.read_text())
+        # answered, and asked anew
+        service.pod.test_requested = True
+        assert results(service, 2)[1].key != m.key
+
+
+@in_own_network
+def test_R19_R21_R26_R32_by_socket_with_our_own_server(folder: Path) -> None:
+    """A test of 20 s. Meanwhile: pings are answered, the socket breaks and comes back, more tests are asked for."""
+    with pod.own_serve() as server, PodService() as service, pods(folder, service) as make:
+        p = make(locate_url=f"http://{server.addresses['ws']}/v2/nearest/ndt/ndt7").start()
+        connected(service)
+        pid = p.pid
+        service.ask()
+        eventually(lambda: (p.status()["tests"]["running"] or {}).get("measures"))
+        began = time.monotonic()
+        service.ask()
+        service.ask(None, "lo")
+        service.ask("lo")
+        eventually(lambda: p.status()["tests"]["queued"])
+        p.set(runners="OOKLA")  # what is queued takes no 20 s
+        service.cable.break_off(reset=True)
+        connected(service, 2)
+        again = service.cable.connections[-1]
+        [m, *_] = results(service, 1)
+        assert m.style == "NDT7" and time.monotonic() - began > 10
+        check_ndt7(m.result)
+        pongs = [again.confirmed_at or 0.0, *(at for at, _ in again.actions("pong"))]
+        assert len(pongs) > 1 and max(b - a for a, b in zip(pongs, pongs[1:])) < 30
+        assert p.pid == pid and p.is_alive()
+        results(service, 3)  # on the default interface and on lo, one turn
+        assert p.status()["tests"]["begun"] == 2 and p.ookla_runs() == 2
+
+
+@in_own_network
+def test_R25_R41_each_interface_by_its_name(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="NDT7,OOKLA").start()
+        connected(service)
+        service.ask("lo", "lo", None, "no_such_one", "")
+        found = results(service, 4)
+        assert sorted((m.style, m.interface) for m in found) == [
+            ("NDT7", ""), ("NDT7", "lo"), ("OOKLA", ""), ("OOKLA", "lo"),
+        ]  # fmt: skip
+        assert len({m.key for m in found}) == 4
+        assert json.loads(next(m.result for m in found if m.style == "OOKLA")) == OOKLA
+        quiet(service, 0.5, 4)
+        assert "no_such_one, which is not there" in p.said()
+
+
+def refuse(c: scripted.Connection) -> None:
+    scripted.refuse(503)(c)
+
+
+@in_own_network
+def test_R33_R40_one_that_fails_takes_nothing_from_the_other(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(ndt7=refuse, runners="NDT7,OOKLA").start()
+        connected(service)
+        service.ask()
+        assert [m.style for m in results(service, 1)] == ["OOKLA"]
+        p.stop()
+        p = make(ookla="exit 1", runners="NDT7,OOKLA").start()
+        connected(service, 2)
+        service.ask()
+        assert [m.style for m in results(service, 2)] == ["OOKLA", "NDT7"]
+        quiet(service, 0.5, 2)
+
+
+@in_own_network
+def test_a_test_that_measures_nothing_is_not_repeated_at_once(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(ookla="exit 1", runners="OOKLA", min_test_spacing="2s").start()
+        connected(service)
+        for _ in range(20):
+            service.ask()
+            time.sleep(0.1)
+        eventually(lambda: p.ookla_runs() >= 1)
+        assert p.ookla_runs() <= 2 and service.measurements == []
+
+
+# --- nothing is lost -------------------------------------------------------------------------------
+
+
+@in_own_network
+def test_R36_killed_while_it_sends(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        service.fail("upload", Fault(silent=True))
+        p = make(runners="OOKLA").start()
+        connected(service)
+        service.ask()
+        eventually(lambda: service.of("upload"))
+        p.kill()
+        p.start()
+        [m] = results(service, 1)
+        quiet(service, 1.5, 1)
+        assert p.ookla_runs() == 1
+        first, second = service.of("upload")
+        assert first.header("Idempotency-Key") == second.header("Idempotency-Key") == m.key
+
+
+@in_own_network
+def test_R63_stopped_while_it_sends(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        service.fail("upload", Fault(silent=True))
+        p = make(runners="OOKLA").start()
+        connected(service)
+        service.ask()
+        eventually(lambda: service.of("upload"))
+        code, _ = p.stop()
+        assert code == 0 and service.cable.connections[-1].close_code == 1000
+        p.start()
+        results(service, 1)
+        quiet(service, 0.5, 1)
+        assert p.ookla_runs() == 1
+
+
+@in_own_network
+def test_R42_R63_stopped_while_a_test_hangs(folder: Path) -> None:
+    """Its whole group ends, and the next start is asked again."""
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA", ookla="trap '' TERM\nwhile :; do sleep 1; done").start()
+        connected(service)
+        service.ask()
+        eventually(lambda: p.ookla_runs())
+        code, _ = p.stop()
+        assert code == 0
+        eventually(lambda: not Path(f"/proc/{(p.folder / 'ran').read_text().strip()}").exists())
+        (p.folder / "ookla").write_text(f"#!/bin/sh\n{OOKLA_SAYS}\n")
+        p.start()
+        results(service, 1)  # the service has asked behind the first sync
+        quiet(service, 0.5, 1)
+
+
+@in_own_network
+def test_R37_R38_the_service_is_away_and_comes_back(folder: Path) -> None:
+    """However often it asks meanwhile."""
+    with PodService() as service, pods(folder, service) as make:
+        service.fail("upload", Fault(status=503))
+        p = make(runners="OOKLA").start()
+        connected(service)
+        service.ask()
+        eventually(lambda: service.of("upload"))
+        for _ in range(20):
+            service.ask()
+            time.sleep(0.1)
+        assert p.ookla_runs() == 1 and service.measurements == []
+        assert p.status()["store"]["pending"] == 1
+        results(service, 1)
+        quiet(service, 0.5, 1)
+        assert p.ookla_runs() == 1
+        assert service.of("upload")[1].at - service.of("upload")[0].at > 13
+
+
+@in_own_network
+def test_D7_what_is_asked_for_again_is_sent_once_more(folder: Path) -> None:
+    """Twice sent, without an answer: in quarantine, and not measured anew when the service repeats what it asks."""
+    with PodService() as service, pods(folder, service) as make:
+        service.fail("upload", Fault(silent=True), Fault(reset_at=0))
+        p = make(runners="OOKLA").start()
+        connected(service)
+        service.ask()
+        eventually(lambda: service.of("upload"))
+        p.kill()
+        service.pod.test_requested = False  # not behind the first sync, so that the quarantine can be seen
+        p.up()
+        [shown] = eventually(lambda: p.status()["quarantine"])
+        assert shown["attempts"] == 2 and shown["error"]
+        connected(service, 2)
+        service.ask()
+        results(service, 1)
+        quiet(service, 0.5, 1)
+        assert p.ookla_runs() == 1 and p.status()["quarantine"] == []
+
+
+@in_own_network
+def test_R38_refused_is_in_quarantine(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        service.fail("upload", Fault(status=422, body=b'{"errors":{"result":["is odd"]}}'))
+        p = make(runners="OOKLA", min_test_spacing="1s").start()
+        connected(service)
+        service.ask()
+        [shown] = eventually(lambda: p.status()["quarantine"])
+        assert "odd" in shown["error"]
+        service.fail("upload", Fault(status=404))
+        service.ask()
+        eventually(lambda: p.status()["uploads"]["denied"])
+        quiet(service, 1.5, 0)
+        assert len(service.of("upload")) == 2, "no hot loop"
+        service.pod.secret = "aNotherOne2"
+        p.set(secret="aNotherOne2")
+        results(service, 1)
+        assert service.of("upload")[-1].at and p.ookla_runs() == 2
+
+
+@in_own_network
+def test_R39_D4_a_full_disk(folder: Path) -> None:
+    """The daemon lives, says so, and runs no other test; the result is stored and sent when there is room."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("making a file system of 1 MB is for root")
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA")
+        mounted = 'mkdir -p "$0" && mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
+        p.start(before=("unshare", "-m", "sh", "-c", mounted, str(p.state)))
+        connected(service)
+        inside = Path(f"/proc/{p.pid}/root/{p.state}")
+        with contextlib.suppress(OSError), (inside / "filler").open("wb", buffering=0) as filler:
+            while filler.write(b"x" * 512):
+                pass
+        service.ask()
+        eventually(lambda: "No space" in p.said() or "full" in p.said())
+        for _ in range(10):
+            service.ask()
+            time.sleep(0.1)
+        assert p.ookla_runs() == 1 and service.measurements == [] and p.is_alive()
+        (inside / "filler").unlink()
+        results(service, 1)
+        assert p.ookla_runs() == 1
+
+
+# --- the configuration ------------------------------------------------------------------------------
+
+
+@in_own_network
+def test_SIGHUP_begins_and_ends_a_schedule_of_our_own(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA").start()
+        connected(service)
+        assert p.status()["tests"]["next_own_s"] is None
+        p.set(schedule="1h")
+        assert 0 < eventually(lambda: p.status()["tests"]["next_own_s"]) <= 9000
+        p.set(schedule="off")
+        eventually(lambda: p.status()["tests"]["next_own_s"] is None)
+
+
+@pytest.mark.skipif(os.environ.get("POD_FAULTS") != "all", reason="takes 42 s in the median, 150 s at most")
+@in_own_network
+def test_a_test_of_our_own(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA", schedule="1m").start()
+        connected(service)
+        results(service, 1, 150 + IN_VAIN_S)
+        listed = subprocess.run([RADAR_POD, "results", "list", "--state-dir", p.state], capture_output=True, text=True)
+        assert "schedule" in listed.stdout, listed
+
+
+@in_own_network
+def test_a_day_that_is_used_up(folder: Path) -> None:
+    """The cap is looked at before a test; the service's request waits for tomorrow, through a restart."""
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA", daily_byte_cap="1MB").start()
+        connected(service)
+        service.ask()
+        results(service, 1)
+        service.ask()
+        eventually(lambda: p.status()["tests"]["queued"])
+        p.stop()
+        p.up()
+        eventually(lambda: p.status()["tests"]["queued"])
+        assert p.ookla_runs() == 1 and p.status()["tests"]["bytes_today"] > 1e6
+        p.set(daily_byte_cap=0)
+        results(service, 2)
+
+
+@in_own_network
+def test_the_spacing_is_kept_through_a_restart(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA", min_test_spacing="1h").start()
+        connected(service)
+        service.ask()
+        results(service, 1)
+        eventually(lambda: p.status()["uploads"]["arrived"] == 1)
+        p.kill()
+        service.pod.test_requested = True
+        p.up()
+        eventually(lambda: p.status()["tests"]["queued"])
+        quiet(service, 1, 1)
+        assert p.ookla_runs() == 1
+
+
+@in_own_network
+def test_N79_the_locate_service_says_when(folder: Path) -> None:
+    """A test of our own is not before its next_request."""
+    with PodService() as service, pods(folder, service) as make:
+        p = make()
+        target = fakes.target(p.ndt7)
+        later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200))
+        answer = fakes.listing(target, next_request={"nbf": later, "exp": later, "url": "https://locate.example/x"})
+        p.locate.script = fakes.locate(answer)
+        p.start()
+        connected(service)
+        p.set(schedule="1h")
+        eventually(lambda: p.status()["tests"]["next_own_s"])
+        before_s = p.status()["tests"]["next_own_s"]
+        service.ask()
+        results(service, 1)
+        eventually(lambda: p.status()["tests"]["running"] is None)
+        after_s = p.status()["tests"]["next_own_s"]
+        assert max(7000, before_s - 60) < after_s <= max(7200 + 60, before_s)
+        service.ask()
+        results(service, 2)  # of the service's, all the same
