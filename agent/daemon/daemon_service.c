@@ -11,17 +11,6 @@
 #include "transport/base/err.h"
 #include "transport/base/log.h"
 
-static struct service_identity identity(const struct daemon *d)
-{
-	const struct config *c = &d->config;
-
-	return (struct service_identity){ .server_url = c->server_url,
-		                          .pod = c->client_id,
-		                          .secret = c->secret,
-		                          .ca_file = c->ca_file[0] ? c->ca_file : NULL,
-		                          .interface = c->interface[0] ? c->interface : NULL };
-}
-
 /* --- registering --------------------------------------------------------------------------------------- */
 
 static void register_later(struct daemon *d)
@@ -84,7 +73,7 @@ static void ask_to_register(struct daemon *d)
 	const char *token = d->config.registration_token;
 	struct service_registration r = { .registration_token = token[0] ? token : NULL,
 		                          .label = d->o->register_label };
-	struct service_identity who = identity(d);
+	struct service_identity who = service_identity_of(&d->config);
 	struct err err;
 
 	if (service_register_request(&who, &r, &d->request, &err) < 0 ||
@@ -183,7 +172,7 @@ static void on_beat(void *owner, const struct http_answer *answer, const struct 
 
 static void send_beat(struct daemon *d)
 {
-	struct service_identity who = identity(d);
+	struct service_identity who = service_identity_of(&d->config);
 	char *interfaces = daemon_interfaces(d);
 	struct service_status status = { .version = POD_VERSION,
 		                         .distribution = sysinfo_distribution(),

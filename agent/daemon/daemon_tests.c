@@ -20,15 +20,6 @@ void daemon_tests_turn_soon(struct daemon_tests *t)
 
 /* --- uploads ---------------------------------------------------------------------------------------- */
 
-static struct service_identity identity(const struct config *c)
-{
-	return (struct service_identity){ .server_url = c->server_url,
-		                          .pod = c->client_id,
-		                          .secret = c->secret,
-		                          .ca_file = c->ca_file[0] ? c->ca_file : NULL,
-		                          .interface = c->interface[0] ? c->interface : NULL };
-}
-
 void daemon_tests_hold(struct daemon_tests *t)
 {
 	const struct config *c = t->world.config;
@@ -69,7 +60,7 @@ static void on_stored(void *owner)
 static int begin_uploads(struct daemon_tests *t, struct err *err)
 {
 	const struct daemon_world *w = &t->world;
-	struct service_identity who = identity(w->config);
+	struct service_identity who = service_identity_of(w->config);
 	struct uploader_options o = { .loop = w->loop,
 		                      .store = w->store,
 		                      .config_path = w->config_path,
@@ -142,7 +133,7 @@ static int begin(void *self, const struct daemon_world *world, struct err *err)
 static void reloaded(void *self, bool other_service_or_pod)
 {
 	struct daemon_tests *t = self;
-	struct service_identity who = identity(t->world.config);
+	struct service_identity who = service_identity_of(t->world.config);
 
 	daemon_plan_set_config(&t->plan, t->world.config);
 	upload_courier_set_identity(t->wire, &who);

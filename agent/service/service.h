@@ -32,6 +32,9 @@ struct service_identity {
 	const char *interface;    /* NULL: the route decides */
 };
 
+/* As the configuration has it, and for as long as that is there. */
+struct service_identity service_identity_of(const struct config *c);
+
 /* `http` points into the rest. It holds secrets: service_request_end() wipes them. */
 struct service_request {
 	struct http_request http;

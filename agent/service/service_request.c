@@ -12,6 +12,15 @@
 #include "agent/base/json_writer.h"
 #include "transport/base/err.h"
 
+struct service_identity service_identity_of(const struct config *c)
+{
+	return (struct service_identity){ .server_url = c->server_url,
+		                          .pod = c->client_id,
+		                          .secret = c->secret,
+		                          .ca_file = c->ca_file[0] ? c->ca_file : NULL,
+		                          .interface = c->interface[0] ? c->interface : NULL };
+}
+
 void service_request_end(struct service_request *request)
 {
 	if (request->body)

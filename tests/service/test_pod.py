@@ -7,8 +7,11 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +45,15 @@ def rows(result: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.decode().splitlines()]
 
 
-def check_ndt7(result: bytes) -> None:
-    """R31, R32: a summary last, whose figures are those of the rows."""
+def check_ndt7(result: bytes, *, figures: bool = False) -> None:
+    """R31, R32: a summary last, whose figures are those of the rows; that of a test of a few milliseconds is not: its
+    last row has the end of the connection in its time."""
     *lines, summary = rows(result)
     assert set(summary) == {"Download", "Upload", "MinRTT"}
     values = [line["Value"] for line in lines]
     assert all(line["Key"] == "measurement" and v for line, v in zip(lines, values))
+    if not figures:
+        return
     app = [v["AppInfo"] for v in values if v["Test"] == "download" and v["Origin"] == "client" and "AppInfo" in v][-1]
     assert summary["Download"]["Value"] == pytest.approx(8 * app["NumBytes"] / app["ElapsedTime"], rel=0.01)
     tcp = [v["TCPInfo"] for v in values if v["Test"] == "upload" and v["Origin"] == "server" and "TCPInfo" in v][-1]
@@ -105,7 +111,7 @@ def test_R19_R21_R26_R32_by_socket_with_our_own_server(folder: Path) -> None:
         again = service.cable.connections[-1]
         [m, *_] = results(service, 1)
         assert m.style == "NDT7" and time.monotonic() - began > 10
-        check_ndt7(m.result)
+        check_ndt7(m.result, figures=True)
         pongs = [again.confirmed_at or 0.0, *(at for at, _ in again.actions("pong"))]
         assert len(pongs) > 1 and max(b - a for a, b in zip(pongs, pongs[1:])) < 30
         assert p.pid == pid and p.is_alive()
@@ -127,6 +133,55 @@ def test_R25_R41_each_interface_by_its_name(folder: Path) -> None:
         assert json.loads(next(m.result for m in found if m.style == "OOKLA")) == OOKLA
         quiet(service, 0.5, 4)
         assert "no_such_one, which is not there" in p.said()
+
+
+@contextlib.contextmanager
+def traffic_on_loopback() -> Iterator[None]:
+    """20 Mbit/s, to nobody."""
+    over = threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            while not over.wait(0.01):
+                for _ in range(25):
+                    with contextlib.suppress(ConnectionError):
+                        s.sendto(bytes(1000), ("127.0.0.1", 9))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@in_own_network
+def test_a_line_that_is_used_is_waited_for(folder: Path) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA").start()
+        connected(service)
+        with traffic_on_loopback():
+            service.ask("lo")
+            eventually(lambda: p.status()["tests"]["running"])
+            time.sleep(2.5)
+            assert p.ookla_runs() == 0 and p.status()["tests"]["running"]["measures"] is False
+        results(service, 1)
+
+
+@pytest.mark.skipif(os.environ.get("POD_FAULTS") != "all", reason="patience is a minute")
+@pytest.mark.parametrize("runner", ["NDT7", "OOKLA"])
+@in_own_network
+def test_a_line_that_stays_used_is_told_in_the_result(folder: Path, runner: str) -> None:
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners=runner).start()
+        connected(service)
+        with traffic_on_loopback():
+            service.ask("lo")
+            results(service, 1, 60 + IN_VAIN_S)
+        words = [RADAR_POD, "results", "export", "--state-dir", p.state]
+        result = json.loads(subprocess.run(words, capture_output=True, text=True).stdout.splitlines()[0])
+        assert any("something else used lo" in w for w in result.get("result", result)["warnings"]), result
 
 
 def refuse(c: scripted.Connection) -> None:
@@ -297,6 +352,26 @@ def test_R39_D4_a_full_disk(folder: Path) -> None:
         (inside / "filler").unlink()
         results(service, 1)
         assert p.ookla_runs() == 1
+
+
+@pytest.mark.skipif("RADAR_POD_SANITIZED" in os.environ, reason="a sanitizer has memory of its own")
+@in_own_network
+def test_M1_a_hundred_tests_leave_nothing_behind(folder: Path) -> None:
+    """POD_FAULTS=all: a thousand."""
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="OOKLA", spool_max_results=20).start()
+        connected(service)
+        held: list[tuple[int, int, int]] = []
+        for n in range(1, (1000 if os.environ.get("POD_FAULTS") == "all" else 100) + 1):
+            service.ask()
+            results(service, n)
+            eventually(lambda: p.status()["uploads"]["arrived"] == n)
+            files, threads = (len(list(Path(f"/proc/{p.pid}/{kind}").iterdir())) for kind in ("fd", "task"))
+            held.append((files, threads, p.resident_kb()))
+        assert p.ookla_runs() == len(held)
+        settled = held[len(held) // 2 :]
+        assert {h[:2] for h in settled} == {settled[0][:2]}, held
+        assert max(h[2] for h in settled) <= 1.01 * settled[0][2], held
 
 
 # --- the configuration ------------------------------------------------------------------------------
