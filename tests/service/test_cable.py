@@ -209,7 +209,10 @@ BAD = [
 def test_r24_bad_frames_are_dropped(service: Service, daemon: Make) -> None:
     d = daemon(ping_freq=60).start()
     c = connected(service)
-    time.sleep(0.5)
+    for _, data in BAD:
+        service.say(data)
+    # One of them is an order all the same. Its test finds no server, and is not repeated for a minute.
+    eventually(lambda: d.status()["tests"]["run"] == 1 and not d.status()["tests"]["running"])
     before = d.resident_kb()
     for _ in range(20):
         for _, data in BAD:
