@@ -3,7 +3,7 @@
 # pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws
 # pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [ENV NAME=VALUE…] [ARGS …])
 #                                    a pytest file or folder that drives the executable; ARGS are pytest's.
-#                                    SERIAL: it measures rates or lays links, and has the machine for itself;
+#                                    SERIAL: its answer is a rate, and it has the machine for itself;
 #                                    WAITS: it takes seconds and no processor, so others run beside it
 #
 # Exit code 77 is "not on this machine", shown as skipped.
