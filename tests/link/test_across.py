@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,10 @@ from links import HERE, LINKS, POD, Run, across, iperf_bytes, need, ping_rtts_ms
 SCENARIOS = sorted(p.stem for p in LINKS.glob("*.link"))
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 CONTROLS = ["bbr", "cubic"]
+# RADAR_POD_LINK_ROWS=half: each scenario with one of them, in turn; of a sanitizer's build that shows as much.
+HALF = os.environ.get("RADAR_POD_LINK_ROWS") == "half"
+PAIRS = [(name, control) for i, name in enumerate(SCENARIOS) for j, control in enumerate(CONTROLS)
+         if not HALF or (i + j) % 2 == 0]
 SLOW = ["adsl", "geo", "lte"] # mostly waiting: one each way leaves the machine idle
 
 pytestmark = possible_here
@@ -43,7 +48,7 @@ def iperf_across(tmp_path_factory):
     runs = {}
     with ThreadPoolExecutor(len(CONTROLS)) as pool:
         def run(name: str, control: str) -> Run:
-            for c in CONTROLS if name in SLOW else [control]:
+            for c in CONTROLS if name in SLOW and not HALF else [control]:
                 if (name, c) not in runs:
                     runs[name, c] = pool.submit(iperf, name, c, tmp_path_factory.mktemp(f"{name}-{c}"))
             return runs[name, control].result()
@@ -51,8 +56,7 @@ def iperf_across(tmp_path_factory):
         yield run
 
 
-@pytest.mark.parametrize("control", CONTROLS)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name, control", PAIRS)
 def test_iperf_receives_what_the_truth_says(name, control, iperf_across):
     need("iperf3")
     if control not in CONGESTION.read_text().split():

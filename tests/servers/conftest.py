@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "at_once: runs in a thread, beside the others that are marked so")
     config.addinivalue_line("markers", "long: takes more than eight seconds, and waits for most of them")
     config.addinivalue_line("markers", "alone: wants the machine for itself")
+    config.addinivalue_line("markers", "moves: when bytes come and go, which the loop is for")
     config.addinivalue_line("markers", "frames: of the codec alone, whatever the loop")
     config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion:DeprecationWarning")
 

@@ -18,7 +18,7 @@ import wire
 from pod import LATE_S
 from scripted import Connection, Gone
 
-pytestmark = pytest.mark.at_once
+pytestmark = [pytest.mark.at_once, pytest.mark.moves]
 
 PATHS = ["/ndt/v7/download", "/ndt/v7/upload"]
 both_paths = pytest.mark.parametrize("path", PATHS)

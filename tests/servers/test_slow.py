@@ -20,7 +20,7 @@ import wire
 from pod import LATE_S
 from scripted import Connection, Server
 
-pytestmark = pytest.mark.at_once
+pytestmark = [pytest.mark.at_once, pytest.mark.moves]
 
 GAP_S = 5.0
 CONNECT_S, LOCATE_S, STALL_S, CAP_S = 7.0, 10.0, 7.0, 13.0

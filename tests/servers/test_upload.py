@@ -15,7 +15,7 @@ import pod
 import wire
 from scripted import Connection
 
-pytestmark = pytest.mark.at_once
+pytestmark = [pytest.mark.at_once, pytest.mark.moves]
 
 LAST = {"ElapsedTime": 1_234_567, "BytesReceived": 987_654, "MinRTT": 4321, "RTT": 5000}
 
