@@ -39,3 +39,4 @@ pod_units(${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_DOCDIR} ${SYSTEMD_VE
 install(DIRECTORY ${POD_UNITS}/ DESTINATION lib/systemd/system COMPONENT pod)
 install(FILES agent/system/sysusers.conf RENAME radar-pod.conf DESTINATION lib/sysusers.d COMPONENT pod)
 install(FILES agent/system/tmpfiles.conf RENAME radar-pod.conf DESTINATION lib/tmpfiles.d COMPONENT pod)
+install(PROGRAMS agent/system/take-over DESTINATION lib/radar-pod COMPONENT pod)
