@@ -28,7 +28,7 @@ struct tls {
 	size_t in_bytes;
 	size_t out_head; /* the first byte not sent */
 	size_t out_tail; /* appended here; both return to 0 when all is sent, nothing ever moves */
-	uint8_t out[TLS_OUTPUT_BYTES];
+	uint8_t *out;    /* TLS_OUTPUT_BYTES, of which no page is touched before it is written */
 };
 
 CLEANUP_DEFINE(tls_freep, struct tls *, tls_free)
@@ -55,7 +55,7 @@ static int bio_read(BIO *bio, char *out, size_t cap, size_t *ret_n)
 static int bio_write(BIO *bio, const char *data, size_t size_bytes, size_t *ret_n)
 {
 	struct tls *t = BIO_get_data(bio);
-	size_t room = sizeof(t->out) - t->out_tail;
+	size_t room = TLS_OUTPUT_BYTES - t->out_tail;
 	size_t n = size_bytes < room ? size_bytes : room;
 
 	BIO_clear_retry_flags(bio);
@@ -208,9 +208,11 @@ static int open_connection(struct tls_context *c, struct tls **ret, struct err *
 	CLEANUP(tls_freep) struct tls *t = calloc(1, sizeof(*t));
 
 	ERR_clear_error();
-	if (t)
+	if (t) {
+		t->out = malloc(TLS_OUTPUT_BYTES);
 		t->ssl = SSL_new(c->ssl);
-	if (!t || !t->ssl || !attach_bio(t)) {
+	}
+	if (!t || !t->out || !t->ssl || !attach_bio(t)) {
 		ERR_clear_error();
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a TLS connection");
 	}
@@ -250,6 +252,7 @@ struct tls *tls_free(struct tls *t)
 	SSL_free(t->ssl);
 	tls_traffic_free(t->traffic);
 	OPENSSL_cleanse(&t->secrets, sizeof(t->secrets));
+	free(t->out);
 	free(t);
 	return NULL;
 }
@@ -300,7 +303,7 @@ int tls_handshake(struct tls *t, struct err *err)
 /* A record only begins where all of it will fit, and answers still do. */
 static bool has_room(const struct tls *t, size_t plaintext_bytes)
 {
-	return sizeof(t->out) - t->out_tail >=
+	return TLS_OUTPUT_BYTES - t->out_tail >=
 	       plaintext_bytes + TLS_RECORD_OVERHEAD_BYTES + TLS_OUTPUT_RESERVE_BYTES;
 }
 
@@ -317,7 +320,7 @@ static int refuse_record(const struct tls *t, const char *verb, int reason, stru
 
 static bool has_room_to_answer(const struct tls *t, size_t n)
 {
-	return sizeof(t->out) - t->out_tail >= n;
+	return TLS_OUTPUT_BYTES - t->out_tail >= n;
 }
 
 static void say_last(struct tls *t, uint8_t alert)
