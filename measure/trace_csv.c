@@ -73,6 +73,30 @@ static int parse_columns(struct trace_lines *lines, const char *at, const char *
 	return TRACE_REFUSE(err, "the columns: more than %d", TRACE_COLUMNS_MAX);
 }
 
+/* Most cells are counts. Answers where one ends, or NULL: it is none, or not so simple. */
+static const char *read_count_cell(unsigned int i, const char *at, const char *end,
+                                   struct tcp_sample *ret)
+{
+	const struct trace_field *f;
+	const char *stop;
+	uint64_t value;
+
+	if (i >= TRACE_FIELDS || trace_fields[i].words || trace_fields[i].is_flag)
+		return NULL;
+	f = &trace_fields[i];
+	stop = trace_read_count(at, end, &value);
+	if (!stop || (stop < end && *stop != ',') || !trace_store(ret, f->offset, f->width, value))
+		return NULL;
+	return stop;
+}
+
+static const char *end_of_cell(const char *at, const char *end)
+{
+	while (at < end && *at != ',')
+		at++;
+	return at;
+}
+
 static int parse_row(const struct trace_lines *lines, const char *at, const char *end,
                      struct trace_record *ret, struct err *err)
 {
@@ -80,16 +104,15 @@ static int parse_row(const struct trace_lines *lines, const char *at, const char
 
 	trace_sample_begin(ret);
 	for (unsigned int c = 0; c < lines->columns; c++) {
-		const char *stop = at;
 		unsigned int i = lines->column[c];
+		const char *count = read_count_cell(i, at, end, &ret->sample);
+		const char *stop = count ? count : end_of_cell(at, end);
 
-		while (stop < end && *stop != ',')
-			stop++;
 		if ((stop == end) != (c + 1 == lines->columns))
 			return TRACE_REFUSE(err, "a row of %s than %u columns",
 			                    stop == end ? "less" : "more", lines->columns);
 		if (stop > at && i != TRACE_COLUMN_UNKNOWN) {
-			if (!trace_read_field(i, at, (size_t)(stop - at), ret))
+			if (!count && !trace_read_field(i, at, (size_t)(stop - at), ret))
 				return trace_refuse_field(i, at, (size_t)(stop - at), err);
 			seen |= 1ULL << i;
 		}

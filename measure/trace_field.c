@@ -7,47 +7,55 @@
 
 /* --- words -------------------------------------------------------------------------------------- */
 
-static const char *const event_names[] = {
-	[TCP_SAMPLE_INFO] = "info",
-	[TCP_SAMPLE_ACK] = "ack",
-	[TCP_SAMPLE_RETRANSMIT] = "retransmit",
-	[TCP_SAMPLE_STATE] = "state",
-	[TCP_SAMPLE_CONGESTION] = "congestion",
+#define WORD(text_)                                                                                \
+	{                                                                                          \
+		.text = text_, .bytes = sizeof(text_) - 1                                          \
+	}
+
+static const struct trace_word event_words[] = {
+	[TCP_SAMPLE_INFO] = WORD("info"),
+	[TCP_SAMPLE_ACK] = WORD("ack"),
+	[TCP_SAMPLE_RETRANSMIT] = WORD("retransmit"),
+	[TCP_SAMPLE_STATE] = WORD("state"),
+	[TCP_SAMPLE_CONGESTION] = WORD("congestion"),
 };
-static_assert(TRACE_LENGTH(event_names) == TCP_SAMPLE_EVENTS, "each event has its word");
+static_assert(TRACE_LENGTH(event_words) == TCP_SAMPLE_EVENTS, "each event has its word");
 
 /* enum tcp_ca_state */
-static const char *const ca_state_names[] = { "open", "disorder", "cwr", "recovery", "loss" };
+static const struct trace_word ca_state_words[] = {
+	WORD("open"), WORD("disorder"), WORD("cwr"), WORD("recovery"), WORD("loss"),
+};
 
 /* enum of TCP_ESTABLISHED; the words are those of ss(8) */
-static const char *const state_names[] = {
-	"none",      "established", "syn-sent",   "syn-recv", "fin-wait-1", "fin-wait-2",
-	"time-wait", "close",       "close-wait", "last-ack", "listen",     "closing",
+static const struct trace_word state_words[] = {
+	WORD("none"),       WORD("established"), WORD("syn-sent"),  WORD("syn-recv"),
+	WORD("fin-wait-1"), WORD("fin-wait-2"),  WORD("time-wait"), WORD("close"),
+	WORD("close-wait"), WORD("last-ack"),    WORD("listen"),    WORD("closing"),
 };
 
-static const char *const role_names[] = {
-	[TCP_FLOW_CLIENT] = "client",
-	[TCP_FLOW_SERVER] = "server",
+static const struct trace_word role_words[] = {
+	[TCP_FLOW_CLIENT] = WORD("client"),
+	[TCP_FLOW_SERVER] = WORD("server"),
 };
 
-const struct trace_words trace_events = { TRACE_LENGTH(event_names), 0, event_names };
-static const struct trace_words ca_states = { TRACE_LENGTH(ca_state_names), 0, ca_state_names };
-static const struct trace_words states = { TRACE_LENGTH(state_names), 0, state_names };
-const struct trace_words trace_roles = { TRACE_LENGTH(role_names), 1, role_names };
+const struct trace_words trace_events = { TRACE_LENGTH(event_words), 0, event_words };
+static const struct trace_words ca_states = { TRACE_LENGTH(ca_state_words), 0, ca_state_words };
+static const struct trace_words states = { TRACE_LENGTH(state_words), 0, state_words };
+const struct trace_words trace_roles = { TRACE_LENGTH(role_words), 1, role_words };
 
 unsigned int trace_word_index(const struct trace_words *words, const char *text, size_t n)
 {
 	unsigned int i = words->of_nothing;
 
 	while (i < words->count &&
-	       (strlen(words->at[i]) != n || memcmp(words->at[i], text, n) != 0))
+	       (words->at[i].bytes != n || memcmp(words->at[i].text, text, n) != 0))
 		i++;
 	return i;
 }
 
 const char *trace_event_name(enum tcp_sample_event event)
 {
-	return event_names[event];
+	return event_words[event].text;
 }
 
 enum tcp_sample_event trace_event_named(const char *word, size_t n)
@@ -123,17 +131,6 @@ unsigned int trace_field_named(const char *name, size_t n)
 	return TRACE_COLUMN_UNKNOWN;
 }
 
-const char trace_digits[] = "00010203040506070809"
-			    "10111213141516171819"
-			    "20212223242526272829"
-			    "30313233343536373839"
-			    "40414243444546474849"
-			    "50515253545556575859"
-			    "60616263646566676869"
-			    "70717273747576777879"
-			    "80818283848586878889"
-			    "90919293949596979899";
-
 /* --- values ------------------------------------------------------------------------------------- */
 
 char *trace_put_value(char *at, const struct trace_field *f, uint64_t value, bool quoted)
@@ -142,7 +139,7 @@ char *trace_put_value(char *at, const struct trace_field *f, uint64_t value, boo
 		return trace_put_count(at, value);
 	if (quoted)
 		*at++ = '"';
-	at = trace_put(at, f->words->at[value], strlen(f->words->at[value]));
+	at = trace_put_word(at, &f->words->at[value]);
 	if (quoted)
 		*at++ = '"';
 	return at;

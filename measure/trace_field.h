@@ -1,5 +1,4 @@
-/* What stands in a sample, by name: one table from which both forms of a trace are written and read, and
- * the steps of which there are millions. */
+/* What stands in a sample, by name: one table from which both forms of a trace are written and read. */
 #pragma once
 
 #include <assert.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "measure/trace.h"
+#include "measure/trace_number.h"
 
 struct err;
 
@@ -16,10 +16,18 @@ struct err;
 
 #define TRACE_REFUSE(err, ...) ERR_SET((err), -EBADMSG, ERR_SYS, 0, __VA_ARGS__)
 
+/* A copy of all of it, of a size that is known, is quicker than one of what is used. */
+#define TRACE_WORD_BYTES 16
+
+struct trace_word {
+	char text[TRACE_WORD_BYTES];
+	uint8_t bytes;
+};
+
 struct trace_words {
 	uint8_t count;
 	uint8_t of_nothing; /* 1: value 0 has no word, and stands for what is not known */
-	const char *const *at;
+	const struct trace_word *at;
 };
 
 extern const struct trace_words trace_events; /* enum tcp_sample_event */
@@ -28,13 +36,13 @@ extern const struct trace_words trace_roles;  /* enum tcp_flow_role */
 /* Answers words->count where there is none. */
 unsigned int trace_word_index(const struct trace_words *words, const char *text, size_t n);
 
-/* More than the longest: a copy of all of it, of a size that is known, is the quickest. */
+/* No less than the longest, for the same reason. */
 #define TRACE_KEY_BYTES 32
 
 struct trace_field {
 	char key[TRACE_KEY_BYTES]; /* as it is written in JSON: ,"srtt_us": */
-	uint8_t key_bytes;
-	uint8_t offset, width; /* in struct tcp_sample */
+	uint8_t key_bytes;         /* 8 at least, for trace_is_same() */
+	uint8_t offset, width;     /* in struct tcp_sample */
 	bool is_flag;
 	uint32_t group; /* enum tcp_sample_field */
 	const struct trace_words *words;
@@ -76,90 +84,13 @@ void trace_sample_begin(struct trace_record *ret);
  *   -EBADMSG  what has to lead is not there */
 int trace_sample_finish(uint64_t seen, struct trace_record *ret, struct err *err);
 
-/* --- numbers and text, within lines ------------------------------------------------------------------- */
-
-static inline uint64_t trace_load(const void *from, size_t offset, size_t width)
+static inline char *trace_put_word(char *at, const struct trace_word *word)
 {
-	uint64_t value = 0;
-
-	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low bytes come first");
-	memcpy(&value, (const char *)from + offset, width);
-	return value;
+	memcpy(at, word->text, sizeof(word->text)); /* what is too much is written over */
+	return at + word->bytes;
 }
-
-/* False where it does not fit. */
-static inline bool trace_store(void *into, size_t offset, size_t width, uint64_t value)
-{
-	if (width < sizeof(value) && value >> (8 * width))
-		return false;
-	memcpy((char *)into + offset, &value, width);
-	return true;
-}
-
-static inline char *trace_put(char *at, const char *text, size_t n)
-{
-	memcpy(at, text, n);
-	return at + n;
-}
-
-#define TRACE_PUT(at, literal) trace_put((at), (literal), sizeof(literal) - 1)
-
-extern const char trace_digits[]; /* "000102…99" */
-
-/* Two digits a division; it is most of what writing costs. */
-static inline char *trace_put_count(char *at, uint64_t value)
-{
-	char digits[20];
-	char *first = digits + sizeof(digits);
-
-	for (; value >= 100; value /= 100)
-		memcpy(first -= 2, trace_digits + 2 * (value % 100), 2);
-	if (value >= 10)
-		memcpy(first -= 2, trace_digits + 2 * value, 2);
-	else
-		*--first = (char)('0' + value);
-	return trace_put(at, first, (size_t)(digits + sizeof(digits) - first));
-}
-
-static inline bool trace_is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Digits and nothing else, as JSON has them: no zero leads. Answers where they end, or NULL. */
-static inline const char *trace_read_count(const char *at, const char *end, uint64_t *ret)
-{
-	const char *first = at;
-	const char *fits = end - at < 19 ? end : at + 19; /* so many digits always do */
-	uint64_t value = 0;
-
-	for (; at < fits && trace_is_digit(*at); at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	for (; at < end && trace_is_digit(*at); at++)
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
-			return NULL;
-	if (at == first || (*first == '0' && at - first > 1))
-		return NULL;
-	*ret = value;
-	return at;
-}
-
-static inline bool trace_read_whole_count(const char *text, size_t n, uint64_t *ret)
-{
-	return trace_read_count(text, text + n, ret) == text + n;
-}
-
-static inline const char *trace_expect(const char *at, const char *end, const char *text, size_t n)
-{
-	return (size_t)(end - at) >= n && memcmp(at, text, n) == 0 ? at + n : NULL;
-}
-
-#define TRACE_EXPECT(at, end, literal) trace_expect((at), (end), (literal), sizeof(literal) - 1)
 
 static inline char *trace_put_event(char *at, const struct tcp_sample *s)
 {
-	const char *name = trace_events.at[s->event];
-
-	return trace_put(at, name, strlen(name));
+	return trace_put_word(at, &trace_events.at[s->event]);
 }

@@ -55,7 +55,8 @@ static const char *skip_spaces(const char *at, const char *end)
 static unsigned int next_field(unsigned int i, const char *at, const char *end)
 {
 	while (i < TRACE_FIELDS &&
-	       !trace_expect(at, end, trace_fields[i].key, trace_fields[i].key_bytes))
+	       (end - at < trace_fields[i].key_bytes ||
+	        !trace_is_same(at, trace_fields[i].key, trace_fields[i].key_bytes)))
 		i++;
 	return i;
 }

@@ -161,7 +161,7 @@ static void append_member(struct text *t, const struct member *m, const struct t
 		append_ip(t, &address);
 		break;
 	case MEMBER_ROLE:
-		text_append(t, "\"%s\"", trace_roles.at[value]);
+		text_append(t, "\"%s\"", trace_roles.at[value].text);
 		break;
 	case MEMBER_UTC:
 		text_append(t, "\"%s\"", clock_utc_text(value, 9, utc));
