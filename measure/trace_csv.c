@@ -121,6 +121,26 @@ static int parse_row(const struct trace_lines *lines, const char *at, const char
 	return trace_sample_finish(seen, ret, err);
 }
 
+uint32_t trace_csv_flow(const struct trace_lines *lines, const char *line, size_t n)
+{
+	const char *end = line + n;
+	uint64_t flow = 0;
+
+	if (n == 0 || *line == '#')
+		return 0;
+	for (unsigned int c = 0; c < lines->columns && line < end; c++) {
+		const char *stop = end_of_cell(line, end);
+
+		if (lines->column[c] == TRACE_COLUMN_FLOW)
+			return trace_read_whole_count(line, (size_t)(stop - line), &flow) &&
+			                       flow <= UINT32_MAX
+			               ? (uint32_t)flow
+			               : 0;
+		line = stop < end ? stop + 1 : end;
+	}
+	return 0;
+}
+
 /* A remark of anybody's is no record; the header is, and comes first. */
 static int parse_comment(const char *text, size_t n, struct trace_record *ret, struct err *err)
 {

@@ -16,3 +16,6 @@ char *trace_csv_write_sample(char *at, uint32_t flow, const struct tcp_sample *s
 /* As trace_line_parse(). */
 int trace_csv_parse(struct trace_lines *lines, const char *line, size_t n, struct trace_record *ret,
                     struct err *err);
+
+/* As trace_line_flow(). */
+uint32_t trace_csv_flow(const struct trace_lines *lines, const char *line, size_t n);

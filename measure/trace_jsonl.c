@@ -147,6 +147,17 @@ static const char *read_plain_lead(const char *at, const char *end, struct trace
 	return read_plain_value(TRACE_COLUMN_EVENT, at - 1, end, ret); /* from its quote on */
 }
 
+uint32_t trace_jsonl_flow(const char *line, size_t n)
+{
+	const char *end = line + n, *at = TRACE_EXPECT(line, end, AT_KEY);
+	uint64_t value;
+
+	at = at ? trace_read_count(at, end, &value) : NULL;
+	at = at ? TRACE_EXPECT(at, end, FLOW_KEY) : NULL;
+	at = at ? trace_read_count(at, end, &value) : NULL;
+	return at && value <= UINT32_MAX ? (uint32_t)value : 0;
+}
+
 static bool is_over(const char *at, const char *end)
 {
 	at = skip_spaces(at, end);

@@ -12,3 +12,6 @@ char *trace_jsonl_write_sample(char *at, uint32_t flow, const struct tcp_sample 
 
 /* As trace_line_parse(). */
 int trace_jsonl_parse(const char *line, size_t n, struct trace_record *ret, struct err *err);
+
+/* As trace_line_flow(). */
+uint32_t trace_jsonl_flow(const char *line, size_t n);

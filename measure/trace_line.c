@@ -22,3 +22,9 @@ int trace_line_parse(struct trace_lines *lines, const char *line, size_t n,
 		return trace_jsonl_parse(line, n, ret, err);
 	return trace_csv_parse(lines, line, n, ret, err);
 }
+
+uint32_t trace_line_flow(const struct trace_lines *lines, const char *line, size_t n)
+{
+	return lines->syntax == TRACE_JSONL ? trace_jsonl_flow(line, n)
+	                                    : trace_csv_flow(lines, line, n);
+}

@@ -44,6 +44,9 @@ enum trace_line_outcome {
 int trace_line_parse(struct trace_lines *lines, const char *line, size_t n,
                      struct trace_record *ret, struct err *err);
 
+/* Which flow a line is a sample of, by a glance at it. 0: it is none, or that takes reading it. */
+uint32_t trace_line_flow(const struct trace_lines *lines, const char *line, size_t n);
+
 /* "ack", "retransmit", …: the word of an event, and its number, or TCP_SAMPLE_EVENTS. */
 const char *trace_event_name(enum tcp_sample_event event);
 enum tcp_sample_event trace_event_named(const char *word, size_t n);

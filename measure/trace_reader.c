@@ -229,6 +229,13 @@ int trace_reader_next(struct trace_reader *t, struct trace_record *ret, struct e
 	}
 }
 
+int trace_reader_line(struct trace_reader *t, const char **ret, size_t *ret_bytes, struct err *err)
+{
+	int r = next_line(t, ret, ret_bytes, err);
+
+	return r == 0 && t->torn ? TRACE_READ_OVER : r;
+}
+
 /* --- begin and end -------------------------------------------------------------------------------------- */
 
 static int open_zstd(struct trace_reader *t, struct err *err)

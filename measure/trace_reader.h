@@ -41,3 +41,7 @@ struct trace_form trace_reader_form(const struct trace_reader *t);
 /* The next flow, sample or end record, then an outcome for good. Samples have their flow's cookie.
  *   -EBADMSG  as above; nothing more is read */
 int trace_reader_next(struct trace_reader *t, struct trace_record *ret, struct err *err);
+
+/* Instead: the next line as it stands, without its newline, until the next call; one that has none is not told.
+ * TRACE_READ_OVER: there are no more, and whether the trace is whole is not known. */
+int trace_reader_line(struct trace_reader *t, const char **ret, size_t *ret_bytes, struct err *err);

@@ -63,7 +63,8 @@ static const struct option_syntax syntax = {
 struct given {
 	const char *name;
 	int fd;
-	off_t began; /* where it was when it was given; -1: it cannot go back */
+	off_t began;    /* where it was when it was given; -1: it cannot go back */
+	off_t again_at; /* where the second reading is */
 	size_t head_bytes, head_at;
 	char head[HEAD_BYTES];
 };
@@ -90,13 +91,25 @@ static ssize_t given_read(void *self, void *into, size_t bytes)
 	return n < 0 ? -errno : n;
 }
 
-static int given_rewind(void *self)
+static ssize_t given_read_again(void *self, void *into, size_t bytes)
+{
+	struct given *g = self;
+	ssize_t n = pread(g->fd, into, bytes, g->again_at);
+
+	if (n < 0)
+		return -errno;
+	g->again_at += n;
+	return n;
+}
+
+static int given_again(void *self, struct trace_input *ret)
 {
 	struct given *g = self;
 
-	if (g->began < 0 || lseek(g->fd, g->began, SEEK_SET) < 0)
+	if (g->began < 0)
 		return -ESPIPE;
-	g->head_at = g->head_bytes; /* it is read anew */
+	g->again_at = g->began;
+	*ret = (struct trace_input){ given_read_again, g };
 	return 0;
 }
 
@@ -186,7 +199,7 @@ static enum exit_code complain(const char *name, const struct err *err)
 
 static enum exit_code read_trace(struct given *g, struct material *m)
 {
-	struct trace_source source = { .input = { given_read, g }, .rewind = given_rewind };
+	struct trace_source source = { .input = { given_read, g }, .again = given_again };
 	struct err err = {};
 
 	return trace_view_read(source, &m->trace, &err) < 0 ? complain(g->name, &err) : EXIT_DONE;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "measure/report/trace_finals.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 
@@ -11,13 +12,7 @@ CLEANUP_DEFINE(trace_reader_closep, struct trace_reader *, trace_reader_close)
 
 uint64_t trace_view_flow_bytes(const struct trace_flow_summary *f)
 {
-	const struct tcp_sample *last = f->samples ? &f->samples->last : NULL;
-
-	if (!last || !(last->present & TCP_SAMPLE_BYTES))
-		return 0;
-	return last->bytes_received < UINT64_MAX - last->bytes_acked
-	               ? last->bytes_received + last->bytes_acked
-	               : UINT64_MAX;
+	return f->samples ? trace_finals_bytes(&f->samples->last) : 0;
 }
 
 /* --- the curves that are held ---------------------------------------------------------------------- */
@@ -47,10 +42,54 @@ static void let_go(struct trace_view *v)
 		free(v->drawn[--v->drawn_count].curves);
 }
 
+static void keep_only(struct trace_view *v, const struct largest *largest)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < v->drawn_count; i++) {
+		if (largest_has(largest, v->drawn[i].flow))
+			v->drawn[kept++] = v->drawn[i];
+		else
+			free(v->drawn[i].curves);
+	}
+	v->drawn_count = kept;
+}
+
 /* --- reading --------------------------------------------------------------------------------------- */
 
-static int take_first_pass(struct trace_view *v, const struct trace_record *r, struct err *err)
+struct reading {
+	struct trace_view *view;
+	const struct trace_source *from;
+	bool asked;             /* it was tried to foretell the largest */
+	bool foretold;          /* no others are held */
+	struct largest largest; /* as foretold */
+};
+
+/* All flows that were met are held until here, so that nothing is missed of those that will be. */
+static void foretell(struct reading *reading)
 {
+	struct trace_input input;
+
+	reading->asked = true;
+	if (!reading->from->again || reading->from->again(reading->from->input.self, &input) < 0)
+		return;
+	reading->foretold = trace_finals_largest(input, &reading->largest, NULL) == 0;
+	if (reading->foretold)
+		keep_only(reading->view, &reading->largest);
+}
+
+static bool is_wanted(struct reading *reading, uint32_t flow)
+{
+	if (!reading->asked && reading->view->drawn_count == TRACE_VIEW_HELD)
+		foretell(reading);
+	if (reading->foretold)
+		return largest_has(&reading->largest, flow);
+	return reading->view->drawn_count < TRACE_VIEW_HELD;
+}
+
+static int take_all(struct reading *reading, const struct trace_record *r, struct err *err)
+{
+	struct trace_view *v = reading->view;
 	struct curves *curves;
 	int outcome = trace_summary_take(&v->summary, r, err);
 
@@ -59,17 +98,19 @@ static int take_first_pass(struct trace_view *v, const struct trace_record *r, s
 	if (v->summary.samples == 1)
 		v->origin_ns = r->sample.at_ns;
 	v->early += r->sample.at_ns < v->origin_ns;
-	if (!held(v, r->flow) && v->drawn_count < TRACE_VIEW_HELD)
-		outcome = hold(v, r->flow, err);
 	curves = held(v, r->flow);
+	if (!curves && is_wanted(reading, r->flow)) {
+		outcome = hold(v, r->flow, err);
+		curves = held(v, r->flow);
+	}
 	if (curves)
 		curves_take(curves, &r->sample);
 	return outcome;
 }
 
-static int take_second_pass(struct trace_view *v, const struct trace_record *r, struct err *err)
+static int take_curves(struct reading *reading, const struct trace_record *r, struct err *err)
 {
-	struct curves *curves = r->kind == TRACE_SAMPLE ? held(v, r->flow) : NULL;
+	struct curves *curves = r->kind == TRACE_SAMPLE ? held(reading->view, r->flow) : NULL;
 
 	(void)err;
 	if (curves)
@@ -77,11 +118,12 @@ static int take_second_pass(struct trace_view *v, const struct trace_record *r, 
 	return 0;
 }
 
-static int read_through(struct trace_view *v, struct trace_input from,
-                        int (*take)(struct trace_view *, const struct trace_record *, struct err *),
+static int read_through(struct reading *reading, struct trace_input from,
+                        int (*take)(struct reading *, const struct trace_record *, struct err *),
                         struct err *err)
 {
 	CLEANUP(trace_reader_closep) struct trace_reader *reader = NULL;
+	struct trace_view *v = reading->view;
 	struct trace_record record;
 	int r = trace_reader_open(from, &reader, err);
 
@@ -90,7 +132,7 @@ static int read_through(struct trace_view *v, struct trace_input from,
 	v->header = *trace_reader_header(reader);
 	v->form = trace_reader_form(reader);
 	while ((r = trace_reader_next(reader, &record, err)) == TRACE_READ_RECORD) {
-		r = take(v, &record, err);
+		r = take(reading, &record, err);
 		if (r < 0)
 			return r;
 	}
@@ -100,36 +142,24 @@ static int read_through(struct trace_view *v, struct trace_input from,
 
 /* --- which are drawn ---------------------------------------------------------------------------------- */
 
-/* By size, the first of equal ones first. Flows without a sample have nothing to draw. */
-static uint32_t choose(const struct trace_view *v, bool only_held,
-                       uint32_t chosen[TRACE_VIEW_DRAWN])
+/* Flows without a sample have nothing to draw. */
+static struct largest choose(const struct trace_view *v, bool only_held)
 {
-	uint32_t count = 0;
+	struct largest largest = {};
 
 	for (uint32_t i = 0; i < v->summary.room; i++) {
 		const struct trace_flow_summary *f = &v->summary.flows[i];
-		uint32_t at = count;
 
-		if (!f->samples || (only_held && !held(v, i + 1)))
-			continue;
-		while (at > 0 &&
-		       trace_view_flow_bytes(f) >
-		               trace_view_flow_bytes(&v->summary.flows[chosen[at - 1] - 1])) {
-			if (at < TRACE_VIEW_DRAWN)
-				chosen[at] = chosen[at - 1];
-			at--;
-		}
-		if (at < TRACE_VIEW_DRAWN)
-			chosen[at] = i + 1;
-		count += count < TRACE_VIEW_DRAWN;
+		if (f->samples && (!only_held || held(v, i + 1)))
+			largest_offer(&largest, i + 1, trace_view_flow_bytes(f));
 	}
-	return count;
+	return largest;
 }
 
-static bool all_held(const struct trace_view *v, const uint32_t *chosen, uint32_t count)
+static bool all_held(const struct trace_view *v, const struct largest *largest)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (!held(v, chosen[i]))
+	for (uint32_t i = 0; i < largest->count; i++)
+		if (!held(v, largest->flows[i]))
 			return false;
 	return true;
 }
@@ -139,28 +169,6 @@ static int by_number(const void *a, const void *b)
 	const struct trace_drawn *x = a, *y = b;
 
 	return x->flow < y->flow ? -1 : x->flow > y->flow;
-}
-
-static bool is_among(const uint32_t *chosen, uint32_t count, uint32_t flow)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (chosen[i] == flow)
-			return true;
-	return false;
-}
-
-static void keep_only(struct trace_view *v, const uint32_t *chosen, uint32_t count)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < v->drawn_count; i++) {
-		if (is_among(chosen, count, v->drawn[i].flow))
-			v->drawn[kept++] = v->drawn[i];
-		else
-			free(v->drawn[i].curves);
-	}
-	v->drawn_count = kept;
-	qsort(v->drawn, kept, sizeof(*v->drawn), by_number);
 }
 
 static void widen(struct trace_view *v, unsigned int shift)
@@ -194,41 +202,44 @@ static void make_bins_equal(struct trace_view *v)
 		widen(v, ++shift);
 }
 
-/* The largest flows are others than those that came first: their curves are taken in a second reading. */
-static int read_again(struct trace_view *v, struct trace_source from, const uint32_t *chosen,
-                      uint32_t count, struct err *err)
+/* The largest are others than was foretold, or nobody could: their curves are taken in a second reading. */
+static int read_again(struct reading *reading, const struct largest *largest, struct err *err)
 {
+	struct trace_view *v = reading->view;
+	struct trace_input input;
 	int r = 0;
 
+	if (!reading->from->again || reading->from->again(reading->from->input.self, &input) < 0)
+		return -ESPIPE;
 	let_go(v);
-	for (uint32_t i = 0; r == 0 && i < count; i++)
-		r = hold(v, chosen[i], err);
-	return r < 0 ? r : read_through(v, from.input, take_second_pass, err);
+	for (uint32_t i = 0; r == 0 && i < largest->count; i++)
+		r = hold(v, largest->flows[i], err);
+	return r < 0 ? r : read_through(reading, input, take_curves, err);
 }
 
 int trace_view_read(struct trace_source from, struct trace_view **ret, struct err *err)
 {
 	CLEANUP(trace_view_freep) struct trace_view *v = calloc(1, sizeof(*v));
-	uint32_t chosen[TRACE_VIEW_DRAWN] = {}, count;
+	struct reading reading = { .view = v, .from = &from };
+	struct largest largest;
 	int r;
 
 	if (!v)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate what is read of a trace");
 	trace_summary_start(&v->summary);
-	r = read_through(v, from.input, take_first_pass, err);
+	r = read_through(&reading, from.input, take_all, err);
 	if (r < 0)
 		return r;
-	count = choose(v, false, chosen);
-	if (!all_held(v, chosen, count)) {
-		v->first_only = !from.rewind || from.rewind(from.input.self) < 0;
-		if (v->first_only)
-			count = choose(v, true, chosen);
-		else
-			r = read_again(v, from, chosen, count, err);
-	}
-	if (r < 0)
+	largest = choose(v, false);
+	if (!all_held(v, &largest))
+		r = read_again(&reading, &largest, err);
+	v->first_only = r == -ESPIPE;
+	if (v->first_only)
+		largest = choose(v, true);
+	else if (r < 0)
 		return r;
-	keep_only(v, chosen, count);
+	keep_only(v, &largest);
+	qsort(v->drawn, v->drawn_count, sizeof(*v->drawn), by_number);
 	make_bins_equal(v);
 	*ret = TAKE(v, NULL);
 	return 0;

@@ -6,16 +6,17 @@
 #include <stdint.h>
 
 #include "measure/report/curves.h"
+#include "measure/report/largest.h"
 #include "measure/trace_reader.h"
 #include "measure/trace_summary.h"
 
 struct err;
 
 /* Curves that a page draws at once: more are a thicket. */
-#define TRACE_VIEW_DRAWN 8
+#define TRACE_VIEW_DRAWN LARGEST_MAX
 
-/* Curves that are held while it is read, of the flows that come first. A trace with more flows is read
- * again where the largest are not among these, and can be. */
+/* Curves that are held while it is read, of the flows that come first. Where one more comes, trace_finals.h
+ * foretells which will be the largest, and only those are held from then on. */
 #define TRACE_VIEW_HELD 32
 
 /* Bins in which there may be something, of all curves that are drawn: what a page weighs is bounded by it. */
@@ -24,8 +25,9 @@ struct err;
 struct trace_source {
 	struct trace_input input;
 
-	/* Back to where it began; a negative errno where that cannot be. NULL: it never can (a pipe). */
-	int (*rewind)(void *self);
+	/* The same bytes from the first one on, read beside `input`, and from there again at each call; a
+	 * negative errno where that cannot be. NULL: it never can (a pipe). */
+	int (*again)(void *self, struct trace_input *ret);
 };
 
 struct trace_drawn {
@@ -40,7 +42,7 @@ struct trace_view {
 	bool cut;           /* it has no end */
 	uint64_t origin_ns; /* of all curves: the first sample's time */
 	uint64_t early;     /* samples with a time before that one: in no curve */
-	bool first_only; /* drawn are the largest of the first TRACE_VIEW_HELD: it could not be read again */
+	bool first_only; /* drawn are the largest of the first TRACE_VIEW_HELD: what comes later is not known */
 	uint32_t drawn_count;
 	struct trace_drawn drawn[TRACE_VIEW_HELD]; /* by flow number; bins of one width */
 };

@@ -1,4 +1,4 @@
-/* Which flows are drawn, of traces with more of them than can be held, read once or twice. */
+/* Which flows are drawn, of traces with more of them than can be held: foretold, read once, or twice. */
 #include "measure/report/trace_view.h"
 
 #include <errno.h>
@@ -10,23 +10,33 @@
 #include "transport/base/err.h"
 
 static struct trace_text file;
+static size_t again_at;
 static unsigned int readings;
-static bool refuses; /* to go back */
+static bool refuses; /* to be read again */
 
-static int go_back(void *self)
+static ssize_t read_again(void *self, void *into, size_t bytes)
 {
 	struct trace_text *t = self;
+	size_t left = t->bytes - again_at, n = left < bytes ? left : bytes;
 
+	memcpy(into, t->text + again_at, n);
+	again_at += n;
+	return (ssize_t)n;
+}
+
+static int again(void *self, struct trace_input *ret)
+{
 	if (refuses)
 		return -ESPIPE;
 	readings++;
-	t->at = 0;
+	again_at = 0;
+	*ret = (struct trace_input){ read_again, self };
 	return 0;
 }
 
 static const struct trace_source pipe_source = { .input = { trace_text_read, &file } };
 static const struct trace_source disk_source = { .input = { trace_text_read, &file },
-	                                         .rewind = go_back };
+	                                         .again = again };
 
 static void begin_file(void)
 {
@@ -92,7 +102,7 @@ static struct choice_case {
 	const char *name;
 	uint32_t flows;
 	bool rewinds;
-	unsigned int want_readings;
+	unsigned int want_readings;      /* the second one is the foretelling */
 	uint32_t want_first, want_count; /* the numbers drawn are consecutive */
 	bool want_first_only;
 } choice_cases[] = {
@@ -142,6 +152,54 @@ static void of_equal_ones_the_first_are_drawn(void **state)
 	assert_int_equal(v->drawn_count, TRACE_VIEW_DRAWN);
 	assert_int_equal(v->drawn[0].flow, 1);
 	assert_int_equal(v->drawn[7].flow, 8);
+	trace_view_free(v);
+}
+
+/* The counters of flow 50 fall back to nothing at its end: the foretelling takes that for its size. */
+static void one_that_was_foretold_wrongly_is_drawn(void **state)
+{
+	struct trace_view *v;
+
+	(void)state;
+	begin_file();
+	for (uint32_t i = 1; i <= 50; i++)
+		put_flow(i);
+	for (uint32_t i = 1; i <= 50; i++)
+		put_sample(i, 2000, 1000 * i);
+	put_sample(50, 2001, 1);
+	put_end(51);
+	v = read_it(disk_source);
+	assert_int_equal(readings, 3);
+	assert_int_equal(v->drawn_count, TRACE_VIEW_DRAWN);
+	assert_int_equal(v->drawn[0].flow, 43);
+	assert_int_equal(v->drawn[7].flow, 50);
+	assert_int_equal(v->drawn[7].curves->samples, 2);
+	assert_int_equal(v->summary.samples, 51);
+	trace_view_free(v);
+}
+
+/* They come one after the other, so that of those that are drawn some are over before the others begin. */
+static void early_and_late_ones_are_drawn(void **state)
+{
+	struct trace_view *v;
+
+	(void)state;
+	begin_file();
+	for (uint32_t i = 1; i <= 200; i++) {
+		bool large = i % 25 == 2; /* 2, 27, …, 177 */
+
+		put_flow(i);
+		put_sample(i, 2000 + 2 * i, 0);
+		put_sample(i, 2001 + 2 * i, large ? 1000000 : 1000);
+	}
+	put_end(400);
+	v = read_it(disk_source);
+	assert_int_equal(readings, 2);
+	assert_int_equal(v->drawn_count, TRACE_VIEW_DRAWN);
+	for (uint32_t i = 0; i < v->drawn_count; i++) {
+		assert_int_equal(v->drawn[i].flow, 2 + 25 * i);
+		assert_int_equal(v->drawn[i].curves->samples, 2);
+	}
 	trace_view_free(v);
 }
 
@@ -260,6 +318,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_equal_ones_the_first_are_drawn),
+		cmocka_unit_test(one_that_was_foretold_wrongly_is_drawn),
+		cmocka_unit_test(early_and_late_ones_are_drawn),
 		cmocka_unit_test(a_file_that_will_not_go_back_is_read_once),
 		cmocka_unit_test(flows_without_samples_are_not_drawn),
 		cmocka_unit_test(no_samples_at_all),
