@@ -48,6 +48,7 @@ struct subtest {
 	struct server_side server;
 	struct kernel_rtt rtt;
 	uint64_t cpu_from_ns;
+	int cpu_delay_fd;             /* see clock_cpu_delay_open() */
 	uint64_t last_segment_ns;     /* by the kernel, when the count had ended; 0: not known */
 	char peer[URL_HOST_MAX + 10]; /* host:port, as it is told */
 	char key[WS_KEY_TEXT_BYTES];
@@ -114,16 +115,16 @@ static void on_deadline(void *owner)
 /* --- our socket and the server's texts --------------------------------------------------------- */
 
 /* On a CPU, or waiting for one. */
-static uint64_t cpu_wanted_us(void)
+static uint64_t cpu_wanted_us(const struct subtest *s)
 {
-	return (clock_cpu_ns() + clock_cpu_delay_ns()) / NS_PER_US;
+	return (clock_cpu_ns() + clock_cpu_delay_ns(s->cpu_delay_fd)) / NS_PER_US;
 }
 
 static void on_looked(void *owner)
 {
 	struct subtest *s = owner;
 
-	tally_settle(&s->tally, cpu_wanted_us());
+	tally_settle(&s->tally, cpu_wanted_us(s));
 	if (s->o.events->looked)
 		s->o.events->looked(s->o.owner);
 }
@@ -159,7 +160,7 @@ static void on_text(void *owner, const char *text, size_t n)
 	struct server_side_bounds most = bounds_now(s);
 	struct measurement m;
 
-	if (server_side_take(&s->server, text, n, &most, cpu_wanted_us(), &m) != SERVER_SIDE_TAKEN)
+	if (server_side_take(&s->server, text, n, &most, cpu_wanted_us(s), &m) != SERVER_SIDE_TAKEN)
 		return;
 	bytes_copy_text(m.origin, sizeof(m.origin), "server");
 	bytes_copy_text(m.test, sizeof(m.test), ndt7_test_name(s->o.test));
@@ -237,7 +238,7 @@ static void keep_figures(struct subtest *s)
 		d->rtt_samples =
 			d->test == NDT7_UPLOAD && kernel_rtt_loaded(&s->rtt, &flow, &d->local.rtt);
 	}
-	tally_settle(&s->tally, cpu_wanted_us());
+	tally_settle(&s->tally, cpu_wanted_us(s));
 	tally_finish(&s->tally, d->report.started_ns + d->report.measured_ns, &path);
 	d->cpu_ns = clock_cpu_ns() - s->cpu_from_ns;
 	d->wire_bytes =
@@ -300,7 +301,7 @@ static int begin_running(struct subtest *s, struct err *err)
 	loop_timer_cancel(s->o.loop, &s->deadline);
 	watch_start(&s->watch, flow_report(s->flow)->started_ns);
 	stream_may_wait(s->stream, watch_patience_ns(&s->watch));
-	tally_settle(&s->tally, cpu_wanted_us());
+	tally_settle(&s->tally, cpu_wanted_us(s));
 	s->phase = PHASE_RUNNING;
 	s->served = true;
 	s->o.events->connected(s->o.owner);
@@ -522,6 +523,7 @@ int subtest_start(const struct subtest_options *options, struct subtest **ret, s
 
 	if (!s)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a test's state");
+	s->cpu_delay_fd = clock_cpu_delay_open();
 	s->o = *options;
 	s->url = *options->url;
 	s->o.url = &s->url;
@@ -568,6 +570,7 @@ struct subtest *subtest_free(struct subtest *s)
 	tcp_dial_cancel(s->dial);
 	flow_free(s->flow);
 	stream_close(s->stream);
+	fd_closep(&s->cpu_delay_fd);
 	free(s);
 	return NULL;
 }

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "transport/base/cleanup.h"
+#include <unistd.h>
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -32,17 +32,22 @@ uint64_t clock_cpu_ns(void)
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-uint64_t clock_cpu_delay_ns(void)
+int clock_cpu_delay_open(void)
 {
-	CLEANUP(fd_closep) int fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
-	unsigned long long ran_ns, waited_ns;
-	char text[64];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	return open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+}
+
+/* Two counts stand there first: of nanoseconds on a CPU, and of those waited. */
+uint64_t clock_cpu_delay_ns(int fd)
+{
+	char text[64], *behind;
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
 
 	if (n <= 0)
 		return 0;
 	text[n] = '\0';
-	return sscanf(text, "%llu %llu", &ran_ns, &waited_ns) == 2 ? waited_ns : 0;
+	strtoull(text, &behind, 10);
+	return strtoull(behind, NULL, 10);
 }
 
 char *clock_utc_text(uint64_t utc_ns, int decimals, char out[CLOCK_UTC_TEXT_BYTES])

@@ -18,9 +18,13 @@ uint64_t clock_utc_ns(void); /* CLOCK_REALTIME, since 1970 */
 /* CPU time of this process, user and system, of all its threads. */
 uint64_t clock_cpu_ns(void);
 
-/* Time that this process's first thread was ready to run and had no CPU (/proc/self/schedstat);
- * 0 where the kernel does not say. */
-uint64_t clock_cpu_delay_ns(void);
+/* What tells how long this process's first thread was ready to run and had no CPU (/proc/self/schedstat): a
+ * descriptor, which is asked again and again, since opening it costs more than all else of a look. -1: the
+ * kernel does not say. */
+int clock_cpu_delay_open(void);
+
+/* 0 of -1. */
+uint64_t clock_cpu_delay_ns(int fd);
 
 #define CLOCK_UTC_TEXT_BYTES sizeof("2026-01-01T00:00:00.000000000Z")
 
