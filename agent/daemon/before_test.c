@@ -107,10 +107,12 @@ static bool look_at_line(struct before_test *b)
 /* Not ::1, nor what is of this link alone. */
 static bool is_global(const struct interface_address *a)
 {
+	struct in6_addr v6;
+
 	if (a->family == AF_INET)
 		return a->bytes[0] != 127 && !(a->bytes[0] == 169 && a->bytes[1] == 254);
-	return !IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)a->bytes) &&
-	       !IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->bytes);
+	memcpy(&v6, a->bytes, sizeof(v6)); /* there it lies at any address */
+	return !IN6_IS_ADDR_LINKLOCAL(&v6) && !IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 static void take_interface(struct before_test *b, const struct interfaces *list,
