@@ -1,7 +1,12 @@
 /* pod_delivery STATE URL PROGRAM    runs one test as PROGRAM, stores its result and delivers it
  * pod_delivery STATE URL            delivers what is there
- * as the daemon does: runner, store, uploader, courier. Says "stored ID", "arrived ID"; ends when nothing is due.
- * 0: everything has arrived; 3: something waits or is in quarantine. */
+ * pod_delivery STATE URL PROGRAM COUNT each|last [LOCATE_URL]    one test after the other, and delivers after each, or
+ *                                   after the last and a line, or the end, of standard input
+ * as the daemon does: runner, store, uploader, courier. Says "stored ID", or "held ID" where the store has no room,
+ * and "arrived ID"; with COUNT also "cost RSS_KIB DESCRIPTORS THREADS" before each test and at the end. Ends when nothing is
+ * due. 0: everything has arrived; 3: something waits or is in quarantine. */
+#include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +24,17 @@
 #include "transport/loop/loop.h"
 
 #define LONGEST_NS (60 * NS_PER_S)
+#define TEST_NS    (5 * NS_PER_S) /* each of several has */
 #define AGAIN_NS   (100 * NS_PER_MS)
 
 static struct config config;
 static struct loop *loop;
 static struct store *store;
 static struct uploader *uploader;
+static struct runner *runner;
 static struct loop_timer look;
+static unsigned long tests_left;
+static bool deliver_each = true, wants_costs;
 
 /* Written at once: what was said before a kill is heard. */
 static void say(const char *what, const char *id)
@@ -53,26 +62,81 @@ static void on_arrived(void *owner, const struct store_entry *entry)
 	say("arrived", entry->id);
 }
 
+static int entries_of(const char *folder)
+{
+	DIR *d = opendir(folder);
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static void say_cost(void)
+{
+	char line[64];
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%*d %ld", &pages) != 1)
+		exit(4);
+	fclose(f);
+	snprintf(line, sizeof(line), "%ld %d %d", pages * (sysconf(_SC_PAGESIZE) / 1024),
+	         entries_of("/proc/self/fd") - 3, entries_of("/proc/self/task") - 2);
+	say("cost", line);
+}
+
+static void look_again(void)
+{
+	loop_timer_set(loop, &look, loop_now_ns(loop) + 5 * NS_PER_MS);
+}
+
+static void begin_test(void);
+
 /* Ends when nothing is under way and nothing is due. */
 static void on_look(void *owner)
 {
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 	struct store_clock now;
 	struct store_entry e;
 	uint64_t wait_ns;
 
 	(void)owner;
+	if (!deliver_each && tests_left > 0) {
+		begin_test();
+		return;
+	}
+	if (!deliver_each) {
+		deliver_each = poll(&in, 1, 0) > 0;
+		uploader_hold(uploader, !deliver_each);
+		look_again();
+		return;
+	}
 	store_clock_read(&now);
-	if (!uploader_is_busy(uploader) &&
-	    store_outbox_next(store, &now, &e, &wait_ns, NULL) != STORE_OK)
-		loop_stop(loop);
+	if (uploader_is_busy(uploader) ||
+	    store_outbox_next(store, &now, &e, &wait_ns, NULL) == STORE_OK)
+		look_again();
+	else if (tests_left > 0)
+		begin_test();
 	else
-		loop_timer_set(loop, &look, loop_now_ns(loop) + 5 * NS_PER_MS);
+		loop_stop(loop);
 }
 
 static void deliver(void)
 {
-	uploader_hold(uploader, false);
-	loop_timer_set(loop, &look, loop_now_ns(loop) + 5 * NS_PER_MS);
+	uploader_hold(uploader, !deliver_each);
+	look_again();
+}
+
+static bool is_stored(const char *id)
+{
+	struct store_result *r = NULL;
+	bool is = store_get(store, id, &r, NULL) == STORE_OK;
+
+	free(r);
+	return is;
 }
 
 static void on_test(void *owner, const struct runner_end *end)
@@ -82,24 +146,20 @@ static void on_test(void *owner, const struct runner_end *end)
 		fprintf(stderr, "%s\n", end->why);
 		exit(2);
 	}
-	say("stored", end->id);
+	say(is_stored(end->id) ? "stored" : "held", end->id);
 	deliver();
 }
 
-static struct runner *begin_test(const char *program)
+static void begin_test(void)
 {
-	struct runner_options options = { .loop = loop,
-		                          .store = store,
-		                          .config = &config,
-		                          .executable = program,
-		                          .again_ns = AGAIN_NS };
 	struct runner_test test = { .kind = CONFIG_RUNNER_NDT7, .interface = "" };
-	struct runner *runner = NULL;
 	struct err err;
 
-	must(runner_new(&options, &runner, &err), &err);
+	if (wants_costs)
+		say_cost();
+	uploader_hold(uploader, true);
+	tests_left--;
 	must(runner_start(runner, &test, on_test, NULL, &err), &err);
-	return runner;
 }
 
 static int outcome(void)
@@ -109,6 +169,18 @@ static int outcome(void)
 
 	must(store_count(store, &counts, &err), &err);
 	return counts.waiting ? 3 : 0;
+}
+
+static void open_runner(const char *program)
+{
+	struct runner_options options = { .loop = loop,
+		                          .store = store,
+		                          .config = &config,
+		                          .executable = program,
+		                          .again_ns = AGAIN_NS };
+	struct err err;
+
+	must(runner_new(&options, &runner, &err), &err);
 }
 
 static int run(const char *state, const char *url, const char *program)
@@ -122,11 +194,9 @@ static int run(const char *state, const char *url, const char *program)
 	struct store_limits limits = {};
 	struct upload_courier *wire = NULL;
 	struct courier *courier = NULL;
-	struct runner *runner = NULL;
 	struct err err;
 	int code;
 
-	must(config_parse("c", "", 0, &config, NULL, &err), &err);
 	must(loop_open(LOOP_BODY_EPOLL, &loop, &err),
 	     &err); /* each of its steps is a system call */
 	must(store_open(state, STORE_DAEMON, &limits, &store, NULL, &err), &err);
@@ -138,11 +208,15 @@ static int run(const char *state, const char *url, const char *program)
 	must(uploader_new(&options, &uploader, &err), &err);
 	uploader_hold(uploader, true);
 	look = (struct loop_timer){ .fire = on_look };
-	if (program)
-		runner = begin_test(program);
-	else
+	if (program) {
+		open_runner(program);
+		begin_test();
+	} else {
 		deliver();
-	must(loop_run(loop, loop_now_ns(loop) + LONGEST_NS, &err), &err);
+	}
+	must(loop_run(loop, loop_now_ns(loop) + LONGEST_NS + tests_left * TEST_NS, &err), &err);
+	if (wants_costs)
+		say_cost();
 	runner_free(runner);
 	uploader_free(uploader);
 	upload_courier_free(wire);
@@ -153,11 +227,24 @@ static int run(const char *state, const char *url, const char *program)
 	return code;
 }
 
+static void read_config(const char *locate_url)
+{
+	char text[CONFIG_URL_BYTES];
+	int n = snprintf(text, sizeof(text), "locate_url=%s\n", locate_url);
+	struct err err;
+
+	must(config_parse("c", text, (size_t)n, &config, NULL, &err), &err);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], COURIER_ROLE) == 0)
 		courier_role();
-	if (argc < 3)
+	if (argc < 3 || argc == 5)
 		return 1;
+	tests_left = argc > 4 ? strtoul(argv[4], NULL, 10) : argc > 3;
+	wants_costs = argc > 4;
+	deliver_each = argc < 6 || strcmp(argv[5], "last") != 0;
+	read_config(argc > 6 ? argv[6] : "");
 	return run(argv[1], argv[2], argc > 3 ? argv[3] : NULL);
 }
