@@ -114,7 +114,9 @@ static struct schedule_options options_of(const struct config *c)
 {
 	struct schedule_options o = { .local_per_day = config_is_mlab(c) ? MLAB_PER_DAY : 0,
 		                      .spacing_ns = c->min_test_spacing_ns,
-		                      .daily_bytes = c->daily_byte_cap };
+		                      .daily_bytes = c->daily_byte_cap,
+		                      .asked_within_ns =
+		                              SCHEDULE_ASKED_WITHIN_NS(c->fleet_spread_ns) };
 
 	if (c->schedule_ns)
 		o.local = memoryless_of(c->schedule_ns);
