@@ -103,9 +103,7 @@ static enum exit_code cmd_help(int argc, char **argv)
 
 static enum exit_code cmd_bpf_loader(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	loader_role();
+	loader_role(argc == 2 ? argv[1] : NULL);
 }
 
 static enum exit_code cmd_courier(int argc, char **argv)

@@ -4,22 +4,21 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bpf/cgroup.h"
 #include "bpf/loader_message.h"
+#include "bpf/obstacle.h"
+#include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/role.h"
-
-static bool ring_fits(uint32_t bytes)
-{
-	return bytes >= LOADER_RING_BYTES_MIN && bytes <= LOADER_RING_BYTES_MAX &&
-	       (bytes & (bytes - 1)) == 0;
-}
 
 /* By the time it has answered it is ending anyway. */
 static void end_child(struct loader_child *child)
@@ -34,30 +33,90 @@ static void end_child(struct loader_child *child)
 	*child = (struct loader_child){ .fd = -1 };
 }
 
-int loader_begin(const struct loader_wish *wish, struct loader_child *ret, struct err *err)
+/* --- who is asked ------------------------------------------------------------------------------------ */
+
+static bool may_load(void)
 {
-	CLEANUP(end_child) struct loader_child child = { .fd = -1 };
-	struct loader_request request = { .wish = *wish, .has_cgroup = wish->cgroup_fd >= 0 };
+	return obstacle_may_load(obstacle_capabilities());
+}
+
+static const char *socket_path(void)
+{
+	const char *given = getenv(LOADER_SOCKET_NAME);
+
+	return given ? given : LOADER_SOCKET;
+}
+
+bool loader_is_served(void)
+{
+	return !may_load() && access(socket_path(), W_OK) == 0;
+}
+
+/* Never waits: where four others are served, it is as if there were none. */
+static int connect_to_service(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	CLEANUP(fd_closep) int fd = -1;
+
+	if (!bytes_copy_text(to.sun_path, sizeof(to.sun_path), socket_path()))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	return TAKE(fd, -1);
+}
+
+static int start_child(struct loader_child *ret, struct err *err)
+{
 	CLEANUP(fd_closep) int theirs = -1;
 	int pair[2], r;
 
-	if (!ring_fits(wish->ring_bytes))
-		return ERR_SET(err, -EINVAL, ERR_BPF, 0, "make a ring of %u bytes",
-		               wish->ring_bytes);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the BPF loader");
-	child.fd = pair[0];
+	ret->fd = pair[0];
 	theirs = pair[1];
-	r = role_start(LOADER_ROLE, theirs, LOADER_FD, &child.pid);
+	r = role_start(LOADER_ROLE, theirs, LOADER_FD, &ret->pid);
+	return r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "start the BPF loader") : 0;
+}
+
+/* The service's own control group is not the caller's. */
+static int ask(const struct loader_child *child, const struct loader_wish *wish)
+{
+	struct loader_wish told = *wish;
+	char name[CGROUP_PATH_BYTES];
+	CLEANUP(fd_closep) int own = -1;
+	struct loader_request request;
+
+	if (child->pid == 0 && wish->cgroup_fd < 0 && wish->tiers & TIER_BIT(TIER_SOCKOPS))
+		told.cgroup_fd = own = cgroup_open_own(name, NULL);
+	request = loader_request_of(&told);
+	return passing_send(child->fd, &request, sizeof(request), &told.cgroup_fd,
+	                    request.has_cgroup);
+}
+
+int loader_begin(const struct loader_wish *wish, struct loader_child *ret, struct err *err)
+{
+	CLEANUP(end_child) struct loader_child child = { .fd = -1 };
+	int r = 0;
+
+	if (!loader_ring_fits(wish->ring_bytes))
+		return ERR_SET(err, -EINVAL, ERR_BPF, 0, "make a ring of %u bytes",
+		               wish->ring_bytes);
+	if (loader_is_served())
+		child.fd = connect_to_service();
+	if (child.fd < 0)
+		r = start_child(&child, err);
 	if (r < 0)
-		return ERR_SET(err, r, ERR_SYS, 0, "start the BPF loader");
-	r = passing_send(child.fd, &request, sizeof(request), &wish->cgroup_fd, request.has_cgroup);
+		return r;
+	r = ask(&child, wish);
 	if (r < 0)
 		return ERR_SET(err, r, ERR_SYS, 0, "ask the BPF loader");
 	*ret = child;
 	child = (struct loader_child){ .fd = -1 };
 	return 0;
 }
+
+/* --- its answer --------------------------------------------------------------------------------------- */
 
 static int await_answer(int fd, int stop_fd)
 {

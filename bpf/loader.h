@@ -1,8 +1,10 @@
 /* The only privileged code: loads the BPF programs, attaches them, hands their descriptors out, and is
  * gone.
  *
- * It runs as a child, the same executable in another role. What it attaches lives by the descriptors
- * it hands out and by nothing else: nothing is pinned, so that whoever dies, however, leaves nothing.
+ * It runs as a child, the same executable in another role, or, for who has not the privilege to start one
+ * that could do it, as a service that systemd starts for each connection to LOADER_SOCKET. What it attaches
+ * lives by the descriptors it hands out and by nothing else: nothing is pinned, so that whoever dies, however,
+ * leaves nothing.
  * The process that measures needs no capability from there on; it works on the maps by bpf(2) with
  * descriptors alone (with kernel.unprivileged_bpf_disabled set: from Linux 5.19).
  *
@@ -27,6 +29,9 @@ struct err;
 #define LOADER_ROLE      "bpf-loader" /* the child's argv[1] */
 #define LOADER_FD        3            /* its socket */
 #define LOADER_LINKS_MAX 8
+
+#define LOADER_SOCKET      "/run/radar-pod-bpf.sock" /* as agent/system/radar-pod-bpf.socket has it */
+#define LOADER_SOCKET_NAME "RADAR_POD_BPF_SOCKET"    /* in the environment: another one, "": none */
 #define LOADER_DEADLINE_S                                                                          \
 	5 /* it takes 0.02 s; where libbpf reads all of the kernel's types, 0.06 s */
 
@@ -63,9 +68,12 @@ struct loader_grant {
 };
 
 struct loader_child {
-	pid_t pid; /* 0: none */
+	pid_t pid; /* 0: none, or systemd's */
 	int fd;
 };
+
+/* True where this process cannot load, and there is a service that may: then it is who is asked below. */
+bool loader_is_served(void);
 
 /* Starts the child, so that it works while the caller does something else, and takes its answer.
  * A tier that is not to be had is no error: the grant says which it is, and why not a better one.
@@ -84,5 +92,6 @@ int loader_start(const struct loader_wish *wish, struct loader_grant *ret, struc
 /* Detaches what nobody else holds. Accepts what was released before. */
 void loader_release(struct loader_grant *grant);
 
-/* The child's whole life. What libbpf holds ends with the process. */
-_Noreturn void loader_role(void);
+/* The loader's whole life. What libbpf holds ends with the process. With a user's name it is systemd's
+ * (sd_listen_fds(3)), and answers that user and root only; NULL: it is its parent's child. */
+_Noreturn void loader_role(const char *user);

@@ -13,8 +13,10 @@
 
 #include "bpf/attach.h"
 #include "bpf/loader_message.h"
+#include "bpf/loader_peer.h"
 #include "bpf/obstacle.h"
 #include "transport/base/err.h"
+#include "transport/base/log.h"
 
 /* All that loading and attaching needs. Where CAP_SYS_ADMIN stands for them it stays, too. */
 static void keep_only_what_loads(uint64_t capabilities)
@@ -32,20 +34,35 @@ static void keep_only_what_loads(uint64_t capabilities)
 	syscall(SYS_capset, &header, data);
 }
 
+/* What a service refuses that a child is not asked for. */
+static bool is_not_served(enum tier tier, const struct loader_wish *wish, enum loader_peer peer,
+                          struct tier_refusal *ret)
+{
+	if (peer == LOADER_PEER_USER && wish->whole_cgroup) {
+		tier_refuse(ret, "run as root", "the BPF loader's service is for one's own tests");
+		return true;
+	}
+	if (peer != LOADER_PEER_PARENT && tier == TIER_SOCKOPS && wish->cgroup_fd < 0) {
+		tier_refuse(ret, NULL, "the caller's control group is not to be seen");
+		return true;
+	}
+	return false;
+}
+
 /* Tier by tier, the best first; each that is not to be had leaves its reason. */
-static void choose(const struct loader_request *request, uint64_t capabilities,
+static void choose(const struct loader_wish *wish, enum loader_peer peer, uint64_t capabilities,
                    struct loader_grant *grant)
 {
-	const struct loader_wish *wish = &request->wish;
 	struct obstacle_where where = obstacle_here;
 
-	where.group_is_open = request->has_cgroup;
+	where.group_is_open = wish->cgroup_fd >= 0;
 	for (enum tier tier = TIER_EBPF; tier < TIER_TCP_INFO; tier++) {
 		struct tier_refusal *refusal = &grant->refusals[tier];
 
 		if (!(wish->tiers & TIER_BIT(tier)))
 			tier_refuse(refusal, NULL, "it was not asked for");
-		else if (!obstacle_find(tier, wish->whole_cgroup, capabilities, &where, refusal) &&
+		else if (!is_not_served(tier, wish, peer, refusal) &&
+		         !obstacle_find(tier, wish->whole_cgroup, capabilities, &where, refusal) &&
 		         attach(tier, wish, grant, refusal) == 0)
 			return;
 	}
@@ -64,20 +81,35 @@ static int hand_out(const struct loader_grant *grant)
 	return passing_send(LOADER_FD, &answer, sizeof(answer), fds, 3 + grant->links);
 }
 
-void loader_role(void)
+static int hear(struct loader_wish *ret)
+{
+	struct loader_request request = {};
+	int cgroup_fd = -1;
+	size_t count = 0;
+	int r = passing_receive(LOADER_FD, &request, sizeof(request), &cgroup_fd, 1, &count);
+
+	return r < 0 ? r : loader_request_read(&request, count, cgroup_fd, ret);
+}
+
+void loader_role(const char *user)
 {
 	struct loader_grant grant = { .flows_fd = -1, .records_fd = -1, .counters_fd = -1 };
 	uint64_t capabilities = obstacle_capabilities();
-	struct loader_request request = {};
-	size_t count = 0;
+	enum loader_peer peer = LOADER_PEER_PARENT;
+	struct loader_wish wish;
+	struct err err;
+	int r = 0;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(LOADER_DEADLINE_S);
 	keep_only_what_loads(capabilities);
-	if (passing_receive(LOADER_FD, &request, sizeof(request), &request.wish.cgroup_fd, 1,
-	                    &count) < 0 ||
-	    count != request.has_cgroup)
+	if (!user)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	else
+		r = loader_peer_of(user, &peer, &err);
+	if (r < 0)
+		log_err(LOG_LEVEL_ERROR, &err);
+	if (r < 0 || hear(&wish) < 0)
 		_exit(EXIT_FAILURE);
-	choose(&request, capabilities, &grant);
+	choose(&wish, peer, capabilities, &grant);
 	_exit(hand_out(&grant) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }

@@ -34,6 +34,13 @@ static bool has(uint64_t capabilities, int capability)
 }
 
 /* CAP_SYS_ADMIN stands for each of the three. */
+bool obstacle_may_load(uint64_t capabilities)
+{
+	return has(capabilities, CAP_SYS_ADMIN) ||
+	       (has(capabilities, CAP_BPF) && has(capabilities, CAP_PERFMON) &&
+	        has(capabilities, CAP_NET_ADMIN));
+}
+
 static bool lacks_capabilities(enum tier tier, bool cgroup, uint64_t capabilities,
                                struct tier_refusal *ret)
 {

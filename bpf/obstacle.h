@@ -19,6 +19,9 @@ extern const struct obstacle_where obstacle_here;
  * be read. */
 uint64_t obstacle_capabilities(void);
 
+/* All that any tier needs is among them. */
+bool obstacle_may_load(uint64_t capabilities);
+
 /* True, and *ret says which, if `tier` cannot be had with `capabilities`. `cgroup`: a program on a
  * cgroup is wanted, which TIER_EBPF needs for other processes' sockets only. */
 bool obstacle_find(enum tier tier, bool cgroup, uint64_t capabilities,

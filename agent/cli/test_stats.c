@@ -48,6 +48,8 @@ static bool is_hopeless(struct test_stats *t)
 	uint64_t capabilities = obstacle_capabilities();
 	struct tier_refusal refusals[TIERS] = {};
 
+	if (loader_is_served())
+		return false;
 	for (enum tier tier = TIER_EBPF; tier < TIER_TCP_INFO; tier++)
 		if (tiers_of(t->wish) & TIER_BIT(tier) &&
 		    !obstacle_find(tier, false, capabilities, &obstacle_here, &refusals[tier]))

@@ -693,7 +693,7 @@ int main(int argc, char **argv)
 	int failed;
 
 	if (argc == 2 && strcmp(argv[1], LOADER_ROLE) == 0)
-		loader_role();
+		loader_role(NULL);
 	if (!can_run_here())
 		return CASES_EXIT_SKIPPED;
 	failed = CASES_RUN(last_record_is_tcp_info, agree_cases);

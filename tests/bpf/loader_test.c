@@ -464,7 +464,8 @@ int main(int argc, char **argv)
 	int failed;
 
 	if (argc == 2 && strcmp(argv[1], LOADER_ROLE) == 0)
-		loader_role();
+		loader_role(NULL);
+	setenv(LOADER_SOCKET_NAME, "", 1); /* of this machine's own pod */
 	failed = CASES_RUN(capabilities_decide_the_tier, capability_cases);
 	failed += CASES_RUN(the_kernels_types_are_found, types_cases);
 	failed += CASES_RUN(a_groups_connections_are_seen, group_cases);
