@@ -66,7 +66,7 @@ def test_M1_nothing_grows(tmp_path: Path, locate: str) -> None:
     before = bpf_objects()
     with Service() as service:
         done = subprocess.run([DELIVERY, state, service.url, program, str(TESTS), "each", locate], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, env=environment, timeout=TESTS * 20)
+                              capture_output=True, text=True, env=environment, timeout=60 + TESTS * 30)
         taken = dict(service.taken)
     assert done.returncode == 0, done.stderr[-4000:]
     stored = re.findall(r"^stored (\S+)$", done.stdout, re.M)
