@@ -18,7 +18,7 @@ set(POD_MSAN_CANNOT courier flow http http_post libcurl living loader locate loo
     tcp_dial tls tls_context tls_record tls_secrets tls_traffic trace_reader wifi fuzz.json fuzz.tls_traffic fuzz.trace)
 
 # What takes seconds and no processor: others run beside it.
-set(POD_WAITS bounded_child courier http http_post resolve runner)
+set(POD_WAITS bounded_child courier http http_post resolve runner uploader)
 
 # The bar that asks for whole suites under a sanitizer.
 set(POD_LABELS)
