@@ -48,7 +48,7 @@ def quoted(value):
 
 def written(preset, test):
     properties = {p["name"]: p["value"] for p in test["properties"]}
-    command = test["command"]
+    command = test.get("command", ["NOT_AVAILABLE"])  # what was not built; ctest tells it as "Not Run"
     if "fuzz" in properties.get("LABELS", []):
         command = ["nice", "-n", "5", *command]
     properties |= shared_out(properties)
