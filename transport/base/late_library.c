@@ -6,6 +6,19 @@
 
 #include "transport/base/err.h"
 
+static void (*told)(void);
+
+void late_library_watch(void (*loaded)(void))
+{
+	told = loaded;
+}
+
+void late_library_tell(void)
+{
+	if (told)
+		told();
+}
+
 int late_library_load(const char *soname, const char *package, const struct late_symbol *symbols,
                       size_t n, void *table, struct err *err)
 {
@@ -14,6 +27,7 @@ int late_library_load(const char *soname, const char *package, const struct late
 	if (!library)
 		return ERR_SET(err, -ENOPKG, ERR_SYS, 0, "load %s (on Debian: apt install %s)",
 		               soname, package);
+	late_library_tell();
 	for (size_t i = 0; i < n; i++) {
 		void *symbol = dlsym(library, symbols[i].name);
 

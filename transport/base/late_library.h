@@ -23,3 +23,7 @@ struct late_symbol {
  *   -ENOPKG  not installed, or one that lacks a function */
 int late_library_load(const char *soname, const char *package, const struct late_symbol *symbols,
                       size_t n, void *table, struct err *err);
+
+/* Who wants to know that more code is mapped than before (a crash's record lists it); one for the process. */
+void late_library_watch(void (*loaded)(void));
+void late_library_tell(void); /* by whoever calls dlopen(3) without the above */

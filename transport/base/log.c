@@ -24,27 +24,25 @@
 
 #include "transport/base/bytes.h"
 #include "transport/base/err.h"
+#include "transport/base/late_library.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define FIELDS_MAX     8
 #define FIELD_BYTES    (LOG_LINE_BYTES + 32)
 
-/* What is said, and where in the source it began. */
-struct entry {
-	enum log_level level;
-	const char *file;
-	int file_bytes; /* of `file`, which is not always terminated */
-	long line;
-	const char *function; /* NULL: not known */
-	int error;            /* errno, 0: none */
-	const char *message;
-};
-
 static _Atomic int level_max = LOG_LEVEL_INFO;
+static log_watcher watcher;
+static void *watcher_owner;
 
 void log_set_level(enum log_level level)
 {
 	level_max = (int)level;
+}
+
+void log_set_watcher(log_watcher seen, void *owner)
+{
+	watcher_owner = owner;
+	watcher = seen;
 }
 
 /* --- the journal ------------------------------------------------------------------------------ */
@@ -55,6 +53,7 @@ static void load_journal(void)
 {
 	void *lib = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
 
+	late_library_tell();
 	if (lib)
 		*(void **)&journal_send = dlsym(lib, "sd_journal_sendv");
 }
@@ -92,7 +91,7 @@ __attribute__((format(printf, 2, 3))) static void add_field(struct fields *f, co
 }
 
 /* Answers false where the journal did not take it. */
-static bool send_to_journal(const struct entry *e)
+static bool send_to_journal(const struct log_entry *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct fields f = {};
@@ -108,8 +107,8 @@ static bool send_to_journal(const struct entry *e)
 	add_field(&f, "CODE_LINE=%ld", e->line);
 	if (e->function)
 		add_field(&f, "CODE_FUNC=%s", e->function);
-	if (e->error)
-		add_field(&f, "ERRNO=%d", e->error);
+	if (e->err)
+		add_field(&f, "ERRNO=%d", -e->err->code);
 	return journal_send(f.iov, f.count) >= 0;
 }
 
@@ -168,7 +167,7 @@ static bool colour_wanted(void)
 	return isatty(STDERR_FILENO) && !(no_color && *no_color);
 }
 
-static void write_line(const struct entry *e, bool priority_prefix)
+static void write_line(const struct log_entry *e, bool priority_prefix)
 {
 	struct look look = look_of(e->level);
 	bool colour = *look.colour && !priority_prefix && colour_wanted();
@@ -189,11 +188,13 @@ static void write_line(const struct entry *e, bool priority_prefix)
 	write_all(whole, (size_t)snprintf(whole, sizeof(whole), "%s%s%s", before, text, after));
 }
 
-static void emit(const struct entry *e)
+static void emit(const struct log_entry *e)
 {
 	int saved_errno = errno;
 	bool journal = stderr_is_journal();
 
+	if (watcher)
+		watcher(watcher_owner, e);
 	if (!journal || !send_to_journal(e))
 		write_line(e, journal);
 	errno = saved_errno;
@@ -213,7 +214,7 @@ void log_line(enum log_level level, const char *file, int line, const char *func
 	va_start(args, format);
 	bytes_print_line(message, sizeof(message), format, args);
 	va_end(args);
-	emit(&(struct entry){
+	emit(&(struct log_entry){
 		.level = level,
 		.file = file,
 		.file_bytes = (int)strlen(file),
@@ -231,12 +232,12 @@ void log_err(enum log_level level, const struct err *err)
 
 	if ((int)level > level_max)
 		return;
-	emit(&(struct entry){
+	emit(&(struct log_entry){
 		.level = level,
 		.file = where,
 		.file_bytes = (int)(colon ? (size_t)(colon - where) : strlen(where)),
 		.line = colon ? strtol(colon + 1, NULL, 10) : 0,
-		.error = -err->code,
+		.err = err,
 		.message = err_sentence(err, message, sizeof(message)),
 	});
 }

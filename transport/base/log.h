@@ -25,6 +25,23 @@ enum log_level { /* syslog(3)'s numbers */
 
 #define LOG_LINE_BYTES 1024
 
+/* What is said, and where in the source it began. */
+struct log_entry {
+	enum log_level level;
+	const char *file;
+	int file_bytes; /* of `file`, which is not always terminated */
+	long line;
+	const char *function;  /* NULL: not known */
+	const struct err *err; /* NULL: of none */
+	const char *message;
+};
+
+/* Hears of each line that is not dropped, before it is written, in the thread that says it. */
+typedef void (*log_watcher)(void *owner, const struct log_entry *entry);
+
+/* One for the process; NULL: nobody. To be set while there is one thread. */
+void log_set_watcher(log_watcher watcher, void *owner);
+
 /* Lines above `level` are dropped; before the first call that is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 

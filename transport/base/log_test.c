@@ -342,6 +342,39 @@ static void url_is_safe(void **state)
 	assert_null(strchr(out, 'S'));
 }
 
+static struct log_entry noted;
+static int noted_count;
+
+static void note_line(void *owner, const struct log_entry *entry)
+{
+	assert_ptr_equal(owner, &noted);
+	noted = *entry;
+	noted_count++;
+}
+
+static void a_watcher_hears_what_is_not_dropped(void **state)
+{
+	struct err err = {};
+
+	(void)state;
+	log_set_watcher(note_line, &noted);
+	log_debug("dropped");
+	assert_int_equal(noted_count, 0);
+	log_warning("of %d things", 2);
+	assert_int_equal(noted_count, 1);
+	assert_int_equal(noted.level, LOG_LEVEL_WARNING);
+	assert_string_equal(noted.function, __func__);
+	assert_null(noted.err);
+	ERR_SET(&err, -ENOSPC, ERR_SYS, 0, "keep it");
+	log_err(LOG_LEVEL_ERROR, &err);
+	assert_int_equal(noted_count, 2);
+	assert_ptr_equal(noted.err, &err);
+	assert_int_equal(noted.file_bytes, strlen(__FILE__));
+	log_set_watcher(NULL, NULL);
+	log_error("to nobody");
+	assert_int_equal(noted_count, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +385,7 @@ int main(void)
 		cmocka_unit_test(journal_out_of_reach_gets_the_prefix),
 		cmocka_unit_test(another_stream_is_no_journal),
 		cmocka_unit_test(journal_gets_fields),
+		cmocka_unit_test(a_watcher_hears_what_is_not_dropped),
 	};
 	int failed = CASES_RUN(line_looks, line_cases);
 
