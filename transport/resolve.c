@@ -169,15 +169,28 @@ static int code_of(const struct lookup *k)
 /* --- the thread ---------------------------------------------------------------------------------
  */
 
+static void (*thread_begins)(void);
+static void (*thread_ends)(void);
+
+void resolve_watch_threads(void (*begins)(void), void (*ends)(void))
+{
+	thread_begins = begins;
+	thread_ends = ends;
+}
+
 static void *run_thread(void *argument)
 {
 	struct lookup *k = argument;
 
 	pthread_setname_np(pthread_self(), "resolve");
+	if (thread_begins)
+		thread_begins();
 	look_up(k, 0);
 	atomic_store(&k->ready, true);
 	eventfd_write(k->wake_fd, 1);
 	lookup_release(k);
+	if (thread_ends)
+		thread_ends();
 	atomic_fetch_sub(&threads, 1);
 	return NULL;
 }

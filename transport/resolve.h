@@ -58,3 +58,7 @@ int resolve_start(struct loop *l, const char *host, uint16_t port, int family, u
 /* Before `done` was called: it will not be. After it: must not be called. Accepts NULL; always
  * returns NULL. */
 struct resolve *resolve_cancel(struct resolve *r);
+
+/* Called in each thread, when it begins and when it ends: a thread has a stack of its own for signals, if somebody
+ * gives it one. For the process; either may be NULL. */
+void resolve_watch_threads(void (*begins)(void), void (*ends)(void));

@@ -282,6 +282,17 @@ struct breadcrumbs *crash_handler_crumbs(void)
 	return &record.crumbs;
 }
 
+/* Of a signal that is blocked the kernel makes the default action, and there would be no record. */
+static void unblock_signals(void)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	for (size_t i = 0; i < CAUGHT; i++)
+		sigaddset(&ours, caught[i]);
+	pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+}
+
 int crash_handler_thread_begin(struct crash_stack *ret, struct err *err)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), frame = getauxval(AT_MINSIGSTKSZ);
@@ -300,6 +311,7 @@ int crash_handler_thread_begin(struct crash_stack *ret, struct err *err)
 		munmap(memory, bytes);
 		return ERR_SET(err, code, ERR_SYS, 0, "set the stack for crashes");
 	}
+	unblock_signals();
 	*ret = (struct crash_stack){ memory, bytes };
 	return 0;
 }

@@ -31,7 +31,8 @@ void crash_handler_list_images(void);
 /* The ring that a record has; for one thread. */
 struct breadcrumbs *crash_handler_crumbs(void);
 
-/* The alternate stack of a thread; the first thread has its own by crash_handler_begin(). */
+/* The alternate stack of a thread; the first thread has its own by crash_handler_begin(). In a thread that is born with
+ * all signals blocked, those that are caught are no longer. */
 struct crash_stack {
 	void *memory; /* NULL: none */
 	size_t bytes;
