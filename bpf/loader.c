@@ -75,7 +75,7 @@ static int start_child(struct loader_child *ret, struct err *err)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the BPF loader");
 	ret->fd = pair[0];
 	theirs = pair[1];
-	r = role_start(LOADER_ROLE, theirs, LOADER_FD, &ret->pid);
+	r = role_start(LOADER_ROLE, &(struct role_fd){ theirs, LOADER_FD }, 1, &ret->pid);
 	return r < 0 ? ERR_SET(err, r, ERR_SYS, 0, "start the BPF loader") : 0;
 }
 

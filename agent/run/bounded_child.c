@@ -28,6 +28,8 @@
 
 enum { OUT, COMPLAINTS, MORE, STREAMS };
 
+#define FDS (BOUNDED_CHILD_RECORD_FD + 1) /* that the child has */
+
 struct stream {
 	struct bounded_child *child;
 	struct loop_io *io; /* NULL: at its end, or never there */
@@ -56,11 +58,11 @@ CLEANUP_DEFINE(bounded_child_killp, struct bounded_child *, bounded_child_kill)
 /* --- in the child ----------------------------------------------------------------------------------- */
 
 /* Only what signal-safety(7) allows. */
-_Noreturn static void become(const struct bounded_child_options *o, const int fds[4], pid_t parent)
+_Noreturn static void become(const struct bounded_child_options *o, const int fds[FDS],
+                             pid_t parent)
 {
 	static const struct rlimit none = {};
 	sigset_t nothing;
-	int fd_count = fds[BOUNDED_CHILD_MORE_FD] < 0 ? 3 : 4;
 	int error;
 
 	setpgid(0, 0);
@@ -72,9 +74,10 @@ _Noreturn static void become(const struct bounded_child_options *o, const int fd
 		signal(number, SIG_DFL);
 	sigemptyset(&nothing);
 	sigprocmask(SIG_SETMASK, &nothing, NULL);
-	for (int i = 0; i < fd_count; i++)
-		dup2(fds[i], i);
-	close_range((unsigned int)fd_count, ~0U, 0);
+	for (int i = 0; i < FDS; i++)
+		if (fds[i] < 0 || dup2(fds[i], i) < 0)
+			close(i);
+	close_range(FDS, ~0U, 0);
 	execve(o->program, o->argv, o->environment);
 	error = errno;
 	dprintf(STDERR_FILENO, "could not run %s: %s\n", o->program, strerrordesc_np(error));
@@ -323,7 +326,7 @@ static int open_nothing(int *ret_fd, struct err *err)
 }
 
 /* fds[] are the child's descriptors from 0 on; -1 where it has none. */
-static int open_streams(struct bounded_child *c, int fds[4], struct err *err)
+static int open_streams(struct bounded_child *c, int fds[FDS], struct err *err)
 {
 	int r = open_nothing(&fds[0], err);
 
@@ -333,6 +336,12 @@ static int open_streams(struct bounded_child *c, int fds[4], struct err *err)
 		r = open_stream(&c->streams[COMPLAINTS], &fds[2], err);
 	if (r == 0 && c->options.more_bytes_max > 0)
 		r = open_stream(&c->streams[MORE], &fds[BOUNDED_CHILD_MORE_FD], err);
+	if (r == 0 && c->options.record_fd > 0) {
+		fds[BOUNDED_CHILD_RECORD_FD] =
+			fcntl(c->options.record_fd, F_DUPFD_CLOEXEC, ABOVE_STDIO);
+		if (fds[BOUNDED_CHILD_RECORD_FD] < 0)
+			r = ERR_SET(err, -errno, ERR_SYS, 0, "hand a descriptor to a child");
+	}
 	return r;
 }
 
@@ -357,7 +366,7 @@ static int watch(struct bounded_child *c, struct err *err)
 	return 0;
 }
 
-static int start(struct bounded_child *c, const int fds[4], struct err *err)
+static int start(struct bounded_child *c, const int fds[FDS], struct err *err)
 {
 	pid_t parent = getpid();
 
@@ -394,7 +403,7 @@ int bounded_child_start(struct loop *loop, const struct bounded_child_options *o
                         struct err *err)
 {
 	CLEANUP(bounded_child_killp) struct bounded_child *c = new_child(loop, options);
-	int fds[4] = { -1, -1, -1, -1 };
+	int fds[FDS] = { -1, -1, -1, -1, -1 };
 	int r;
 
 	if (!c)
@@ -404,7 +413,7 @@ int bounded_child_start(struct loop *loop, const struct bounded_child_options *o
 	r = open_streams(c, fds, err);
 	if (r == 0)
 		r = start(c, fds, err);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < FDS; i++)
 		fd_closep(&fds[i]);
 	if (r == 0)
 		*ret = TAKE(c, NULL);

@@ -5,8 +5,9 @@
  *   bounded_child_end(child);                                           ask it to end now; done() follows
  *   bounded_child_kill(child);                                          before done(): nothing is heard any more
  *
- * It gets a group of processes of its own, its standard input is empty, its standard output is `out`, and its
- * descriptor 3 is `more`; of all else that we have open it gets nothing. It dies when we do.
+ * It gets a group of processes of its own, its standard input is empty, its standard output is `out`, its
+ * descriptor 3 is `more`, and 4 what it may leave a record in; of all else that we have open it gets nothing. It dies
+ * when we do.
  *
  * SIGTERM after `deadline_ns`, to the whole group; SIGKILL when a stream is beyond its ceiling, `grace_ns` after the
  * SIGTERM, and, for what is left of the group, when the program itself has ended.
@@ -22,6 +23,7 @@ struct err;
 struct loop;
 
 #define BOUNDED_CHILD_MORE_FD         3
+#define BOUNDED_CHILD_RECORD_FD       4
 #define BOUNDED_CHILD_COMPLAINT_BYTES 256
 
 /* Past a SIGKILL: a process that the kernel does not let go, as of a dead file server, is left alone then. */
@@ -32,6 +34,7 @@ struct bounded_child_options {
 	char *const *argv, *const *environment;
 	uint64_t deadline_ns, grace_ns;
 	size_t out_bytes_max, more_bytes_max; /* more is the end of it; 0 of `more`: it gets none */
+	int record_fd;                        /* stays the caller's; 0 or below: it gets none */
 };
 
 /* How it ended; valid during done() only. */

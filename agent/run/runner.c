@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/base/child_watch.h"
 #include "agent/run/bounded_child.h"
 #include "agent/run/held_result.h"
 #include "agent/run/test_command.h"
@@ -16,12 +18,14 @@
 #include "transport/base/log.h"
 #include "transport/loop/loop.h"
 
-#define MORE_PATH       "/dev/fd/3"
-#define OOKLA_BYTES_MAX STORE_OBJECT_BYTES_MAX
+#define MORE_PATH          "/dev/fd/3"
+#define RECORD_ENVIRONMENT "RADAR_POD_CRASH_FD=4" /* BOUNDED_CHILD_RECORD_FD */
+#define OOKLA_BYTES_MAX    STORE_OBJECT_BYTES_MAX
 
 struct runner {
 	struct runner_options options;
 	struct bounded_child *child; /* NULL: no test is under way */
+	int record_fd;               /* of its crash; -1: none */
 	enum config_runner kind;
 	struct store_result about; /* what is known of it before it ends */
 	char connection_info[STORE_INFO_BYTES_MAX + 1];
@@ -91,6 +95,18 @@ static void store(struct runner *r, const struct runner_verdict *v, struct runne
 	snprintf(end->why, sizeof(end->why), "%s", v->why);
 }
 
+/* Not of one that we have ended ourselves. */
+static void tell_watch(struct runner *r, const struct bounded_child_end *child)
+{
+	const struct child_watch *w = r->options.watch;
+	int status =
+		child->signal ? W_EXITCODE(0, child->signal) : W_EXITCODE(child->code & 0xff, 0);
+
+	if (w)
+		w->ended(w->owner, r->kind == CONFIG_RUNNER_OOKLA ? "ookla" : "test", status,
+		         TAKE(r->record_fd, -1));
+}
+
 static void on_child(void *owner, const struct bounded_child_end *child)
 {
 	struct runner *r = owner;
@@ -98,6 +114,7 @@ static void on_child(void *owner, const struct bounded_child_end *child)
 	struct runner_verdict v;
 
 	r->child = NULL;
+	tell_watch(r, child);
 	runner_judge(r->kind, &r->about, r->warning, child, &v);
 	end.hold_local_ns = v.hold_local_ns;
 	if (v.measured)
@@ -156,15 +173,33 @@ static struct bounded_child_options child_options(const struct runner *r,
 		.grace_ns = RUNNER_GRACE_NS,
 		.out_bytes_max = ookla ? OOKLA_BYTES_MAX : STORE_RAW_BYTES_MAX,
 		.more_bytes_max = ookla ? 0 : STORE_OBJECT_BYTES_MAX,
+		.record_fd = r->record_fd,
 	};
+}
+
+static void drop_record(struct runner *r)
+{
+	fd_closep(&r->record_fd);
+	r->record_fd = -1;
+}
+
+/* Another's program knows of no record. */
+static void command_ndt7(struct runner *r, const struct runner_test *test, struct test_command *ret)
+{
+	struct test_command_wish wish = { .interface = test->interface,
+		                          .trace_path = test->trace_path,
+		                          .warning = test->warning };
+	const struct child_watch *w = r->options.watch;
+
+	test_command_ndt7(r->options.config, &wish, MORE_PATH, ret);
+	r->record_fd = w ? w->record(w->owner) : -1;
+	if (r->record_fd >= 0)
+		test_command_add_environment(ret, RECORD_ENVIRONMENT);
 }
 
 int runner_start(struct runner *r, const struct runner_test *test, runner_done done, void *owner,
                  struct err *err)
 {
-	struct test_command_wish wish = { .interface = test->interface,
-		                          .trace_path = test->trace_path,
-		                          .warning = test->warning };
 	struct bounded_child_options options;
 	struct test_command command;
 	int error;
@@ -178,11 +213,14 @@ int runner_start(struct runner *r, const struct runner_test *test, runner_done d
 	if (test->kind == CONFIG_RUNNER_OOKLA)
 		test_command_ookla(r->options.config, test->address, &command);
 	else
-		test_command_ndt7(r->options.config, &wish, MORE_PATH, &command);
+		command_ndt7(r, test, &command);
 	options = child_options(r, &command);
 	r->done = done;
 	r->owner = owner;
-	return bounded_child_start(r->options.loop, &options, on_child, r, &r->child, err);
+	error = bounded_child_start(r->options.loop, &options, on_child, r, &r->child, err);
+	if (error < 0)
+		drop_record(r);
+	return error;
 }
 
 void runner_stop(struct runner *r)
@@ -208,6 +246,7 @@ int runner_new(const struct runner_options *options, struct runner **ret, struct
 	if (!r)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a runner");
 	r->options = *options;
+	r->record_fd = -1;
 	if (r->options.again_ns == 0)
 		r->options.again_ns = RUNNER_AGAIN_NS;
 	r->again = (struct loop_timer){ .fire = offer_held, .owner = r };
@@ -221,6 +260,7 @@ struct runner *runner_free(struct runner *r)
 		return NULL;
 	bounded_child_kill(r->child);
 	r->options.stored = NULL;
+	drop_record(r);
 	offer_held(r);
 	if (r->held)
 		log_error("the result %s is lost: there was no room to store it",

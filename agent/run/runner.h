@@ -19,6 +19,7 @@
 #include "agent/store/store.h"
 #include "measure/run.h"
 
+struct child_watch;
 struct err;
 struct loop;
 struct runner;
@@ -41,6 +42,9 @@ struct runner_options {
 	/* A result that was held is in the store now. NULL: nobody wants to know. */
 	void (*stored)(void *owner);
 	void *owner;
+
+	/* Who hears of the ends of tests; stays the caller's. NULL: nobody. */
+	const struct child_watch *watch;
 };
 
 struct runner_test {

@@ -106,3 +106,13 @@ void test_command_ookla(const struct config *config, const char *address, struct
 	add_pair(&a, "--ip", address);
 	set_environment(ret);
 }
+
+void test_command_add_environment(struct test_command *c, const char *entry)
+{
+	size_t count = 0;
+
+	while (c->environment[count])
+		count++;
+	if (count < TEST_COMMAND_ENVIRONMENT_MAX)
+		c->environment[count] = entry;
+}

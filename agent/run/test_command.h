@@ -26,6 +26,9 @@ struct test_command_wish {
 void test_command_ndt7(const struct config *config, const struct test_command_wish *wish,
                        const char *result_path, struct test_command *ret);
 
+/* One more, "NAME=value". */
+void test_command_add_environment(struct test_command *c, const char *entry);
+
 /* Ookla's program (contract 7.4), whose licence the operator has accepted: its result comes on standard output.
  * `address` is what it binds to; NULL: the default route's. */
 void test_command_ookla(const struct config *config, const char *address, struct test_command *ret);

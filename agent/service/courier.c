@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/base/child_watch.h"
 #include "agent/service/courier_call.h"
 #include "agent/service/courier_child.h"
 #include "agent/service/courier_frame.h"
@@ -31,6 +32,8 @@ struct courier {
 	struct loop *loop;
 	enum child_state state;
 	pid_t pid;
+	int record_fd; /* of its crash; -1: none */
+	const struct child_watch *watch;
 	struct loop_io *socket_io, *pid_io;
 	struct err why; /* of CHILD_ENDING, where we ended it */
 	struct loop_timer
@@ -124,9 +127,21 @@ static void tell_how_it_ended(const siginfo_t *how, struct err *ret)
 		        "hear from the courier, which was ended by signal %d", how->si_status);
 }
 
+/* waitid(2)'s words in waitpid(2)'s. */
+static int status_of(const siginfo_t *how)
+{
+	if (how->si_code == CLD_EXITED)
+		return W_EXITCODE(how->si_status, 0);
+	return W_EXITCODE(0, how->si_status) | (how->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
 static void on_reaped(struct courier *c, const siginfo_t *how)
 {
 	struct err why = c->why;
+
+	if (c->watch)
+		c->watch->ended(c->watch->owner, COURIER_ROLE, status_of(how),
+		                TAKE(c->record_fd, -1));
 
 	if (why.code == 0)
 		tell_how_it_ended(how, &why);
@@ -237,8 +252,14 @@ static int watch(struct courier *c, int *fd, const struct loop_events *events, s
 	return 0;
 }
 
-static void kill_and_reap(pid_t pid)
+static void kill_and_reap(struct courier *c)
 {
+	pid_t pid = TAKE(c->pid, 0);
+
+	fd_closep(&c->record_fd);
+	c->record_fd = -1;
+	if (pid <= 0)
+		return;
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -255,9 +276,15 @@ static int start_child(struct courier *c, struct err *err)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the courier");
 	ours = pair[0];
 	theirs = pair[1];
-	r = role_start(COURIER_ROLE, theirs, COURIER_FD, &c->pid);
-	if (r < 0)
+	c->record_fd = c->watch ? c->watch->record(c->watch->owner) : -1;
+	r = role_start(
+		COURIER_ROLE,
+		(struct role_fd[]){ { theirs, COURIER_FD }, { c->record_fd, COURIER_RECORD_FD } },
+		2, &c->pid);
+	if (r < 0) {
+		kill_and_reap(c);
 		return ERR_SET(err, r, ERR_SYS, 0, "start the courier");
+	}
 	pid_fd = pidfd_open(c->pid, 0);
 	r = pid_fd < 0 ? ERR_SET(err, -errno, ERR_SYS, 0, "watch the courier") : 0;
 	if (r == 0)
@@ -266,7 +293,7 @@ static int start_child(struct courier *c, struct err *err)
 		r = watch(c, &pid_fd, &pid_events, &c->pid_io, err);
 	if (r < 0) {
 		c->socket_io = loop_remove(c->socket_io);
-		kill_and_reap(TAKE(c->pid, 0));
+		kill_and_reap(c);
 		return r;
 	}
 	c->state = CHILD_RUNNING;
@@ -410,10 +437,16 @@ int courier_new(struct loop *l, uint64_t idle_ns, struct courier **ret, struct e
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a courier");
 	c->loop = l;
 	c->idle_ns = idle_ns;
+	c->record_fd = -1;
 	c->turn = (struct loop_timer){ .fire = on_turn, .owner = c };
 	c->patience = (struct loop_timer){ .fire = on_patience, .owner = c };
 	*ret = c;
 	return 0;
+}
+
+void courier_watch(struct courier *c, const struct child_watch *watch)
+{
+	c->watch = watch;
 }
 
 struct courier *courier_free(struct courier *c)
@@ -432,8 +465,7 @@ struct courier *courier_free(struct courier *c)
 	loop_timer_cancel(c->loop, &c->patience);
 	loop_remove(c->socket_io);
 	loop_remove(c->pid_io);
-	if (c->pid > 0)
-		kill_and_reap(c->pid);
+	kill_and_reap(c);
 	free(c);
 	return NULL;
 }

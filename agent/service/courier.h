@@ -13,6 +13,7 @@
 
 #include "transport/http.h"
 
+struct child_watch;
 struct courier;
 struct courier_call;
 struct err;
@@ -25,6 +26,9 @@ struct loop;
 
 /* Starts nothing yet; a child that has nothing to do for `idle_ns` ends. */
 int courier_new(struct loop *l, uint64_t idle_ns, struct courier **ret, struct err *err);
+
+/* Who hears of the ends of its children; stays the caller's. NULL: nobody. */
+void courier_watch(struct courier *c, const struct child_watch *watch);
 
 /* Ends the child and everything under way; nothing more is heard. Accepts NULL; always returns NULL. */
 struct courier *courier_free(struct courier *c);

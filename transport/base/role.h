@@ -1,8 +1,16 @@
 /* Roles: this executable once more, as a child that does one thing with other rights. */
 #pragma once
 
+#include <stddef.h>
 #include <sys/types.h>
 
-/* Starts it with `role` as its argv[1] and `socket_fd` as its descriptor `as_fd`, no signal blocked, in a process
- * group of its own: a terminal's Ctrl-C is the caller's to answer. Negative errno. */
-int role_start(const char *role, int socket_fd, int as_fd, pid_t *ret);
+/* A descriptor of ours that becomes one of the child's, below ROLE_FD_MAX. */
+struct role_fd {
+	int ours, as;
+};
+
+#define ROLE_FD_MAX 8
+
+/* Starts it with `role` as its argv[1] and these descriptors, of which those below 0 are left out, no signal
+ * blocked, in a process group of its own: a terminal's Ctrl-C is the caller's to answer. Negative errno. */
+int role_start(const char *role, const struct role_fd *fds, size_t count, pid_t *ret);
