@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "transport/base/bytes.h"
+#include "transport/base/clock.h"
 
 static void write_row(struct output *o, const struct measurement *m)
 {
@@ -53,10 +54,27 @@ void output_rows_begin(struct output *o)
 	o->rows_dropped = 0;
 }
 
+/* R32: a download's rate is by the moment when its last byte came, which may be known later than the last row says. */
+static void put_final_count(struct output *o, const struct direction_result *d)
+{
+	struct measurement last = { .has_app_info = true,
+		                    .app_info = { .num_bytes = (int64_t)d->bytes,
+		                                  .elapsed_us =
+		                                          (int64_t)(d->elapsed_ns / NS_PER_US) },
+		                    .origin = "client" };
+
+	if (d->source != GOODPUT_CLIENT_RECEIVED || last.app_info.elapsed_us == 0)
+		return;
+	bytes_copy_text(last.test, sizeof(last.test), ndt7_test_name(d->test));
+	put(o, &last, true);
+}
+
 void output_rows_end(struct output *o, const struct direction_result *d, bool for_service)
 {
 	struct measurement last = d->server;
 
+	if (for_service)
+		put_final_count(o, d);
 	if (o->rows_dropped == 0)
 		return;
 	bytes_copy_text(last.origin, sizeof(last.origin), "server");

@@ -489,7 +489,19 @@ static void r31_raw_has_no_download_row_without_bytes_sent(void **state)
 	(void)state;
 	assert_null(strstr(text, "TCPInfo"));
 	assert_null(strstr(text, "starting"));
-	assert_int_equal(lines(text), 1);
+	assert_int_equal(lines(text), 2); /* and the download's count at its end */
+	free(text);
+}
+
+/* The last row is what the rate is of (raw_check would refuse another). */
+static void r32_raw_ends_a_download_with_its_own_count(void **state)
+{
+	char *text = heard(&output_raw, &client_row, 1);
+
+	(void)state;
+	assert_non_null(strstr(text, "\n{\"Key\":\"measurement\",\"Value\":{\"AppInfo\":"
+	                             "{\"NumBytes\":234275000,\"ElapsedTime\":10000000},"
+	                             "\"Origin\":\"client\",\"Test\":\"download\"}}\n"));
 	free(text);
 }
 
@@ -530,6 +542,7 @@ int main(void)
 		cmocka_unit_test(n87_jsonl_failure),
 		cmocka_unit_test(a_flood_of_texts_is_bounded),
 		cmocka_unit_test(r31_raw_has_no_download_row_without_bytes_sent),
+		cmocka_unit_test(r32_raw_ends_a_download_with_its_own_count),
 		cmocka_unit_test(human_is_silent_in_a_pipe),
 		cmocka_unit_test(human_fits_80_columns),
 	};

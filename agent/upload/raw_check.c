@@ -139,11 +139,14 @@ enum {
 	TEST,
 	APP_INFO,
 	APP_BYTES,
+	APP_TIME,
 	CONNECTION,
 	UUID,
 	TCP_INFO,
 	TCP_SENT,
 	TCP_RETRANS,
+	TCP_RECEIVED,
+	TCP_TIME,
 	ROW_MEMBERS
 };
 
@@ -154,12 +157,45 @@ static const struct member row_members[ROW_MEMBERS] = {
 	[TEST] = { "Value.Test", WORD },
 	[APP_INFO] = { "Value.AppInfo", OBJECT },
 	[APP_BYTES] = { "Value.AppInfo.NumBytes", INTEGER },
+	[APP_TIME] = { "Value.AppInfo.ElapsedTime", INTEGER },
 	[CONNECTION] = { "Value.ConnectionInfo", OBJECT },
 	[UUID] = { "Value.ConnectionInfo.UUID", WORD },
 	[TCP_INFO] = { "Value.TCPInfo", OBJECT },
 	[TCP_SENT] = { "Value.TCPInfo.BytesSent", INTEGER },
 	[TCP_RETRANS] = { "Value.TCPInfo.BytesRetrans", INTEGER },
+	[TCP_RECEIVED] = { "Value.TCPInfo.BytesReceived", INTEGER },
+	[TCP_TIME] = { "Value.TCPInfo.ElapsedTime", INTEGER },
 };
+
+/* Whose count of a direction, by the last row that has one. */
+enum counted { BY_CLIENT, BY_SERVER_APP, BY_SERVER_TCP, COUNTS };
+
+struct count {
+	double bytes, us; /* above 0; 0: there is none */
+};
+
+/* What the rows say, for the summary to agree with. */
+struct rows {
+	struct raw_figures *figures;
+	struct count download, upload[COUNTS];
+};
+
+static void take_count(const struct found *f, size_t bytes, size_t us, struct count *to)
+{
+	if (f->has[bytes] && f->has[us] && f->figure[bytes] > 0 && f->figure[us] > 0)
+		*to = (struct count){ f->figure[bytes], f->figure[us] };
+}
+
+static void take_counts(const struct found *f, bool download, struct rows *to)
+{
+	if (is_word(f, ORIGIN, "client")) {
+		take_count(f, APP_BYTES, APP_TIME,
+		           download ? &to->download : &to->upload[BY_CLIENT]);
+	} else if (!download) {
+		take_count(f, APP_BYTES, APP_TIME, &to->upload[BY_SERVER_APP]);
+		take_count(f, TCP_RECEIVED, TCP_TIME, &to->upload[BY_SERVER_TCP]);
+	}
+}
 
 /* The service takes the last count of each direction that is not 0. */
 static int take_bytes(const struct found *f, bool download, struct raw_figures *to, struct err *err)
@@ -185,7 +221,7 @@ static int check_loss(const struct found *f, struct err *err)
 	return 0;
 }
 
-static int check_row(const char *text, size_t n, struct raw_figures *to, struct err *err)
+static int check_row(const char *text, size_t n, struct rows *to, struct err *err)
 {
 	struct found f = { .table = row_members, .count = ROW_MEMBERS };
 	bool download;
@@ -200,8 +236,9 @@ static int check_row(const char *text, size_t n, struct raw_figures *to, struct 
 	download = is_word(&f, TEST, "download");
 	if (!download && !is_word(&f, TEST, "upload"))
 		return refuse(err, "is neither download nor upload", row_members[TEST].path);
+	take_counts(&f, download, to);
 	if (f.has[APP_INFO])
-		r = take_bytes(&f, download, to, err);
+		r = take_bytes(&f, download, to->figures, err);
 	return r == 0 && download && f.has[TCP_INFO] ? check_loss(&f, err) : r;
 }
 
@@ -215,8 +252,42 @@ static const struct member summary_members[SUMMARY_MEMBERS] = {
 	[RTT] = { "MinRTT", OBJECT },    [RTT_VALUE] = { "MinRTT.Value", FIGURE },
 };
 
-static int check_summary(const char *text, size_t n, struct raw_figures *to, struct err *err)
+/* Two decimals, as the first agent has them, and a microsecond of the time. */
+static double rounding_of(double mbps, const struct count *c)
 {
+	return 0.005 + mbps * (1 / c->us + 1e-6);
+}
+
+static bool is_rate_of(double mbps, const struct count *c)
+{
+	return c->us > 0 && fabs(mbps - 8 * c->bytes / c->us) <= rounding_of(mbps, c);
+}
+
+/* An upload that we have cut, or of which the server says nothing, is what our kernel knows to have arrived: no row
+ * has that, and it is no more than was written. */
+static bool is_below(double mbps, const struct count *c)
+{
+	return c->us > 0 && mbps <= 8 * c->bytes / c->us + rounding_of(mbps, c);
+}
+
+/* R32: whoever divides the rows' bytes by their time gets what the summary says. */
+static int check_rates(const struct rows *rows, struct err *err)
+{
+	const struct raw_figures *f = rows->figures;
+
+	if (!is_rate_of(f->download_mbps, &rows->download))
+		return refuse(err, "is not what the last row of the client says", "Download.Value");
+	for (size_t i = BY_SERVER_APP; i < COUNTS; i++)
+		if (is_rate_of(f->upload_mbps, &rows->upload[i]))
+			return 0;
+	if (is_below(f->upload_mbps, &rows->upload[BY_CLIENT]))
+		return 0;
+	return refuse(err, "is not what a row of the server or the client says", "Upload.Value");
+}
+
+static int check_summary(const char *text, size_t n, struct rows *rows, struct err *err)
+{
+	struct raw_figures *to = rows->figures;
 	struct found f = { .table = summary_members, .count = SUMMARY_MEMBERS };
 	int r = find(&f, text, n, err);
 
@@ -230,7 +301,7 @@ static int check_summary(const char *text, size_t n, struct raw_figures *to, str
 		return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
 		               "no line before it counts bytes of the %s",
 		               to->download_bytes == 0 ? "download" : "upload");
-	return 0;
+	return check_rates(rows, err);
 }
 
 /* Nothing stands beside the object: the service splits at line feeds and trims nothing. */
@@ -245,6 +316,7 @@ static int check_edges(const char *line, size_t n, struct err *err)
 
 static int check_ndt7(const char *text, size_t n, struct raw_figures *to, struct err *err)
 {
+	struct rows rows = { .figures = to };
 	const char *end = text + n;
 	size_t number = 0;
 	int r = 0;
@@ -258,8 +330,8 @@ static int check_ndt7(const char *text, size_t n, struct raw_figures *to, struct
 		number++;
 		r = check_edges(text, length, err);
 		if (r == 0)
-			r = feed ? check_row(text, length, to, err)
-			         : check_summary(text, length, to, err);
+			r = feed ? check_row(text, length, &rows, err)
+			         : check_summary(text, length, &rows, err);
 		if (r < 0)
 			return err_prefix(err, "take line %zu of the raw result", number);
 		text = feed ? feed + 1 : end;

@@ -10,7 +10,7 @@
 
 #define DOWN                                                                                       \
 	"{\"Key\":\"measurement\",\"Value\":{\"AppInfo\":{\"NumBytes\":7340032,\"ElapsedTime\":"   \
-	"251034},\"Origin\":\"client\",\"Test\":\"download\"}}\n"
+	"313308},\"Origin\":\"client\",\"Test\":\"download\"}}\n"
 #define UP                                                                                         \
 	"{\"Key\":\"measurement\",\"Value\":{\"AppInfo\":{\"NumBytes\":2097152,\"ElapsedTime\":"   \
 	"250911},\"Origin\":\"client\",\"Test\":\"upload\"}}\n"
@@ -43,9 +43,34 @@ static struct raw_case ndt7_cases[] = {
 	{ "members that are not known", NDT7(SERVER("upload", "\"X\":[null,{\"Y\":null}]")), NULL },
 	{ "bytes of 0 after others", NDT7(SERVER("upload", "\"AppInfo\":{\"NumBytes\":0}")), NULL },
 	{ "a name with an escape",
-	  DOWN UP
-	  "{\"\\u0044ownload\":{\"Value\":1},\"Upload\":{\"Value\":1},\"MinRTT\":{\"Value\":1}}",
+	  DOWN UP "{\"\\u0044ownload\":{\"Value\":187.42},\"Upload\":{\"Value\":1},\"MinRTT\":{"
+	          "\"Value\":1}}",
 	  NULL },
+
+	{ "R32 the download's rate, to a microsecond",
+	  DOWN UP "{\"Download\":{\"Value\":187.420307},\"Upload\":{\"Value\":66.866},"
+	          "\"MinRTT\":{\"Value\":1}}",
+	  NULL },
+	{ "R32 another download than the rows'",
+	  SUM("{\"Value\":187.40}", "{\"Value\":1}", "{\"Value\":1}"),
+	  "Download.Value is not what the last row of the client says" },
+	{ "R32 the last row counts",
+	  NDT7(ROW("{\"AppInfo\":{\"NumBytes\":7340032,\"ElapsedTime\":313400},\"Origin\":"
+	           "\"client\",\"Test\":\"download\"}")),
+	  "Download.Value is not what the last row of the client says" },
+	{ "R32 a row that tells no time does not",
+	  NDT7(ROW("{\"AppInfo\":{\"NumBytes\":7340033},\"Origin\":\"client\",\"Test\":"
+	           "\"download\"}")),
+	  NULL },
+	{ "R32 the upload as the server's kernel counts it",
+	  NDT7(SERVER("upload", "\"TCPInfo\":{\"BytesReceived\":658437,\"ElapsedTime\":250000}")),
+	  NULL },
+	{ "R32 the upload as the server counts it",
+	  NDT7(SERVER("upload", "\"AppInfo\":{\"NumBytes\":658437,\"ElapsedTime\":250000}")),
+	  NULL },
+	{ "R32 more than was written",
+	  SUM("{\"Value\":187.42}", "{\"Value\":66.9}", "{\"Value\":1}"),
+	  "Upload.Value is not what a row of the server or the client says" },
 
 	{ "nothing", "", "it is empty" },
 	{ "line feeds alone", "\n\n", "line 1 of the raw result: it is empty" },
