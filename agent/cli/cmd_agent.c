@@ -54,7 +54,7 @@ static char *interfaces_now(void *self)
 
 	(void)self;
 	if (interfaces_read(&list, &err) < 0) {
-		log_err(LOG_LEVEL_WARNING, &err);
+		log_err(LOG_LEVEL_ERROR, &err);
 		return NULL;
 	}
 	to = open_memstream(&out, &n);
@@ -86,6 +86,10 @@ enum exit_code cmd_agent(int argc, char **argv)
 	if (r == 0)
 		r = config_find(wish.config, path, &err);
 	if (r == 0)
+		r = config_may_begin(wish.config, path, &err);
+	if (r == CONFIG_NEW)
+		log_warning("%s is not there: this is the first start of a new pod", path);
+	if (r >= 0)
 		r = daemon_tests_new(&tests, &err);
 	if (r == 0) {
 		o.orders = daemon_tests_orders(tests);

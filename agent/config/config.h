@@ -78,6 +78,15 @@ struct config_notes {
  * Else the one before, as the place of a new one.  -ENAMETOOLONG */
 int config_find(const char *given, char ret[CONFIG_PATH_BYTES], struct err *err);
 
+#define CONFIG_NEW 1
+
+/* Whether a daemon may begin with `path`, of config_find(given): a daemon without a configuration registers a new pod,
+ * which nobody wants of a mistyped name. What somebody has named is there, or its directory is and can be
+ * written to; elsewhere directories are made.
+ *   CONFIG_NEW  it is not there and may be made
+ *   -EBADMSG    it may not: err->text is the whole sentence */
+int config_may_begin(const char *given, const char *path, struct err *err);
+
 /* Reads `path`. A file that is not there is one with nothing in it. `notes` may be NULL.
  *   -EBADMSG  not valid: err->text is the whole sentence, "PATH line 3: ping_freq takes …, not …"
  *   else      it cannot be read */

@@ -1,5 +1,6 @@
 /* Where the configuration and the state are. */
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #define SYSTEM_DIRECTORY "/etc/radar-pod"
 #define SYSTEM_STATE     "/var/lib/radar-pod"
+#define SHOWN            80 /* of a path in a sentence: its end says more than its beginning */
 
 static const char *environment(const char *name)
 {
@@ -40,10 +42,15 @@ static bool below_home(const char *variable, const char *folder, const char *tai
 	return t.bytes > 0 && !t.overflow;
 }
 
+static const char *told_path(const char *given)
+{
+	return given ? given : environment("RADAR_CONFIG_PATH");
+}
+
 int config_find(const char *given, char ret[CONFIG_PATH_BYTES], struct err *err)
 {
 	static const char system_file[] = SYSTEM_DIRECTORY "/config.conf";
-	const char *told = given ? given : environment("RADAR_CONFIG_PATH");
+	const char *told = told_path(given);
 	bool own;
 
 	if (told)
@@ -55,6 +62,28 @@ int config_find(const char *given, char ret[CONFIG_PATH_BYTES], struct err *err)
 	    geteuid() == 0)
 		return copy_path(ret, system_file, "the configuration", err);
 	return 0;
+}
+
+int config_may_begin(const char *given, const char *path, struct err *err)
+{
+	char directory[CONFIG_PATH_BYTES];
+	const char *shown = strlen(path) > SHOWN ? path + strlen(path) - SHOWN : path;
+
+	if (access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+		return 0; /* what else is wrong with it is found by who reads it */
+	if (!told_path(given))
+		return CONFIG_NEW;
+	bytes_copy_text(directory, sizeof(directory), path);
+	if (access(dirname(directory), W_OK | X_OK) == 0)
+		return CONFIG_NEW;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
+		               "%s: there is no such file, nor its directory; for a first start, "
+		               "make the directory",
+		               shown);
+	return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
+	               "%s: there is no such file, and in its directory none can be made: %s",
+	               shown, strerrordesc_np(errno));
 }
 
 /* systemd's has several directories, separated by colons, where a unit asks for several. */

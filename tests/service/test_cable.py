@@ -432,3 +432,30 @@ def test_r2_registration_is_tried_again(service: Service, daemon: Make) -> None:
     connected(service, 1)
     at = [r.at for r in service.registrations()]
     assert len(at) == 3 and at[1] - at[0] >= 10 and at[2] - at[1] >= 10
+
+
+# --- which file ---
+
+
+@pytest.mark.parametrize("how", ["-c", "RADAR_CONFIG_PATH"])
+def test_r67_a_first_start_where_the_file_can_be_made(service: Service, daemon: Make, how: str) -> None:
+    """A container's: the volume is there, the file is not. The service it asks is the default one, which nobody here
+    can reach."""
+    d = daemon()
+    path = d.folder / "volume" / "radar-agent.conf"
+    path.parent.mkdir()
+    words = ("agent", "--state-dir", str(d.state), *((how, str(path)) if how == "-c" else ()))
+    d.start(words, RADAR_CONFIG_PATH=str(path), https_proxy="http://127.0.0.1:1")
+    eventually(lambda: "first start of a new pod" in d.said() and "not yet registered" in d.said(), 10)
+    assert d.is_alive() and d.stop()[0] == 0
+
+
+@pytest.mark.parametrize("how", ["-c", "RADAR_CONFIG_PATH"])
+def test_a_mistyped_name_makes_no_pod(service: Service, daemon: Make, how: str) -> None:
+    d = daemon()
+    path = d.folder / "no such folder" / "config.conf"
+    words = ("agent", "--state-dir", str(d.state), *((how, str(path)) if how == "-c" else ()))
+    d.start(words, RADAR_CONFIG_PATH=str(path))
+    assert d.process and d.process.wait(10) == 4
+    assert "there is no such file, nor its directory" in d.said() and str(path)[-60:] in d.said()
+    assert not path.parent.exists() and not d.state.exists()
