@@ -9,6 +9,7 @@
 #include "agent/cli/command.h"
 #include "agent/cli/standard_output.h"
 #include "agent/cli/version.h"
+#include "agent/sentry/crash_process.h"
 #include "agent/service/courier_child.h"
 #include "bpf/loader.h"
 
@@ -27,6 +28,7 @@ static const struct command commands[] = {
 	{ "doctor", "what this machine offers for measuring", cmd_doctor },
 	{ "agent", "the daemon: what a pod runs", cmd_agent },
 	{ "status", "what the daemon on this machine says of itself", cmd_status },
+	{ "sentry", "error reports: what would be sent next", cmd_sentry },
 	{ "help", "this text, or that of a command", cmd_help },
 	{ LOADER_ROLE, NULL, cmd_bpf_loader }, /* roles of ours, started by ourselves */
 	{ COURIER_ROLE, NULL, cmd_courier },
@@ -84,6 +86,7 @@ static enum exit_code run_command(const char *name, int argc, char **argv)
 		        name);
 		return EXIT_CANNOT_HERE;
 	}
+	crash_process_begin_told(name);
 	return c->run(argc, argv);
 }
 
@@ -110,6 +113,7 @@ static enum exit_code cmd_courier(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
+	crash_process_begin_child(COURIER_RECORD_FD, COURIER_ROLE);
 	courier_role();
 }
 

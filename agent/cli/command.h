@@ -30,4 +30,5 @@ enum exit_code cmd_report(int argc, char **argv);
 enum exit_code cmd_results(int argc, char **argv);
 enum exit_code cmd_doctor(int argc, char **argv);
 enum exit_code cmd_agent(int argc, char **argv);
+enum exit_code cmd_sentry(int argc, char **argv);
 enum exit_code cmd_status(int argc, char **argv);

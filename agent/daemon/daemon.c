@@ -127,7 +127,7 @@ static bool all_stopped(const struct daemon *d)
 {
 	const struct daemon_orders *o = &d->o->orders;
 
-	return (!d->cable || cable_phase(d->cable) == CABLE_STOPPED) &&
+	return (!d->cable || cable_phase(d->cable) == CABLE_STOPPED) && daemon_reports_stopped(d) &&
 	       (!o->is_stopped || o->is_stopped(o->self));
 }
 
@@ -205,6 +205,7 @@ static void on_stop_asked(void *owner, int poll_events)
 		cable_stop(d->cable);
 	if (d->o->orders.stop)
 		d->o->orders.stop(d->o->orders.self);
+	daemon_reports_stop(d);
 	loop_timer_set(d->loop, &d->deadline, loop_now_ns(d->loop) + DAEMON_STOP_NS);
 	daemon_turn_soon(d);
 }
@@ -230,9 +231,15 @@ static bool is_same_service(const struct config *a, const struct config *b)
 static void take_config(struct daemon *d, const struct config *fresh)
 {
 	bool same = is_same_service(&d->config, fresh);
+	bool same_reports = daemon_reports_same(&d->config, fresh);
 
 	d->open_at_ns = 0;
+	if (!same_reports)
+		daemon_reports_end(d);
 	d->config = *fresh;
+	daemon_reports_know(d);
+	if (!same_reports)
+		daemon_reports_begin(d);
 	heartbeat_set_every(&d->heartbeat, fresh->ping_freq_s * NS_PER_S, loop_now_ns(d->loop));
 	if (!same && d->cable) {
 		d->reopen = true;
@@ -306,9 +313,10 @@ static int open_store(struct daemon *d, struct err *err)
 		r = store_open(d->state_dir, STORE_DAEMON, &limits, &d->store, &report, err);
 	if (r < 0)
 		return r;
+	daemon_reports_begin(d);
 	if (report.aside[0])
-		log_warning("the store was set aside as %s: %s; %llu results taken over",
-		            report.aside, report.why, (unsigned long long)report.salvaged);
+		log_error("the store was set aside as %s: %s; %llu results taken over",
+		          report.aside, report.why, (unsigned long long)report.salvaged);
 	if (store_boot_untold(d->store, &d->boot_untold, err) < 0) {
 		log_err(LOG_LEVEL_WARNING, err);
 		d->boot_untold =
@@ -376,13 +384,13 @@ static int begin(struct daemon *d, struct err *err)
 	int r = load_config(d, &d->config, err);
 
 	if (r == 0)
-		r = open_store(d, err);
-	if (r == 0)
 		r = loop_open(LOOP_BODY_AUTO, &d->loop, err);
 	if (r == 0)
-		r = watch_signals(d, err);
-	if (r == 0)
 		r = courier_new(d->loop, COURIER_IDLE_NS, &d->courier, err);
+	if (r == 0)
+		r = open_store(d, err);
+	if (r == 0)
+		r = watch_signals(d, err);
 	if (r == 0)
 		r = status_socket_open(d->loop, d->state_dir, daemon_status_compose, d, &d->status,
 		                       err);
@@ -402,6 +410,7 @@ static void end(struct daemon *d)
 		o->end(o->self);
 	daemon_service_cancel(d);
 	cable_free(d->cable);
+	daemon_reports_end(d);
 	courier_free(d->courier);
 	status_socket_close(d->status);
 	tls_context_free(d->tls);
@@ -427,6 +436,8 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		notify_send(&d.notify, "READY=1");
 		r = loop_run(d.loop, CLOCK_NEVER_NS, err);
 	}
+	if (r < 0)
+		daemon_report(&d, "daemon", "ENDED", err); /* by the next start */
 	end(&d);
 	return r < 0 ? r : 0;
 }

@@ -113,8 +113,8 @@ static void on_ended(void *owner, const char *why, uint64_t wait_ns)
 
 static void on_dropped(void *owner, const struct err *err)
 {
-	(void)owner;
 	log_err(LOG_LEVEL_WARNING, err);
+	daemon_report(owner, "service", "FRAME_UNREADABLE", err);
 }
 
 static const struct cable_events events = {

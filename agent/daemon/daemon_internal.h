@@ -6,6 +6,7 @@
 
 #include "agent/config/config.h"
 #include "agent/daemon/daemon.h"
+#include "agent/daemon/daemon_reports.h"
 #include "agent/daemon/notify.h"
 #include "agent/daemon/status_socket.h"
 #include "agent/schedule/backoff.h"
@@ -31,6 +32,7 @@ struct daemon {
 	struct cable *cable;
 	struct status_socket *status;
 	struct notify notify;
+	struct daemon_reports reports;
 	struct loop_io *stop_io, *hangup_io;
 	int hangup_fd;
 	uint64_t started_ns;

@@ -26,6 +26,7 @@ static void keep_credentials(struct daemon *d)
 		                                 { "secret", d->pod.secret } };
 	struct err err;
 
+	daemon_reports_know(d);
 	if (config_save(d->o->config_path, changes, 2, &err) < 0) {
 		err_prefix(&err, "keep the credentials of pod %s", d->pod.pod);
 		log_err(LOG_LEVEL_ERROR, &err);
@@ -66,6 +67,7 @@ static void on_registered(void *owner, const struct http_answer *answer, const s
 	}
 	register_later(d);
 	log_err(LOG_LEVEL_WARNING, &err);
+	daemon_report(d, "service", "REGISTER_FAILED", &err);
 }
 
 static void ask_to_register(struct daemon *d)
@@ -129,6 +131,7 @@ static void take_beat(struct daemon *d, const struct http_answer *answer)
 	if (service_heartbeat_read(d->config.server_url, answer->body, answer->body_bytes, &h,
 	                           &err) < 0) {
 		log_err(LOG_LEVEL_WARNING, &err);
+		daemon_report(d, "service", "HEARTBEAT_UNREADABLE", &err);
 		return;
 	}
 	if (h.test_requested)

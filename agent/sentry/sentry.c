@@ -73,6 +73,21 @@ static int take_known(struct sentry *s, const struct sentry_known_list *known)
 	return s->known.at[s->known.count++].text ? 0 : -ENOMEM;
 }
 
+static void forget_known(struct sentry *s)
+{
+	for (size_t i = 0; i < s->known.count; i++)
+		free((char *)s->known.at[i].text);
+	s->known.count = 0;
+}
+
+int sentry_know(struct sentry *s, const struct sentry_known_list *known)
+{
+	if (!s)
+		return 0;
+	forget_known(s);
+	return take_known(s, known);
+}
+
 static void tell_malformed(const struct err *why)
 {
 	char sentence[256];
@@ -118,8 +133,7 @@ struct sentry *sentry_close(struct sentry *s)
 	sentry_send_cancel(s);
 	sentry_spool_settle(&s->spool, &s->quota);
 	sentry_spool_end(&s->spool);
-	for (size_t i = 0; i < s->known.count; i++)
-		free((char *)s->known.at[i].text);
+	forget_known(s);
 	free(s);
 	return NULL;
 }
