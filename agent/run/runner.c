@@ -11,6 +11,7 @@
 #include "agent/run/bounded_child.h"
 #include "agent/run/held_result.h"
 #include "agent/run/test_command.h"
+#include "agent/run/trace_shelf.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
@@ -27,7 +28,8 @@ struct runner {
 	struct bounded_child *child; /* NULL: no test is under way */
 	int record_fd;               /* of its crash; -1: none */
 	enum config_runner kind;
-	struct store_result about; /* what is known of it before it ends */
+	struct store_result about;          /* what is known of it before it ends */
+	char trace_path[CONFIG_PATH_BYTES]; /* on our shelf; "": none */
 	char connection_info[STORE_INFO_BYTES_MAX + 1];
 	char warning[RUNNER_WARNING_BYTES];
 	runner_done done;
@@ -95,7 +97,27 @@ static void store(struct runner *r, const struct runner_verdict *v, struct runne
 	snprintf(end->why, sizeof(end->why), "%s", v->why);
 }
 
-/* Not of one that we have ended ourselves. */
+static void prune_traces(struct runner *r)
+{
+	struct err err = {};
+
+	if (trace_shelf_prune(r->options.state_dir, r->options.config->trace_quota_bytes, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err);
+}
+
+/* The test has said on its standard error what came in between. */
+static void look_for_trace(struct runner *r, const struct runner_end *end,
+                           const struct bounded_child_end *child)
+{
+	if (!*r->trace_path)
+		return;
+	if (end->measured && access(r->trace_path, F_OK) < 0)
+		log_warning("the trace of the result %s is lost%s%s", end->id,
+		            *child->complaint ? ": " : "", child->complaint);
+	prune_traces(r);
+	r->trace_path[0] = '\0';
+}
+
 static void tell_watch(struct runner *r, const struct bounded_child_end *child)
 {
 	const struct child_watch *w = r->options.watch;
@@ -121,6 +143,7 @@ static void on_child(void *owner, const struct bounded_child_end *child)
 		store(r, &v, &end);
 	else
 		snprintf(end.why, sizeof(end.why), "%s", v.why);
+	look_for_trace(r, &end, child);
 	runner_verdict_end(&v);
 	r->done(r->owner, &end);
 }
@@ -183,11 +206,30 @@ static void drop_record(struct runner *r)
 	r->record_fd = -1;
 }
 
+/* Where to the test's trace goes; NULL: it has none. */
+static const char *trace_of(struct runner *r, const struct runner_test *test)
+{
+	struct err err = {};
+
+	if (test->trace_path)
+		return test->trace_path;
+	if (!r->options.state_dir || r->options.config->trace == CONFIG_TRACE_OFF)
+		return NULL;
+	prune_traces(r);
+	if (trace_shelf_place(r->options.state_dir, r->about.started_utc_ns, r->trace_path, &err) ==
+	    0)
+		return r->trace_path;
+	r->trace_path[0] = '\0';
+	err_prefix(&err, "trace this test");
+	log_err(LOG_LEVEL_WARNING, &err);
+	return NULL;
+}
+
 /* Another's program knows of no record. */
 static void command_ndt7(struct runner *r, const struct runner_test *test, struct test_command *ret)
 {
 	struct test_command_wish wish = { .interface = test->interface,
-		                          .trace_path = test->trace_path,
+		                          .trace_path = trace_of(r, test),
 		                          .warning = test->warning };
 	const struct child_watch *w = r->options.watch;
 

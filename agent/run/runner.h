@@ -6,6 +6,8 @@
  *   runner_stop(runner);                                 ends the test under way; done() follows
  *   runner_free(runner);
  *
+ * A trace that cannot be made, or has no room, is logged as lost; its test goes on, and its result is kept.
+ *
  * A result that the store has no room for is held and offered again every RUNNER_AGAIN_NS; when the next one comes
  * and there is still none, the older one is dropped, and that is logged.
  */
@@ -43,6 +45,8 @@ struct runner_options {
 	void (*stored)(void *owner);
 	void *owner;
 
+	const char *state_dir; /* where traces are kept that are wanted; NULL: none are */
+
 	/* Who hears of the ends of tests; stays the caller's. NULL: nobody. */
 	const struct child_watch *watch;
 };
@@ -53,7 +57,7 @@ struct runner_test {
 	const char *interface; /* "": the default route's */
 	const char *name; /* which that is, for the service to know; NULL: not known, or the same */
 	const char *address;    /* of that interface, for Ookla's program; NULL: it chooses */
-	const char *trace_path; /* NULL: none */
+	const char *trace_path; /* NULL: as the configuration's `trace` says */
 	const char *warning;    /* to be among its result's; NULL: none */
 	bool wireless;
 	const char *connection_info; /* JSON, contract 8.3; NULL */

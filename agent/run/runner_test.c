@@ -1,16 +1,21 @@
 #include "agent/run/runner.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/cases.h"
 #include "tests/raw_result.h"
 #include "tests/store_rig.h"
+#include "transport/base/bytes.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
+#include "transport/base/log.h"
 #include "transport/loop/loop.h"
 
 #define ID     "0190f3c2-1111-7222-8333-444455556666"
@@ -30,7 +35,15 @@ struct rig {
 	struct runner *runner;
 	struct runner_end end;
 	int times;
+	char line[LOG_LINE_BYTES]; /* the last one of the log */
 };
+
+static void note_line(void *owner, const struct log_entry *entry)
+{
+	struct rig *rig = owner;
+
+	bytes_copy_text(rig->line, sizeof(rig->line), entry->message);
+}
 
 static void on_done(void *owner, const struct runner_end *end)
 {
@@ -69,6 +82,7 @@ static void rig_open(struct rig *rig, const char *script, uint64_t max_bytes)
 	o.store = rig->store;
 	o.config = &rig->config;
 	o.executable = write_program(script, path);
+	o.state_dir = rig->directory;
 	snprintf(rig->config.ookla_binary, sizeof(rig->config.ookla_binary), "%s", path);
 	rig->config.ookla_accept_license = true;
 	assert_int_equal(runner_new(&o, &rig->runner, NULL), 0);
@@ -280,6 +294,62 @@ static void arguments_are_the_configurations(void **state)
 	rig_close(&rig);
 }
 
+/* The shelf has what the program writes where it is told to; what it does not write is lost, and said to be. */
+static void a_trace_is_kept_within_its_quota(void **state)
+{
+	static const char script[] =
+		"while [ \"$1\" != --trace ]; do shift; done; echo \"$3 $4\" >\"$2\"; " SAYS(
+			"1", RAW_RESULT) SAYS("3", OBJECT);
+	struct runner_test t = { .kind = CONFIG_RUNNER_NDT7, .interface = "" };
+	struct rig rig;
+	glob_t found;
+	char pattern[512], line[64] = "";
+	FILE *trace;
+
+	(void)state;
+	rig_open(&rig, script, 0);
+	rig.config.trace = CONFIG_TRACE_FULL;
+	run(&rig, &t);
+	assert_true(rig.end.measured);
+	snprintf(pattern, sizeof(pattern), "%s/traces/*Z.jsonl.zst", rig.directory);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 1);
+	trace = fopen(found.gl_pathv[0], "r");
+	assert_non_null(fgets(line, sizeof(line), trace));
+	assert_string_equal(line, "--trace-interval 0\n");
+	fclose(trace);
+	globfree(&found);
+	rig.config.trace_quota_bytes = 10; /* less than one of them */
+	run(&rig, &t);
+	assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
+	rig_close(&rig);
+}
+
+static void a_trace_that_is_lost_costs_no_result(void **state)
+{
+	struct runner_test t = { .kind = CONFIG_RUNNER_NDT7, .interface = "" };
+	struct rig rig;
+	char path[512];
+	int fd;
+
+	(void)state;
+	rig_open(&rig, SAYS("1", RAW_RESULT) SAYS("3", OBJECT) "echo no room >&2", 0);
+	rig.config.trace = CONFIG_TRACE_SUMMARY;
+	log_set_watcher(note_line, &rig);
+	run(&rig, &t);
+	log_set_watcher(NULL, NULL);
+	assert_true(rig.end.measured && rig.end.upload);
+	assert_string_equal(rig.line, "the trace of the result " ID " is lost: no room");
+	snprintf(path, sizeof(path), "%s/traces", rig.directory);
+	assert_int_equal(rmdir(path), 0);
+	fd = creat(path, 0600);
+	close(fd);
+	rig.times = 0;
+	run(&rig, &t); /* it cannot be made at all */
+	assert_int_equal(rig.times, 1);
+	rig_close(&rig);
+}
+
 static void R42_ookla_is_disabled_by_default(void **state)
 {
 	struct runner_test t = { .kind = CONFIG_RUNNER_OOKLA, .interface = "" };
@@ -381,6 +451,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_known_goes_with_it),
 		cmocka_unit_test(arguments_are_the_configurations),
+		cmocka_unit_test(a_trace_is_kept_within_its_quota),
+		cmocka_unit_test(a_trace_that_is_lost_costs_no_result),
 		cmocka_unit_test(R42_ookla_is_disabled_by_default),
 		cmocka_unit_test(a_result_without_room_is_held),
 		cmocka_unit_test(that_a_held_result_is_stored_is_told),

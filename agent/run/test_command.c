@@ -76,6 +76,10 @@ void test_command_ndt7(const struct config *config, const struct test_command_wi
 	static const char *const schemes[] = { [CONFIG_SCHEME_AUTO] = "auto",
 		                               [CONFIG_SCHEME_WS] = "ws",
 		                               [CONFIG_SCHEME_WSS] = "wss" };
+	/* At a gigabit each ACK is a hundred thousand lines; curves need a hundred. */
+	static const char *const intervals[] = { [CONFIG_TRACE_OFF] = NULL,
+		                                 [CONFIG_TRACE_SUMMARY] = "100ms",
+		                                 [CONFIG_TRACE_FULL] = "0" };
 	struct arguments a = { .to = ret };
 
 	*ret = (struct test_command){};
@@ -89,6 +93,8 @@ void test_command_ndt7(const struct config *config, const struct test_command_wi
 	add_pair(&a, "--interface", *wish->interface ? wish->interface : config->interface);
 	add_pair(&a, "--ca-file", config->ca_file);
 	add_pair(&a, "--trace", wish->trace_path);
+	if (wish->trace_path)
+		add_pair(&a, "--trace-interval", intervals[config->trace]);
 	add_pair(&a, "--warning", wish->warning);
 	add(&a, "--no-store"); /* we do that */
 	set_environment(ret);

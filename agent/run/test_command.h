@@ -18,7 +18,7 @@ struct test_command {
 /* How this one differs from another. */
 struct test_command_wish {
 	const char *interface;  /* "": the configuration's, or the default route's */
-	const char *trace_path; /* NULL: no trace */
+	const char *trace_path; /* NULL: none; else how fine it is, the configuration says */
 	const char *warning;    /* to be among its result's; NULL: none */
 };
 
