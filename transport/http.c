@@ -19,6 +19,7 @@
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/log.h"
+#include "transport/gzip.h"
 #include "transport/http_content.h"
 #include "transport/libcurl.h"
 #include "transport/libcurl_explain.h"
@@ -42,6 +43,7 @@ struct http {
 	struct curl_slist *headers, *public_headers; /* these without what is said in confidence */
 	enum http_method method;
 	struct http_upload upload;
+	char *packed;                  /* the body, made smaller; NULL: it is not */
 	char *wanted[HTTP_WANTED_MAX]; /* names */
 	struct loop_timer deadline;
 	uint64_t timeout_ns;
@@ -75,6 +77,7 @@ static void http_free(struct http *h)
 		free(h->wanted[i]);
 	loop_timer_cancel(h->loop, &h->deadline);
 	free(h->body);
+	free(h->packed);
 	free(h);
 }
 
@@ -597,10 +600,24 @@ static int make_handles(struct http *h, const struct http_request *request, stru
 	return 0;
 }
 
+/* Where that cannot be done, nothing is lost but a few bytes on the way. */
+static void pack_body(struct http *h, struct http_request *request)
+{
+	size_t n;
+
+	if (!request->gzip || request->body.bytes <= HTTP_GZIP_BYTES_MIN ||
+	    request->header_count == HTTP_HEADERS_MAX ||
+	    gzip_content(&request->body, &h->packed, &n, NULL) < 0)
+		return;
+	request->body = (struct http_content){ .data = h->packed, .bytes = n };
+	request->headers[request->header_count++] = "Content-Encoding: gzip";
+}
+
 int http_ask(struct loop *l, const struct http_request *request, http_done done, void *owner,
              struct http **ret, struct err *err)
 {
 	CLEANUP(http_freep) struct http *h = NULL;
+	struct http_request packed = *request;
 	int r;
 
 	assert(request->user_agent && request->timeout_ns && request->answer_bytes_max);
@@ -609,13 +626,15 @@ int http_ask(struct loop *l, const struct http_request *request, http_done done,
 		r = parse_http_url(request->url, &h->url, err);
 	if (r == 0)
 		r = libcurl_get(&h->curl, err);
-	if (r == 0)
-		r = make_handles(h, request, err);
+	if (r < 0)
+		return r;
+	pack_body(h, &packed);
+	r = make_handles(h, &packed, err);
 	if (r < 0)
 		return r;
 	h->done = done;
 	h->owner = owner;
-	set_options(h, request);
+	set_options(h, &packed);
 	r = begin(h, request->url, err);
 	if (r < 0)
 		return r;

@@ -17,6 +17,8 @@ struct loop;
 #define HTTP_PARTS_MAX   16
 #define HTTP_WANTED_MAX  4
 
+#define HTTP_GZIP_BYTES_MIN 1024
+
 enum http_method { HTTP_GET, HTTP_POST };
 
 /* Bytes in memory, or of a file. Not copied: they stay the caller's until `done`, and unchanged. */
@@ -50,6 +52,7 @@ struct http_request {
 
 	/* Of HTTP_POST: the body, whose Content-Type is among the headers; or, where there are parts, a form. */
 	struct http_content body;
+	bool gzip; /* the body, where it is above HTTP_GZIP_BYTES_MIN and becomes smaller; else it goes as it is */
 	struct http_part parts[HTTP_PARTS_MAX];
 	size_t part_count;
 

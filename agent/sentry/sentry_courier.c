@@ -39,6 +39,7 @@ static int post(void *self, const struct sentry_request *request, sentry_done do
 		.url = request->url,
 		.user_agent = request->user_agent,
 		.header_count = SENTRY_HEADERS,
+		.gzip = true,
 		.body = { .data = request->body, .bytes = request->body_bytes },
 		.wanted = { [RATE_LIMITS] = "X-Sentry-Rate-Limits",
 		            [RETRY_AFTER] = "Retry-After",

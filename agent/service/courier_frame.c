@@ -129,6 +129,7 @@ static void put_request(struct writer *w, const struct http_request *request)
 	for (size_t i = 0; i < HTTP_WANTED_MAX; i++)
 		put_text(w, request->wanted[i]);
 	put_text(w, request->ca_file);
+	put_number(w, request->gzip);
 	put_number(w, request->insecure);
 	put_number(w, (uint64_t)request->family);
 	put_text(w, request->interface);
@@ -205,6 +206,7 @@ int courier_head_read(const uint8_t *head, size_t n, int fd, struct http_request
 	for (size_t i = 0; i < HTTP_WANTED_MAX; i++)
 		q.wanted[i] = take_optional_text(&r);
 	q.ca_file = take_optional_text(&r);
+	q.gzip = take_number(&r, 1);
 	q.insecure = take_number(&r, 1);
 	q.family = (int)take_number(&r, AF_INET6);
 	q.interface = take_optional_text(&r);

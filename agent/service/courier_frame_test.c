@@ -22,6 +22,7 @@ static struct http_request full_request(void)
 		.part_count = 2,
 		.wanted = { "Date", NULL, "Retry-After" },
 		.interface = "eth0",
+		.gzip = true,
 		.insecure = true,
 		.family = AF_INET6,
 		.answer_bytes_max = 1000,
@@ -53,6 +54,7 @@ static void request_goes_over(void **state)
 	assert_int_equal(got.parts[1].content.offset, n + 10);
 	assert_null(got.wanted[1]);
 	assert_string_equal(got.wanted[2], "Retry-After");
+	assert_true(got.gzip);
 	assert_true(got.insecure);
 	assert_int_equal(got.timeout_ns, 30);
 	assert_int_equal(got.redirects_max, 5);

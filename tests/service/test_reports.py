@@ -169,6 +169,7 @@ def test_r61_the_request(service: Service, sentry: FakeSentry, daemon: Make) -> 
     assert f"sentry_version=7, sentry_client={envelope.headers['user-agent']}, sentry_key={KEY}" in (
         envelope.headers["x-sentry-auth"]
     )
+    assert envelope.headers["content-encoding"] == "gzip", "above 1 KiB"
     assert "transfer-encoding" not in envelope.headers and "expect" not in envelope.headers
     [event] = sentry.events()
     assert envelope.header["event_id"] == event["event_id"]
