@@ -41,7 +41,7 @@ struct output {
 void output_row(struct output *o, const struct run_event *e, bool for_service);
 
 /* Before the events of a direction, and after them: writes the server's last word if it was among
- * what was dropped, and for the service the count of a download that its rate is of. */
+ * what was dropped, and for the service the count that the rate is of. */
 void output_rows_begin(struct output *o);
 void output_rows_end(struct output *o, const struct direction_result *d, bool for_service);
 

@@ -54,28 +54,37 @@ void output_rows_begin(struct output *o)
 	o->rows_dropped = 0;
 }
 
-/* R32: a download's rate is by the moment when its last byte came, which may be known later than the last row says. */
-static void put_final_count(struct output *o, const struct direction_result *d)
+/* R32: the last row of whoever has counted is what the rate is of. Ours may be known later than the last row said; of
+ * the server's, the last may not have been believed. */
+static void put_final_count(struct output *o, const struct direction_result *d, bool by_server)
 {
-	struct measurement last = { .has_app_info = true,
-		                    .app_info = { .num_bytes = (int64_t)d->bytes,
+	struct measurement last =
+		by_server ? d->server
+			  : (struct measurement){
+				    .has_app_info = true,
+				    .app_info = { .num_bytes = (int64_t)d->bytes,
 		                                  .elapsed_us =
 		                                          (int64_t)(d->elapsed_ns / NS_PER_US) },
-		                    .origin = "client" };
+			    };
 
-	if (d->source != GOODPUT_CLIENT_RECEIVED || last.app_info.elapsed_us == 0)
-		return;
+	bytes_copy_text(last.origin, sizeof(last.origin), by_server ? "server" : "client");
 	bytes_copy_text(last.test, sizeof(last.test), ndt7_test_name(d->test));
 	put(o, &last, true);
 }
 
+static bool is_servers(enum goodput_source source)
+{
+	return source == GOODPUT_SERVER_TCP_INFO || source == GOODPUT_SERVER_APP_INFO;
+}
+
 void output_rows_end(struct output *o, const struct direction_result *d, bool for_service)
 {
+	bool by_server = is_servers(d->source);
 	struct measurement last = d->server;
 
-	if (for_service)
-		put_final_count(o, d);
-	if (o->rows_dropped == 0)
+	if (for_service && d->source != GOODPUT_NONE)
+		put_final_count(o, d, by_server);
+	if (o->rows_dropped == 0 || (for_service && by_server))
 		return;
 	bytes_copy_text(last.origin, sizeof(last.origin), "server");
 	bytes_copy_text(last.test, sizeof(last.test), ndt7_test_name(d->test));

@@ -29,8 +29,8 @@ ID = "0190f3c2-1111-7222-8333-444455556666"
 PROGRAM = """#!/bin/sh
 echo run >>RAN
 cat <<'END'
-{"Key":"measurement","Value":{"AppInfo":{"NumBytes":7},"Origin":"client","Test":"download"}}
-{"Key":"measurement","Value":{"AppInfo":{"NumBytes":7},"Origin":"client","Test":"upload"}}
+{"Key":"measurement","Value":{"AppInfo":{"NumBytes":7,"ElapsedTime":2},"Origin":"client","Test":"download"}}
+{"Key":"measurement","Value":{"AppInfo":{"NumBytes":7,"ElapsedTime":2},"Origin":"client","Test":"upload"}}
 {"Download":{"Value":28},"Upload":{"Value":28},"MinRTT":{"Value":1}}
 END
 cat >&3 <<'END'
