@@ -373,6 +373,9 @@ static int begin_orders(struct daemon *d, struct err *err)
 		                      .courier = d->courier,
 		                      .config = &d->config,
 		                      .config_path = d->o->config_path,
+		                      .state_dir = d->state_dir,
+		                      .children = &d->reports.children,
+		                      .measuring = daemon_reports_measuring,
 		                      .turn_soon = turn_soon,
 		                      .daemon = d };
 

@@ -13,6 +13,7 @@
 
 struct config;
 struct courier;
+struct child_watch;
 struct err;
 struct json_writer;
 struct loop;
@@ -28,6 +29,11 @@ struct daemon_world {
 	struct courier *courier;
 	const struct config *config; /* changed in place: reloaded() follows */
 	const char *config_path;
+	const char *state_dir;
+	const struct child_watch *children; /* who hears of crashes of theirs */
+
+	/* Tests run, or may begin any moment: nothing is reported meanwhile. */
+	void (*measuring)(void *daemon, bool on);
 	void (*turn_soon)(void *daemon); /* to be called when is_stopped() may say yes */
 	void *daemon;
 };

@@ -199,7 +199,9 @@ void daemon_reports_begin(struct daemon *d)
 	struct daemon_reports *p = &d->reports;
 	struct err err;
 
-	*p = (struct daemon_reports){ .thread = pthread_self(), .record_fd = -1 };
+	*p = (struct daemon_reports){ .thread = pthread_self(),
+		                      .record_fd = -1,
+		                      .measuring = p->measuring };
 	p->turn = (struct loop_timer){ .fire = on_turn, .owner = d };
 	p->children = (struct child_watch){ d, make_record, child_ended };
 	courier_watch(d->courier, &p->children);
@@ -208,6 +210,7 @@ void daemon_reports_begin(struct daemon *d)
 	watch_crashes(d);
 	if (!p->sentry)
 		return;
+	sentry_hold(p->sentry, p->measuring);
 	log_set_watcher(on_line, d);
 	turn_soon(d);
 }
@@ -237,16 +240,15 @@ void daemon_reports_know(struct daemon *d)
 	explicit_bzero(&known, sizeof(known));
 }
 
-void daemon_reports_hold(struct daemon *d, bool hold)
+void daemon_reports_measuring(void *daemon, bool on)
 {
-	sentry_hold(d->reports.sentry, hold);
+	struct daemon *d = daemon;
+
+	d->reports.measuring = on;
+	sentry_operation(d->reports.sentry, on ? "test" : NULL);
+	sentry_hold(d->reports.sentry, on);
 	if (d->reports.sentry)
 		turn_soon(d);
-}
-
-void daemon_reports_operation(struct daemon *d, const char *operation)
-{
-	sentry_operation(d->reports.sentry, operation);
 }
 
 void daemon_report(struct daemon *d, const char *component, const char *class,

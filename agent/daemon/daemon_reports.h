@@ -24,6 +24,7 @@ struct daemon_reports {
 	struct child_watch children; /* for whoever starts some */
 	struct loop_timer turn;
 	pthread_t thread; /* that of the loop: nobody else's lines are heard */
+	bool measuring;
 	bool busy;        /* what is logged meanwhile is about a report */
 	int record_fd;    /* of our own crash; -1: none */
 	uint64_t stop_ns; /* then it has stopped, whatever it says */
@@ -39,11 +40,8 @@ bool daemon_reports_same(const struct config *a, const struct config *b);
 /* Credentials are others than before: from now on they are not told. */
 void daemon_reports_know(struct daemon *d);
 
-/* While a test runs nothing is sent, nor written to the disk. */
-void daemon_reports_hold(struct daemon *d, bool hold);
-
-/* What goes on from now on, "test.ndt7"; NULL: nothing. */
-void daemon_reports_operation(struct daemon *d, const char *operation);
+/* Of a struct daemon. While tests run nothing is sent, nor written to the disk; what is told then says that it was so. */
+void daemon_reports_measuring(void *daemon, bool on);
 
 /* What the log has at `warning` and somebody should look at. `class` has nothing in it that varies. */
 void daemon_report(struct daemon *d, const char *component, const char *class,

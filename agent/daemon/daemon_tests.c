@@ -24,6 +24,7 @@ void daemon_tests_hold(struct daemon_tests *t)
 {
 	const struct config *c = t->world.config;
 
+	t->world.measuring(t->world.daemon, t->round != NULL);
 	uploader_hold(t->uploader, t->round || t->stopping || !c->client_id[0] || !c->secret[0]);
 }
 
@@ -110,6 +111,8 @@ static int begin(void *self, const struct daemon_world *world, struct err *err)
 	struct runner_options o = { .loop = world->loop,
 		                    .store = world->store,
 		                    .config = world->config,
+		                    .state_dir = world->state_dir,
+		                    .watch = world->children,
 		                    .stored = on_stored,
 		                    .owner = t };
 	int r;

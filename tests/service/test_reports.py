@@ -15,10 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pod
 import pytest
 from daemon import RADAR_POD, Daemon, eventually
 from fake_cable import POD, SECRET, Service
 from fake_sentry import KEY, PROJECT, FakeSentry
+from http1 import Fault
+from pod_daemon import pods
+from pod_service import PodService, in_own_network
 
 Make = Callable[..., Daemon]
 sanitized = pytest.mark.skipif("RADAR_POD_SANITIZED" in os.environ, reason="a sanitizer answers signals itself")
@@ -121,6 +125,33 @@ def test_10_a_courier_that_crashes_is_told_of(service: Service, sentry: FakeSent
     assert any(image["code_file"].startswith("libcurl") for image in event["debug_meta"]["images"]), "loaded late"
     before = len(service.statuses())
     eventually(lambda: len(service.statuses()) > before, 10)
+
+
+@sanitized
+@in_own_network
+def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) -> None:
+    """While it ran nothing was told, although there was something for more than the first 5 s."""
+    sentry = FakeSentry()
+    with pod.own_serve() as server, PodService() as service, pods(tmp_path, service) as make:
+        locate = f"http://{server.addresses['ws']}/v2/nearest/ndt/ndt7"
+        p = make(locate_url=locate, sentry_dsn=sentry.dsn, runners="NDT7").start()
+        eventually(lambda: service.cable.confirmed(), 20)
+        service.ask()
+        test = eventually(lambda: children_of(p.pid, "test"), 20)[0]
+        service.fail_always("socket", Fault(status=500))
+        service.cable.break_off(reset=True)  # then the heartbeat is asked over HTTP
+        os.kill(eventually(lambda: children_of(p.pid, "courier"), 20)[0], signal.SIGSEGV)
+        eventually(lambda: "the process courier crashed" in p.said(), 20)
+        time.sleep(6)  # no bound: to give it the time that it must not use
+        assert not sentry.envelopes
+        os.kill(test, signal.SIGSEGV)
+        eventually(lambda: len(sentry.events()) >= 2, 30)
+        assert p.is_alive()
+        roles = [event["tags"]["role"] for event in sentry.events()]
+        assert roles == ["courier", "test"], "the oldest first"
+        assert "it crashed (SIGSEGV)" in p.said()
+        assert any(image["code_file"] == "radar-pod" for image in sentry.events()[1]["debug_meta"]["images"])
+    sentry.close()
 
 
 def children_of(pid: int, role: str) -> list[int]:
