@@ -15,8 +15,10 @@
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
+#include "transport/proxy.h"
 #include "transport/stream.h"
 #include "transport/tcp.h"
+#include "transport/tunnel.h"
 #include "transport/url.h"
 #include "transport/ws.h"
 
@@ -30,6 +32,9 @@
 /* What belongs to one connection. */
 struct link {
 	struct tcp_dial *dial;
+	bool through_proxy; /* whom we dial, and ask for the service behind it */
+	struct proxy proxy;
+	struct tunnel *tunnel; /* NULL: not begun, or there */
 	struct stream *stream;
 	bool secured;  /* TLS is up, or there is none: what is sent goes out */
 	bool upgraded; /* what comes is frames */
@@ -75,11 +80,13 @@ static void link_end(struct cable *c)
 	struct link *l = &c->link;
 
 	tcp_dial_cancel(l->dial);
+	tunnel_cancel(l->tunnel);
 	stream_close(l->stream);
 	if (l->text)
 		munmap(l->text, CABLE_TEXT_BYTES_MAX);
 	free(l->out);
 	explicit_bzero(l->request, sizeof(l->request));
+	explicit_bzero(&l->proxy, sizeof(l->proxy));
 	*l = (struct link){};
 }
 
@@ -161,6 +168,15 @@ static void send_echo(struct cable *c)
 
 static void dial(struct cable *c);
 
+static const char *why_no_address(const struct link *l)
+{
+	if (l->tunnel)
+		return "the proxy says nothing within 15 s";
+	if (l->dial && tcp_dial_is_resolving(l->dial))
+		return "no name server answers within 15 s";
+	return cable_why_text(CABLE_WHY_NO_ADDRESS_ANSWERS);
+}
+
 static void do_step(struct cable *c, const struct cable_step *step)
 {
 	switch (step->what) {
@@ -183,10 +199,7 @@ static void do_step(struct cable *c, const struct cable_step *step)
 		break;
 	case CABLE_DROP:
 		if (c->state.why == CABLE_WHY_NO_ADDRESS_ANSWERS)
-			snprintf(c->broke, sizeof(c->broke), "%s",
-			         c->link.dial && tcp_dial_is_resolving(c->link.dial)
-			                 ? "no name server answers within 15 s"
-			                 : cable_why_text(c->state.why));
+			snprintf(c->broke, sizeof(c->broke), "%s", why_no_address(&c->link));
 		link_end(c);
 		c->over = true;
 		break;
@@ -454,6 +467,27 @@ static int open_stream(struct cable *c, int fd, struct err *err)
 	                          &stream_events, c, &c->link.stream, err);
 }
 
+static void is_there(struct cable *c, int fd)
+{
+	struct err err;
+
+	cable_state_connected(&c->state, now_ns(c));
+	if (open_stream(c, fd, &err) < 0)
+		broke(c, &err);
+}
+
+static void on_tunnel(void *owner, int fd, const struct err *why)
+{
+	struct cable *c = owner;
+
+	c->link.tunnel = NULL;
+	if (fd < 0)
+		broke(c, why);
+	else
+		is_there(c, fd);
+	advance(c);
+}
+
 static void on_dialed(void *owner, const struct tcp_connection *connection, const struct err *why)
 {
 	struct cable *c = owner;
@@ -461,22 +495,31 @@ static void on_dialed(void *owner, const struct tcp_connection *connection, cons
 
 	c->link.dial = NULL;
 	if (!connection) {
-		broke(c, why);
-	} else {
-		cable_state_connected(&c->state, now_ns(c));
-		if (open_stream(c, connection->fd, &err) < 0)
-			broke(c, &err);
+		err = *why;
+		if (c->link.through_proxy)
+			err_prefix(&err, "reach the proxy");
+		broke(c, &err);
+	} else if (!c->link.through_proxy) {
+		is_there(c, connection->fd);
+	} else if (tunnel_open(c->o.loop, connection->fd, &c->url, &c->link.proxy, on_tunnel, c,
+	                       &c->link.tunnel, &err) < 0) {
+		broke(c, &err);
 	}
 	advance(c);
 }
 
+/* The environment's proxy, as for everything over HTTP. */
 static void dial(struct cable *c)
 {
 	struct tcp_options tcp = { .interface = c->o.interface };
+	struct proxy *p = &c->link.proxy;
 	struct err err;
+	int r = proxy_of_environment(&c->url, p, &err);
 
-	if (tcp_dial(c->o.loop, c->url.host, c->url.port, &tcp, CLOCK_NEVER_NS, on_dialed, c,
-	             &c->link.dial, &err) < 0)
+	c->link.through_proxy = r == 0;
+	if (r < 0 ||
+	    tcp_dial(c->o.loop, r == 0 ? p->host : c->url.host, r == 0 ? p->port : c->url.port,
+	             &tcp, CLOCK_NEVER_NS, on_dialed, c, &c->link.dial, &err) < 0)
 		broke(c, &err);
 }
 

@@ -5,7 +5,7 @@
  *   cable_stop(cable);                        closes; cable_phase() is CABLE_STOPPED 2 s later at the latest
  *   cable_free(cable);
  *
- * It goes straight to the service: a proxy that the environment names is not used (docs/operations.md).
+ * A proxy that the environment names is asked for the way (transport/proxy.h, CONNECT).
  */
 #pragma once
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import certificates
 import pytest
 from daemon import IN_VAIN_S, LATE_S, Daemon, eventually
 from fake_cable import BINARY, PING, POD, PONG, SECRET, TEXT, Connection, Service, frame
+from fake_proxy import FakeProxy
 
 Make = Callable[..., Daemon]
 
@@ -432,6 +434,66 @@ def test_r2_registration_is_tried_again(service: Service, daemon: Make) -> None:
     connected(service, 1)
     at = [r.at for r in service.registrations()]
     assert len(at) == 3 and at[1] - at[0] >= 10 and at[2] - at[1] >= 10
+
+
+# --- through a proxy ---
+
+
+@pytest.fixture
+def proxy() -> Iterator[FakeProxy]:
+    p = FakeProxy()
+    yield p
+    p.close()
+
+
+def test_W6_through_the_proxy_of_the_environment(service: Service, daemon: Make, proxy: FakeProxy) -> None:
+    d = daemon(ping_freq=60)
+    d.start(http_proxy=f"http://pod:p%40ss@127.0.0.1:{proxy.port}/", no_proxy="")
+    c = connected(service)
+    assert eventually(lambda: c.actions("sync"), 5)
+    port = service.url.rpartition(":")[2]
+    first, *headers = proxy.requests[0].split("\r\n")
+    assert first == f"CONNECT 127.0.0.1:{port} HTTP/1.1"
+    assert f"Host: 127.0.0.1:{port}" in headers
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'pod:p@ss').decode()}" in headers
+    assert SECRET not in proxy.requests[0], "the service's alone"
+    assert d.stop()[0] == 0 and c.close_code == 1000
+
+
+def test_W6_over_tls_through_a_proxy(tmp_path: Path, proxy: FakeProxy) -> None:
+    """The certificate is the service's; the proxy sees none of what is said."""
+    service = Service(certificates.server_context("good"))
+    d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=60, ca_file=certificates.authority())
+    try:
+        d.start(https_proxy=f"127.0.0.1:{proxy.port}", no_proxy="")
+        assert eventually(lambda: connected(service).actions("sync"), 5)
+        assert proxy.requests[0].startswith("CONNECT ")
+        assert d.stop()[0] == 0
+    finally:
+        d.kill()
+        service.close()
+
+
+def test_W6_no_proxy_is_kept(service: Service, daemon: Make, proxy: FakeProxy) -> None:
+    daemon(ping_freq=60).start(http_proxy=f"http://127.0.0.1:{proxy.port}", no_proxy="example.com, 127.0.0.0/8")
+    connected(service)
+    assert not proxy.requests
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "get through the proxy: it answers 407"),
+        (b"HTTP/1.1 200 OK\r\n\r\nmore", "it says more than it was asked"),
+        (b"no HTTP at all\r\n\r\n", "get through the proxy"),
+    ],
+)
+def test_W6_a_proxy_that_does_not_help(service: Service, daemon: Make, answer: bytes, says: str) -> None:
+    p = FakeProxy(answer)
+    d = daemon(ping_freq=1).start(http_proxy=f"http://127.0.0.1:{p.port}", no_proxy="")
+    eventually(lambda: says in d.said(), 10)
+    assert not service.connections and d.is_alive() and d.stop()[0] == 0
+    p.close()
 
 
 # --- which file ---
