@@ -33,7 +33,7 @@ static const struct option_syntax syntax = {
 	.command = "radar-pod sentry",
 	.operands = "--dry-run",
 	.summary = "Shows the exact bytes of the next error report that the daemon would send. It "
-	           "may run "
+		   "may run "
 		   "meanwhile.",
 	OPTION_TABLE(options),
 };

@@ -28,7 +28,7 @@
 		"upload",                                                                          \
 		"\"" count                                                                         \
 		"2084375,\"ElapsedTime\":250000}") "{\"Download\":{\"Value\":187.42},\"Upload\":{" \
-	                                           "\"Value\":66.7},\"MinRTT\":{\"Value\":1}}"
+						   "\"Value\":66.7},\"MinRTT\":{\"Value\":1}}"
 
 /* `why` is a part of the sentence; NULL: it may be sent. */
 struct raw_case {
