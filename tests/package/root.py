@@ -39,16 +39,21 @@ for device in null zero full random urandom tty; do
 	touch dev/$device
 	mount --bind /dev/$device dev/$device
 done
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 rm -rf etc/radar-pod var/lib/radar-pod root/.config/radar usr/sbin/policy-rc.d
 cp -r "$layers.in/." .
+[ "$systemd" = no ] || mount -t cgroup2 cgroup2 sys/fs/cgroup
+pivot_root . mnt # in a chroot there are no user namespaces
+cd /
+umount -l mnt
 if [ "$systemd" = no ]; then
 	touch tmp/begun
-	exec chroot . sleep infinity
+	exec sleep infinity
 fi
-mount -t cgroup2 cgroup2 sys/fs/cgroup
 export container=radar-pod-test
-exec chroot . "$systemd" --system --unit=test.target --log-target=null --show-status=no
+exec "$systemd" --system --unit=test.target --log-target=null --show-status=no
 """
 
 
