@@ -94,12 +94,18 @@ class Root:
         if not program:
             pytest.skip("there is no systemd here")
         self.log = (self.layers.parent / f"{self.layers.name}.log").open("w+")
-        self.holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation=private", "--pid", "--ipc", "--uts", "--cgroup", "--fork",
-             "--kill-child", "sh", "-c", SET_UP, "sh", self.layers, program],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.join_group,
-        )  # fmt: skip
         self.first = 0
+        if self.group:
+            try:
+                self.group.mkdir()
+            except OSError as error:
+                pytest.skip(f"no control group can be made here: {error}")
+        enter = 'echo 0 >"$1/cgroup.procs"; shift; exec "$@"' if self.group else 'shift; exec "$@"'
+        self.holder = subprocess.Popen(
+            ["sh", "-ec", enter, "sh", self.group or "", "unshare", "--mount", "--propagation=private", "--pid", "--ipc",
+             "--uts", "--cgroup", "--fork", "--kill-child", "sh", "-c", SET_UP, "sh", self.layers, program],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        )  # fmt: skip
         try:
             eventually(self.is_up, 300)
         except AssertionError:
@@ -107,12 +113,6 @@ class Root:
             said = self.log.read()
             self.end()
             pytest.skip(f"no root of one's own could be begun here: {said.strip() or 'it did not come up'}")
-
-    def join_group(self) -> None:
-        """Before the new namespace of control groups, whose top it becomes."""
-        if self.group:
-            self.group.mkdir()
-            (self.group / "cgroup.procs").write_text("0")
 
     def is_up(self) -> bool:
         assert self.holder.poll() is None
