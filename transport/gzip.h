@@ -1,4 +1,4 @@
-/* A body made smaller (RFC 1952), by zlib, which libcurl has loaded already (docs/decisions/0026). */
+/* A body made smaller (RFC 1952), by zlib, which libcurl has loaded already (docs/decisions/0027). */
 #pragma once
 
 #include <stddef.h>
