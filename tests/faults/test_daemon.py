@@ -5,6 +5,7 @@ The service has the result once; twice, under one key, only where its answer cou
 said that the test has a result, none is run again. A sample, another one each day; POD_FAULTS=all takes each point.
 """
 
+import contextlib
 import datetime
 import os
 import random
@@ -43,15 +44,21 @@ def alive_or_over(pod, service):
         return False
 
 
+def end(pod):
+    """Where it was not killed: strace lets nothing end itself, and to be asked for its status may be what kills it."""
+    with contextlib.suppress(OSError, IndexError):
+        daemon = Path(f"/proc/{pod.pid}/task/{pod.pid}/children").read_text().split()[0]
+        os.kill(int(daemon), signal.SIGTERM)
+    pod.process.wait(IN_VAIN_S)
+
+
 def live(folder, options, service):
     """One daemon on its own is traced, its children run as ever; it is asked behind its first sync."""
     with pods(folder, service) as make:
         service.pod.test_requested = True
         pod = make(runners="OOKLA").start(before=(STRACE, "-qq", *options), **ENVIRONMENT)
         eventually(lambda: alive_or_over(pod, service))
-        if pod.is_alive():
-            os.kill(pod.status()["pid"], signal.SIGTERM) # strace itself lets nothing end it
-            pod.process.wait(IN_VAIN_S)
+        end(pod)
         yield pod
         said = pod.said()
         pod.up(**ENVIRONMENT)
