@@ -33,6 +33,7 @@
 
 /* --- the crashes ---------------------------------------------------------------------------------------- */
 
+#if !SANITIZED /* which has one of its own */
 static volatile int calls_left = 1000000;
 
 static int overflow(volatile char *above)
@@ -45,7 +46,6 @@ static int overflow(volatile char *above)
 	return overflow(frame) + frame[0]; /* not a tail call */
 }
 
-#if !SANITIZED /* which has one of its own */
 int getaddrinfo(const char *restrict node, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict ret)
 {

@@ -91,7 +91,8 @@ static uint32_t number_of(const struct world *w, const struct pod *p)
 static void after(struct world *w, struct pod *p, uint64_t ms, enum kind kind, uint16_t life)
 {
 	wheel_push(w->wheel, wheel_now_ms(w->wheel) + ms,
-	           (struct wheel_event){ .pod = number_of(w, p), .kind = kind, .life = life });
+	           (struct wheel_event){
+			   .pod = number_of(w, p), .kind = (uint16_t)kind, .life = life });
 }
 
 static void count(struct world *w, enum arrival kind)
