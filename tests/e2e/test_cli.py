@@ -178,7 +178,7 @@ def test_a_refused_locate_url_is_said_without_its_token():
 
 
 @pytest.mark.parametrize("words", [["test"], ["serve"], ["trace"], ["record"], ["report"], ["results"], ["register"],
-                                   ["doctor"], ["agent"], ["status"], ["help"], []])
+                                   ["doctor"], ["agent"], ["status"], ["sentry"], ["help"], []])
 def test_help_fits_80_columns_and_exits_0(words):
     r = run(*words, "--help")
     assert r.returncode == DONE and r.stderr == ""
@@ -189,7 +189,7 @@ def test_help_fits_80_columns_and_exits_0(words):
 def test_help_lists_only_what_is_there():
     listed = re.findall(r"^  ([a-z]+) ", run("help").stdout.split("Options:")[0], re.M)
     assert listed == ["test", "serve", "trace", "record", "report", "results", "register", "doctor",
-                      "agent", "status", "help"]
+                      "agent", "status", "sentry", "help"]
     for command in listed:
         assert run("help", command).returncode == DONE
 

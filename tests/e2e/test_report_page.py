@@ -138,7 +138,8 @@ def test_every_curve_is_drawn(shown):
     assert {"rate", "rtt", "cwnd", "limits", "cdf"} <= set(drawn_charts(shown))
     for chart in drawn_charts(shown):
         pixels, colours = painted(shown, chart)
-        assert pixels > 1000 and colours > 3, chart
+        few = 2 if chart == "limits" else 3  # one thing may have limited all of the test
+        assert pixels > 1000 and colours > few, chart
 
 
 def test_nothing_is_fetched_and_nothing_complains(shown):

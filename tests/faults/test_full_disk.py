@@ -28,9 +28,9 @@ CLONE_NEWNS = 0x00020000
 TESTS, RAW_KB, ROOM_AFTER_S = 24, 1000, 60
 PROGRAM = r"""#!/bin/sh
 id=$(sed 's/^\(.\{14\}\)./\17/; s/^\(.\{19\}\)./\18/' /proc/sys/kernel/random/uuid)
-row='{"Key":"measurement","Value":{"AppInfo":{"NumBytes":7},"Origin":"client","Test":"%s"}}\n'
+row='{"Key":"measurement","Value":{"AppInfo":{"NumBytes":7,"ElapsedTime":2},"Origin":"client","Test":"%s"}}\n'
 printf "$row$row" download upload
-printf '{"Key":"measurement","Value":{"Origin":"client","Test":"upload","AppInfo":{"NumBytes":7,"Filler":"'
+printf '{"Key":"measurement","Value":{"Origin":"client","Test":"upload","AppInfo":{"NumBytes":7,"ElapsedTime":2,"Filler":"'
 head -c RAWk /dev/urandom | base64 -w0
 printf '"}}}\n{"Download":{"Value":28},"Upload":{"Value":28},"MinRTT":{"Value":1}}\n'
 echo '{"schema":"radar-pod/result/1","id":"'"$id"'","bytes_used":14}' >&3
