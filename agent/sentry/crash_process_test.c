@@ -38,7 +38,7 @@ static volatile int calls_left = 1000000;
 
 static int overflow(volatile char *above)
 {
-	volatile char frame[4096];
+	volatile char frame[256];
 
 	frame[0] = *above;
 	if (calls_left-- == 0)
@@ -53,8 +53,10 @@ int getaddrinfo(const char *restrict node, const char *restrict service,
 
 	(void)node;
 	(void)service;
-	(void)hints;
 	(void)ret;
+	if (hints->ai_flags &
+	    AI_NUMERICHOST) /* it is asked first, where it is called, whether that is an address */
+		return EAI_NONAME;
 	return overflow(&c);
 }
 #endif
@@ -88,6 +90,15 @@ static void crash_after_a_library_was_loaded(void)
 
 /* --- who looks at them ------------------------------------------------------------------------------------ */
 
+/* cmocka takes these for a failed row, and would go on with the next one, in the child. */
+static void forget_cmocka(void)
+{
+	static const int taken[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSYS };
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		signal(taken[i], SIG_DFL);
+}
+
 static void run(void (*crash)(void), int want_signal, struct crash_record *ret)
 {
 	int fd, status;
@@ -97,6 +108,7 @@ static void run(void (*crash)(void), int want_signal, struct crash_record *ret)
 	child = fork();
 	if (child == 0) {
 		prctl(PR_SET_DUMPABLE, 0); /* no core files */
+		forget_cmocka();
 		crash_process_begin_child(fd, "child");
 		crash();
 		_exit(1);
@@ -144,18 +156,17 @@ static void what_is_loaded_later_is_listed(void **state)
 static void the_environment_is_not_passed_on(void **state)
 {
 	static const char *const nonsense[] = { "", "x", "-1", "2", "77777", "4x", "1023" };
-	struct sigaction now;
+	struct sigaction before, now; /* cmocka has a handler of its own */
 
 	(void)state;
+	assert_int_equal(sigaction(SIGSEGV, NULL, &before), 0);
 	for (size_t i = 0; i < sizeof(nonsense) / sizeof(*nonsense); i++) {
 		assert_int_equal(setenv("RADAR_POD_CRASH_FD", nonsense[i], 1), 0);
 		crash_process_begin_told("child");
 		assert_null(getenv("RADAR_POD_CRASH_FD"));
 	}
-	if (SANITIZED)
-		return;
 	assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
-	assert_true(now.sa_handler == SIG_DFL);
+	assert_true(now.sa_handler == before.sa_handler);
 }
 
 int main(void)
