@@ -146,7 +146,8 @@ def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) ->
         assert not sentry.envelopes
         os.kill(test, signal.SIGSEGV)
         # what the daemon says of the service's answers is told, too, and of no role
-        crashes = eventually(lambda: len(found := [e for e in sentry.events() if "role" in e["tags"]]) >= 2 and found, 30)
+        # and on a busy machine the request that is still open begins another test before, of 20 s
+        crashes = eventually(lambda: len(found := [e for e in sentry.events() if "role" in e["tags"]]) >= 2 and found, 90)
         assert p.is_alive()
         assert [event["tags"]["role"] for event in crashes] == ["courier", "test"], "the oldest first"
         assert "it crashed (SIGSEGV)" in p.said()
