@@ -1,6 +1,5 @@
 #include "measure/libzstd.h"
 
-#include <pthread.h>
 #include <stddef.h>
 
 #include "transport/base/err.h"
@@ -34,13 +33,9 @@ static void load_once(void)
 int libzstd_get(const struct libzstd **ret, struct err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int r = late_library_once(&once, load_once, &why_not, err);
 
-	pthread_once(&once, load_once);
-	if (why_not.code) {
-		if (err)
-			*err = why_not;
-		return why_not.code;
-	}
-	*ret = &the_library;
-	return 0;
+	if (r == 0)
+		*ret = &the_library;
+	return r;
 }

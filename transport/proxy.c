@@ -50,10 +50,12 @@ static bool excepts_address(char *entry, const struct address *host)
 
 	if (slash && (end == slash + 1 || *end || bits > whole))
 		return false;
-	if (slash)
+	if (slash) {
 		*slash = '\0';
-	else if (entry[0] == '[' && entry[n - 1] == ']')
-		entry[n - 1] = '\0', entry++;
+	} else if (entry[0] == '[' && entry[n - 1] == ']') {
+		entry[n - 1] = '\0';
+		entry++;
+	}
 	a = address_of(entry);
 	return a.family == host->family && same_bits(a.bytes, host->bytes, (unsigned int)bits);
 }

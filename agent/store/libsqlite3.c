@@ -1,7 +1,6 @@
 #include "agent/store/libsqlite3.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 
 #include "transport/base/err.h"
@@ -41,13 +40,9 @@ static void load_once(void)
 int libsqlite3_get(const struct libsqlite3 **ret, struct err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int r = late_library_once(&once, load_once, &why_not, err);
 
-	pthread_once(&once, load_once);
-	if (why_not.code) {
-		if (err)
-			*err = why_not;
-		return why_not.code;
-	}
-	*ret = &the_library;
-	return 0;
+	if (r == 0)
+		*ret = &the_library;
+	return r;
 }

@@ -38,3 +38,12 @@ int late_library_load(const char *soname, const char *package, const struct late
 	}
 	return 0;
 }
+
+int late_library_once(pthread_once_t *once, void (*load)(void), const struct err *why_not,
+                      struct err *err)
+{
+	pthread_once(once, load);
+	if (why_not->code && err)
+		*err = *why_not;
+	return why_not->code;
+}

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stddef.h>
 
 struct err;
@@ -23,6 +24,10 @@ struct late_symbol {
  *   -ENOPKG  not installed, or one that lacks a function */
 int late_library_load(const char *soname, const char *package, const struct late_symbol *symbols,
                       size_t n, void *table, struct err *err);
+
+/* Has `load` run once in the process, and answers each time what came of that: it leaves its failure in `why_not`. */
+int late_library_once(pthread_once_t *once, void (*load)(void), const struct err *why_not,
+                      struct err *err);
 
 /* Who wants to know that more code is mapped than before (a crash's record lists it); one for the process. */
 void late_library_watch(void (*loaded)(void));
