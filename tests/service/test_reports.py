@@ -4,6 +4,7 @@ tells what is left."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -116,8 +117,7 @@ def test_10_a_courier_that_crashes_is_told_of(service: Service, sentry: FakeSent
     service.manner = "http404"
     d = daemon(ping_freq=1).start()
     eventually(lambda: service.statuses(), 10)
-    courier = eventually(lambda: children_of(d.pid, "courier"), 10)[0]
-    os.kill(courier, signal.SIGSEGV)
+    crash(d.pid, "courier")
     eventually(lambda: sentry.events(), 20)
     assert d.is_alive()
     [event] = sentry.events()
@@ -137,14 +137,14 @@ def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) ->
         p = make(locate_url=locate, sentry_dsn=sentry.dsn, runners="NDT7").start()
         eventually(lambda: service.cable.confirmed(), 20)
         service.ask()
-        test = eventually(lambda: children_of(p.pid, "test"), 20)[0]
+        eventually(lambda: children_of(p.pid, "test"), 20)
         service.fail_always("socket", Fault(status=500))
         service.cable.break_off(reset=True)  # then the heartbeat is asked over HTTP
-        os.kill(eventually(lambda: children_of(p.pid, "courier"), 20)[0], signal.SIGSEGV)
+        crash(p.pid, "courier")
         eventually(lambda: "the process courier crashed" in p.said(), 20)
         time.sleep(6)  # no bound: to give it the time that it must not use
         assert not sentry.envelopes
-        os.kill(test, signal.SIGSEGV)
+        crash(p.pid, "test")
         # what the daemon says of the service's answers is told, too, and of no role
         # and on a busy machine the request that is still open begins another test before, of 20 s
         crashes = eventually(lambda: len(found := [e for e in sentry.events() if "role" in e["tags"]]) >= 2 and found, 90)
@@ -155,11 +155,21 @@ def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) ->
     sentry.close()
 
 
+def crash(pid: int, role: str) -> None:
+    """Not before it catches it: what dies sooner leaves no record, and is told of without one."""
+
+    def ready() -> list[int]:
+        return [child for child in children_of(pid, role) if caught_signals(child) & (1 << (signal.SIGSEGV - 1))]
+
+    os.kill(eventually(ready, 20)[0], signal.SIGSEGV)
+
+
 def children_of(pid: int, role: str) -> list[int]:
     found = []
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if role.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
-            found.append(int(child))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # over since
+            if role.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                found.append(int(child))
     return found
 
 
@@ -175,8 +185,8 @@ def test_r61_off_without_a_dsn(service: Service, sentry: FakeSentry, daemon: Mak
 
 
 def caught_signals(pid: int) -> int:
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:")]
-    return int(line.split()[1], 16)
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), 0)
 
 
 def test_r61_a_dsn_that_is_none_is_said_once_and_not_shown(service: Service, daemon: Make) -> None:
