@@ -117,7 +117,7 @@ def test_10_a_courier_that_crashes_is_told_of(service: Service, sentry: FakeSent
     service.manner = "http404"
     d = daemon(ping_freq=1).start()
     eventually(lambda: service.statuses(), 10)
-    crash(d.pid, "courier")
+    crash_child(d.pid, "courier")
     eventually(lambda: sentry.events(), 20)
     assert d.is_alive()
     [event] = sentry.events()
@@ -140,11 +140,11 @@ def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) ->
         eventually(lambda: children_of(p.pid, "test"), 20)
         service.fail_always("socket", Fault(status=500))
         service.cable.break_off(reset=True)  # then the heartbeat is asked over HTTP
-        crash(p.pid, "courier")
+        crash_child(p.pid, "courier")
         eventually(lambda: "the process courier crashed" in p.said(), 20)
         time.sleep(6)  # no bound: to give it the time that it must not use
         assert not sentry.envelopes
-        crash(p.pid, "test")
+        crash_child(p.pid, "test")
         # what the daemon says of the service's answers is told, too, and of no role
         # and on a busy machine the request that is still open begins another test before, of 20 s
         crashes = eventually(lambda: len(found := [e for e in sentry.events() if "role" in e["tags"]]) >= 2 and found, 90)
@@ -155,7 +155,7 @@ def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) ->
     sentry.close()
 
 
-def crash(pid: int, role: str) -> None:
+def crash_child(pid: int, role: str) -> None:
     """Not before it catches it: what dies sooner leaves no record, and is told of without one."""
 
     def ready() -> list[int]:
