@@ -46,14 +46,16 @@ static const unsigned char *data_at(const struct ring *r, uint64_t position)
 	return r->producer + r->page_bytes + (position & (r->data_bytes - 1));
 }
 
-/* It may go on at the ring's beginning. */
-static void copy_out(const struct ring *r, uint64_t position, void *out, size_t bytes)
+/* Where it lies, or put together in `room` where it goes on at the ring's beginning. */
+static const void *whole(const struct ring *r, uint64_t position, void *room, size_t bytes)
 {
 	size_t to_end = r->data_bytes - (position & (r->data_bytes - 1));
-	size_t first = bytes < to_end ? bytes : to_end;
 
-	memcpy(out, data_at(r, position), first);
-	memcpy((unsigned char *)out + first, data_at(r, 0), bytes - first);
+	if (bytes <= to_end)
+		return data_at(r, position);
+	memcpy(room, data_at(r, position), to_end);
+	memcpy((unsigned char *)room + to_end, data_at(r, 0), bytes - to_end);
+	return room;
 }
 
 size_t ring_drain(struct ring *r, void *room, size_t room_bytes, ring_taker take, void *self)
@@ -70,8 +72,7 @@ size_t ring_drain(struct ring *r, void *room, size_t room_bytes, ring_taker take
 		if (header & BPF_RINGBUF_BUSY_BIT || bytes > end - at)
 			break; /* its writer is not done */
 		if (!(header & BPF_RINGBUF_DISCARD_BIT) && bytes <= room_bytes) {
-			copy_out(r, at + BPF_RINGBUF_HDR_SZ, room, bytes);
-			take(self, room, bytes);
+			take(self, whole(r, at + BPF_RINGBUF_HDR_SZ, room, bytes), bytes);
 			taken++;
 		}
 		at += (BPF_RINGBUF_HDR_SZ + bytes + 7) / 8 * 8;

@@ -38,6 +38,7 @@ enum tcp_sample_field {
 	TCP_SAMPLE_RTTVAR = 1 << 15,       /* rttvar_us */
 	TCP_SAMPLE_CA_STATE = 1 << 16,     /* ca_state */
 	TCP_SAMPLE_LATEST_RTT = 1 << 17,   /* latest_rtt_us */
+	TCP_SAMPLE_EVERYTHING = (1 << 18) - 1,
 };
 
 struct tcp_sample {

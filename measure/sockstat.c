@@ -133,6 +133,9 @@ static uint32_t present_of(uint32_t present)
 	};
 	uint32_t ours = TCP_SAMPLE_TCP_STATE;
 
+	if (present ==
+	    TCPSTAT_HAS_EVERYTHING) /* as of nearly each, which come by the hundred thousand */
+		return TCP_SAMPLE_EVERYTHING;
 	for (size_t i = 0; i < sizeof(bits) / sizeof(*bits); i++)
 		if ((present & bits[i].theirs) == bits[i].theirs)
 			ours |= bits[i].ours;
