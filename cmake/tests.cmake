@@ -1,6 +1,7 @@
 # pod_test(ws pod_transport)         builds ws_test.c beside its source and registers it as "ws"
 # pod_role_test(courier pod_agent)   likewise, of what starts itself again
-# pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws
+# pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws; runs a third of
+#                                    POD_FUZZ_SECONDS, or all of them where POD_FUZZ_WHOLE lists it
 # pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [ENV NAME=VALUE…] [ARGS …])
 #                                    a pytest file or folder that drives the executable; ARGS are pytest's.
 #                                    SERIAL: its answer is a rate, and it has the machine for itself;
@@ -9,13 +10,16 @@
 # Exit code 77 is "not on this machine", shown as skipped.
 find_library(CMOCKA_LIBRARY cmocka)
 option(POD_VALGRIND "run the unit tests on valgrind" OFF)
-set(POD_FUZZ_SECONDS 30 CACHE STRING "how long each fuzz target runs under ctest")
+set(POD_FUZZ_SECONDS 30 CACHE STRING "how long a fuzz target of POD_FUZZ_WHOLE runs under ctest")
 find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 
 # The memory sanitizer knows what code that was built with it writes. What OpenSSL, libcurl, libzstd and SQLite
 # write is unwritten to it, and what the kernel writes for io_uring and epoll_pwait2(2). Valgrind sees it.
 set(POD_MSAN_CANNOT courier flow http http_post libcurl living loader locate loop loop_coalesce loop_splice page resolve run sentry sentry_courier serve stream subtest
     tcp_dial tls tls_context tls_record tls_secrets tls_traffic trace_reader wifi fuzz.json fuzz.tls_traffic fuzz.trace)
+
+# What reads a stranger's bytes, or what the kernel and the disk hand back: the targets that the bars name.
+set(POD_FUZZ_WHOLE config head locate measurement store tcpstat tls_traffic trace url ws)
 
 # What takes seconds and no processor: others run beside it.
 set(POD_WAITS bounded_child courier http http_post resolve runner uploader)
@@ -81,8 +85,12 @@ function(pod_fuzz name)
   add_dependencies(fuzz fuzz_${name})
   set(grown ${CMAKE_CURRENT_BINARY_DIR}/grown/${name})
   file(MAKE_DIRECTORY ${grown})
+  set(seconds ${POD_FUZZ_SECONDS})
+  if(NOT name IN_LIST POD_FUZZ_WHOLE)
+    math(EXPR seconds "(${POD_FUZZ_SECONDS} + 2) / 3")
+  endif()
   pod_register(fuzz.${name} "fuzz;M4" 1200
-    "fuzz_${name};-max_total_time=${POD_FUZZ_SECONDS};-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
+    "fuzz_${name};-max_total_time=${seconds};-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
 endfunction()
 
 function(pod_pytest name file)
@@ -97,6 +105,7 @@ function(pod_pytest name file)
     SKIP_RETURN_CODE 77)
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+    set_property(TEST ${name} APPEND PROPERTY LABELS alone)
   endif()
   if(arg_WAITS)
     set_property(TEST ${name} APPEND PROPERTY LABELS waits)
