@@ -33,6 +33,7 @@ struct tls_record_keys {
 	const struct suite *suite;
 	EVP_CIPHER_CTX *cipher;
 	bool sealing;
+	bool usable; /* not where a change of keys was left half done: a number would be used again */
 	uint64_t sequence;
 	uint8_t iv[NONCE_BYTES];
 	uint8_t secret[TLS_SECRET_BYTES_MAX];
@@ -82,14 +83,16 @@ static bool use_secret(struct tls_record_keys *k)
 
 	OPENSSL_cleanse(key, sizeof(key));
 	k->sequence = 0;
+	k->usable = ok;
 	return ok;
 }
 
 bool tls_record_keys_next(struct tls_record_keys *k)
 {
 	uint8_t next[TLS_SECRET_BYTES_MAX];
-	bool ok = expand(k, "traffic upd", next, k->suite->secret_bytes);
+	bool ok = k->usable && expand(k, "traffic upd", next, k->suite->secret_bytes);
 
+	k->usable = false;
 	if (ok)
 		memcpy(k->secret, next, k->suite->secret_bytes);
 	OPENSSL_cleanse(next, sizeof(next));
@@ -152,6 +155,8 @@ static bool begin_record(struct tls_record_keys *k, const uint8_t *header)
 	uint8_t nonce[NONCE_BYTES];
 	int fed;
 
+	if (!k->usable)
+		return false;
 	memcpy(nonce, k->iv, sizeof(nonce));
 	for (unsigned int i = 0; i < 8; i++)
 		nonce[NONCE_BYTES - 1 - i] ^= (uint8_t)(k->sequence >> (8 * i));

@@ -42,13 +42,14 @@ int tls_record_keys_new(const SSL_CIPHER *suite, bool sealing, const uint8_t *se
 /* Wipes them. Accepts NULL; always returns NULL. */
 struct tls_record_keys *tls_record_keys_free(struct tls_record_keys *k);
 
-/* The next generation's, RFC 8446 7.2. False: OpenSSL could not, and the keys are of no more use. */
+/* The next generation's, RFC 8446 7.2. False: OpenSSL could not, and nothing is sealed or opened any more: half
+ * changed, they might use a nonce again. */
 bool tls_record_keys_next(struct tls_record_keys *k);
 
 /* How many records these keys have sealed or opened. */
 uint64_t tls_record_keys_used(const struct tls_record_keys *k);
 
-/* One record of n bytes of content, 16384 at most, into `out`: n + TLS_RECORD_ADDED_BYTES. */
+/* One record of n bytes of content, 16384 at most, into `out`: n + TLS_RECORD_ADDED_BYTES. False: OpenSSL could not. */
 bool tls_record_seal(struct tls_record_keys *k, enum tls_content_type type, const uint8_t *content,
                      size_t n, uint8_t *out);
 

@@ -4,7 +4,10 @@
 #include "tests/cases.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONTENT_MAX 16384
@@ -273,6 +276,67 @@ static void other_suites_are_refused(void **state)
 	assert_int_equal(tls_record_keys_new(NULL, true, secret, 32, &k), -ENOTSUP);
 }
 
+/* --- memory that runs out --------------------------------------------------------------------- */
+
+static unsigned long allocations_left = ULONG_MAX;
+
+static void *allocate(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (allocations_left == 0)
+		return NULL;
+	allocations_left--;
+	return malloc(n);
+}
+
+static void *allocate_again(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (allocations_left == 0)
+		return NULL;
+	allocations_left--;
+	return realloc(p, n);
+}
+
+static void release(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* Wherever a change of keys breaks off, no number is ever used again under a key: nothing is. */
+static void half_changed_keys_are_of_no_use(void **state)
+{
+	const struct suite_case *c = *state;
+	bool changed = false;
+	unsigned long allowed;
+
+	for (allowed = 0; !changed; allowed++) {
+		struct two_ends e = open_ends(c);
+		uint8_t type;
+		size_t n;
+
+		assert_true(tls_record_seal(e.seal, TLS_APPLICATION_DATA, content, 8, sealed));
+		allocations_left = allowed;
+		changed = tls_record_keys_next(e.seal);
+		allocations_left = allowed;
+		assert_int_equal(tls_record_keys_next(e.open), changed);
+		allocations_left = ULONG_MAX;
+		ERR_clear_error();
+		if (!changed) {
+			assert_int_equal(pass(&e, 8, &n, &type), TLS_RECORD_BAD);
+			assert_false(
+				tls_record_seal(e.seal, TLS_APPLICATION_DATA, content, 8, sealed));
+			assert_false(tls_record_keys_next(e.seal));
+		}
+		close_ends(&e);
+	}
+	assert_true(allowed > 3); /* one for each of its derivations, at least */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,9 +344,12 @@ int main(void)
 		cmocka_unit_test(rfc8448_is_opened),
 		cmocka_unit_test(other_suites_are_refused),
 	};
-	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX *context;
 	int failed;
 
+	if (!CRYPTO_set_mem_functions(allocate, allocate_again, release))
+		return 1;
+	context = SSL_CTX_new(TLS_client_method());
 	ssl = context ? SSL_new(context) : NULL;
 	if (!ssl)
 		return 1;
@@ -297,6 +364,7 @@ int main(void)
 	failed += CASES_RUN(every_bit_counts, suite_cases);
 	failed += CASES_RUN(order_counts, suite_cases);
 	failed += CASES_RUN(old_keys_are_of_no_use, suite_cases);
+	failed += CASES_RUN(half_changed_keys_are_of_no_use, suite_cases);
 	failed += CASES_RUN(secret_of_another_length_is_refused, suite_cases);
 	SSL_free(ssl);
 	SSL_CTX_free(context);
