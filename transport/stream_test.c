@@ -703,6 +703,32 @@ static void stop_when_open(struct side *s, enum heard what, const uint8_t *data,
 		loop_stop(s->test->loop);
 }
 
+/* OpenSSL's client at our server. */
+static void meet_peer_client(struct test *t, struct tls_peer *p, const struct mode_case *c)
+{
+	start(t, c, true);
+	open_server(t);
+	t->server.hook = stop_when_open;
+	tls_peer_client(p);
+	tls_peer_start(p);
+	for (int i = 0; i < 1000 && !t->server.heard[HEARD_OPENED]; i++) {
+		SSL_do_handshake(p->ssl);
+		carry_by_hand(p, t->fd[0]);
+		assert_true(loop_run(t->loop, clock_now_ns() + NS_PER_MS, NULL) >= 0);
+	}
+	assert_int_equal(t->server.heard[HEARD_OPENED], 1);
+	t->server.hook = stop_at_end;
+}
+
+static void say_all(struct tls_peer *p, int fd)
+{
+	while (BIO_pending(p->out) > 0) {
+		int n = BIO_read(p->out, p->lent, sizeof(p->lent));
+
+		assert_int_equal(send(fd, p->lent, (size_t)n, MSG_NOSIGNAL), n);
+	}
+}
+
 /* While we wait for it to read, a client asks for new keys without end. */
 static void questions_without_end_are_refused(void **state)
 {
@@ -712,19 +738,7 @@ static void questions_without_end_are_refused(void **state)
 
 	if (!c->tls)
 		return;
-	start(&t, c, true);
-	open_server(&t);
-	t.server.hook = stop_when_open;
-	tls_peer_client(&p);
-	tls_peer_start(&p);
-	for (int i = 0; i < 1000 && !t.server.heard[HEARD_OPENED]; i++) {
-		SSL_do_handshake(p.ssl);
-		carry_by_hand(&p, t.fd[0]);
-		assert_true(loop_run(t.loop, clock_now_ns() + NS_PER_MS, NULL) >= 0);
-	}
-	assert_int_equal(t.server.heard[HEARD_OPENED], 1);
-
-	t.server.hook = stop_at_end;
+	meet_peer_client(&t, &p, c);
 	send_one(&t.server, PAYLOAD_BYTES);
 	run_quietly(&t);
 	assert_true(stream_sending(t.server.stream));
@@ -732,14 +746,38 @@ static void questions_without_end_are_refused(void **state)
 		assert_int_equal(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
 		SSL_do_handshake(p.ssl);
 	}
-	while (BIO_pending(p.out) > 0) {
-		int n = BIO_read(p.out, p.lent, sizeof(p.lent));
-
-		assert_int_equal(send(t.fd[0], p.lent, (size_t)n, MSG_NOSIGNAL), n);
-	}
+	say_all(&p, t.fd[0]);
 	run(&t);
 	assert_int_equal(t.server.end.code, -EPROTO);
 	assert_int_equal(t.server.heard[HEARD_SENT], 0);
+	close(t.fd[0]);
+	tls_peer_end(&p);
+	finish(&t);
+}
+
+/* We have said our last; a peer that then asks for new keys, and ends with a FIN alone, has done nothing wrong. */
+static void question_behind_our_end_is_no_failure(void **state)
+{
+	const struct mode_case *c = *state;
+	struct tls_peer p;
+	struct test t;
+
+	if (!c->tls)
+		return;
+	meet_peer_client(&t, &p, c);
+	stream_end_sending(t.server.stream);
+	run_quietly(&t);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_write(p.ssl, payload + i, 1), 1);
+		say_all(&p, t.fd[0]);
+		run_quietly(&t);
+	}
+	assert_int_equal(shutdown(t.fd[0], SHUT_WR), 0);
+	run(&t);
+	assert_int_equal(t.server.received_bytes, 2);
+	if (t.server.end.code)
+		fail_msg("%s", t.server.end.text);
 	close(t.fd[0]);
 	tls_peer_end(&p);
 	finish(&t);
@@ -852,6 +890,7 @@ int main(int argc, char **argv)
 	failed += CASES_RUN(noise_is_refused, mode_cases);
 	failed += CASES_RUN(close_notify_goes_before_the_end, mode_cases);
 	failed += CASES_RUN(questions_without_end_are_refused, mode_cases);
+	failed += CASES_RUN(question_behind_our_end_is_no_failure, mode_cases);
 	failed += CASES_RUN(versions_are_told, mode_cases);
 	failed += CASES_RUN(nothing_is_heard_after_close, close_cases);
 	failed += CASES_RUN(descriptor_is_taken_also_on_failure, mode_cases);

@@ -22,7 +22,6 @@ struct tls {
 	SSL *ssl;
 	struct tls_secrets secrets;  /* of a handshake under way */
 	struct tls_traffic *traffic; /* behind one of TLS 1.3, in OpenSSL's place; else NULL */
-	bool said_last;              /* by `traffic`: an alert, behind which nothing follows */
 	char host[HOST_BYTES];       /* whom we speak to, for errors; "" on a server */
 	const uint8_t *in;           /* lent by tls_input() */
 	size_t in_bytes;
@@ -323,21 +322,16 @@ static bool has_room_to_answer(const struct tls *t, size_t n)
 	return TLS_OUTPUT_BYTES - t->out_tail >= n;
 }
 
-static void say_last(struct tls *t, uint8_t alert)
+static void say_last(struct tls *t)
 {
-	if (!t->said_last && has_room_to_answer(t, TLS_TRAFFIC_ALERT_BYTES))
-		t->out_tail += tls_traffic_alert(t->traffic, alert, t->out + t->out_tail);
-	t->said_last = true;
+	if (has_room_to_answer(t, TLS_TRAFFIC_ALERT_BYTES))
+		t->out_tail += tls_traffic_alert(t->traffic, t->out + t->out_tail);
 }
 
 static int refuse_traffic(struct tls *t, struct err *err)
 {
-	struct tls_traffic_failure why = tls_traffic_failure(t->traffic);
-
-	if (why.alert)
-		say_last(t, why.alert);
-	t->said_last = true;
-	return refuse_record(t, "receive", why.reason, err);
+	say_last(t);
+	return refuse_record(t, "receive", tls_traffic_failure(t->traffic).reason, err);
 }
 
 static int read_traffic(struct tls *t, uint8_t *out, size_t cap, size_t *ret_n, struct err *err)
@@ -359,8 +353,11 @@ static int read_traffic(struct tls *t, uint8_t *out, size_t cap, size_t *ret_n, 
 
 static int write_record(struct tls *t, const uint8_t *data, size_t n, struct err *err)
 {
-	size_t sealed = tls_traffic_write(t->traffic, data, n, t->out + t->out_tail);
+	size_t sealed;
 
+	if (tls_traffic_is_over(t->traffic))
+		return refuse_record(t, "send", SSL_R_PROTOCOL_IS_SHUTDOWN, err);
+	sealed = tls_traffic_write(t->traffic, data, n, t->out + t->out_tail);
 	t->out_tail += sealed;
 	return sealed > 0 ? 0 : refuse_record(t, "send", ERR_R_INTERNAL_ERROR, err);
 }
@@ -416,7 +413,7 @@ void tls_close(struct tls *t)
 	if (!SSL_is_init_finished(t->ssl))
 		return;
 	if (t->traffic)
-		say_last(t, SSL_AD_CLOSE_NOTIFY);
+		say_last(t);
 	else
 		SSL_shutdown(t->ssl);
 	ERR_clear_error();

@@ -73,7 +73,8 @@ int tls_handshake(struct tls *t, struct err *err);
 int tls_read(struct tls *t, uint8_t *out, size_t cap, size_t *ret_n, struct err *err);
 
 /* Encrypts from `data` until all is taken or the output is full; *ret_taken says how much was.
- * TLS_OK with *ret_taken > 0, or TLS_NEED_OUTPUT. Only after the handshake (-ENOTCONN). */
+ * TLS_OK with *ret_taken > 0, or TLS_NEED_OUTPUT. Only after the handshake (-ENOTCONN) and before
+ * tls_close() or a refusal (-EPROTO). */
 int tls_write(struct tls *t, const uint8_t *data, size_t n, size_t *ret_taken, struct err *err);
 
 /* Queues a close_notify where there is room. */

@@ -513,6 +513,104 @@ static void peer_is_told_why(void **state)
 	tls_peer_end(&peer);
 }
 
+static struct peer_case {
+	const char *name;
+	int version;
+	bool server; /* the peer is */
+} peer_cases[] = {
+	{ "TLS 1.3, a client", TLS1_3_VERSION, false },
+	{ "TLS 1.3, a server", TLS1_3_VERSION, true },
+	{ "TLS 1.2, a client", TLS1_2_VERSION, false },
+	{ "TLS 1.2, a server", TLS1_2_VERSION, true },
+};
+
+static struct certificate peer_leaf;
+
+/* The peer is made, and may be set up further; then tls_peer_start(). */
+static void prepare_peer(const struct peer_case *c, struct tls **ret)
+{
+	struct tls_context *context = NULL;
+
+	if (c->server) {
+		context = open_client_context(c->version, false);
+		assert_int_equal(tls_open_client(context, "ndt.test", ret, NULL), 0);
+		tls_peer_server(&peer, &peer_leaf, NULL, 0);
+	} else {
+		assert_int_equal(tls_context_server(NULL, NULL, &context, NULL), 0);
+		assert_int_equal(tls_open_server(context, ret, NULL), 0);
+		tls_peer_client(&peer);
+		SSL_CTX_set_max_proto_version(peer.context, c->version);
+	}
+	tls_context_free(context);
+}
+
+static void part_from_peer(struct tls *t)
+{
+	tls_free(t);
+	tls_peer_end(&peer);
+}
+
+/* Behind a close_notify nothing is said, no answer either; what the peer has still to say is heard. */
+static void nothing_follows_the_end(void **state)
+{
+	const struct peer_case *c = *state;
+	struct tls *t = NULL;
+	struct err err = {};
+	uint8_t in[16];
+	size_t n;
+
+	prepare_peer(c, &t);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, t, &err), TLS_OK);
+	tls_close(t);
+	assert_int_equal(peer_reads(t, in, sizeof(in)), 0);
+	assert_int_equal(tls_write(t, payload, 5, &n, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "protocol is shutdown"));
+	if (c->version == TLS1_3_VERSION)
+		assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	assert_int_equal(SSL_write(peer.ssl, payload, 5), 5);
+	SSL_shutdown(peer.ssl);
+	assert_true(tls_peer_give(&peer, t) > 0);
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), TLS_OK);
+	assert_int_equal(n, 5);
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), TLS_END);
+	tls_output(t, &n);
+	assert_int_equal(n, 0);
+	part_from_peer(t);
+}
+
+/* A server that misses our certificate says so behind a handshake that we took for done: RFC 8446 4.4.2.4. */
+static void late_refusal_is_told(void **state)
+{
+	struct peer_case c = { "", TLS1_3_VERSION, true };
+	struct tls *t = NULL;
+	struct err err = {};
+	uint8_t in[16];
+	size_t n;
+
+	(void)state;
+	prepare_peer(&c, &t);
+	SSL_CTX_set_verify(peer.context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_handshake(t, &err), TLS_NEED_INPUT);
+	tls_peer_take(&peer, t);
+	SSL_do_handshake(peer.ssl);
+	assert_true(tls_peer_give(&peer, t) > 0);
+	assert_int_equal(tls_handshake(t, &err), TLS_OK);
+	tls_peer_take(&peer, t);
+	SSL_do_handshake(peer.ssl);
+	ERR_clear_error();
+	assert_true(tls_peer_give(&peer, t) > 0);
+	assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), -EPROTO);
+	assert_int_equal(err.domain, ERR_TLS);
+	assert_int_equal(err.detail, SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED);
+	assert_non_null(strstr(err.text, "certificate required"));
+	tls_close(t);
+	tls_output(t, &n);
+	assert_int_equal(n, 0); /* RFC 8446 6.2 */
+	part_from_peer(t);
+}
+
 /* A client could make us sign without end (CVE-2011-1473). */
 static void renegotiation_is_declined(void **state)
 {
@@ -569,6 +667,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_update_is_answered),
 		cmocka_unit_test(key_updates_without_end_fill_the_output),
+		cmocka_unit_test(late_refusal_is_told),
 		cmocka_unit_test(peer_is_told_why),
 		cmocka_unit_test(renegotiation_is_declined),
 		cmocka_unit_test(renegotiation_is_declined_by_the_client),
@@ -591,7 +690,10 @@ int main(int argc, char **argv)
 	failed += CASES_RUN(end_is_told, version_cases);
 	failed += CASES_RUN(record_is_whole_or_nothing, version_cases);
 	failed += CASES_RUN(close_before_the_handshake_says_nothing, version_cases);
+	peer_leaf = certificate_make(&(struct certificate_wish){}, NULL);
+	failed += CASES_RUN(nothing_follows_the_end, peer_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	certificate_free(&peer_leaf);
 	free(payload);
 	return failed != 0;
 }

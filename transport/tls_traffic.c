@@ -27,7 +27,8 @@ enum { MESSAGE_HEADER_BYTES = 4 };
 struct tls_traffic {
 	struct tls_record_keys *receive, *send;
 	struct tls_traffic_options options;
-	bool ended;         /* by a close_notify */
+	bool ended;         /* by the peer's close_notify */
+	bool over;          /* for us: nothing more is said */
 	bool owes_update;   /* the peer has asked for one */
 	unsigned int empty; /* records in a row without content that anybody wants */
 	struct tls_traffic_failure failure;
@@ -81,6 +82,11 @@ struct tls_traffic *tls_traffic_free(struct tls_traffic *t)
 struct tls_traffic_failure tls_traffic_failure(const struct tls_traffic *t)
 {
 	return t->failure;
+}
+
+bool tls_traffic_is_over(const struct tls_traffic *t)
+{
+	return t->over;
 }
 
 static int fail(struct tls_traffic *t, int reason, uint8_t alert)
@@ -172,6 +178,7 @@ static int take_alert(struct tls_traffic *t, const uint8_t *alert, size_t n)
 	}
 	if (alert[1] == USER_CANCELED) /* a close_notify follows it */
 		return TLS_OK;
+	t->over = true;
 	return fail(t, SSL_AD_REASON_OFFSET + alert[1], 0);
 }
 
@@ -185,7 +192,7 @@ static int take_key_update(struct tls_traffic *t, bool at_end)
 		return fail(t, SSL_R_BAD_KEY_UPDATE, SSL_AD_ILLEGAL_PARAMETER);
 	if (!tls_record_keys_next(t->receive))
 		return fail(t, SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
-	t->owes_update |= request == UPDATE_REQUESTED;
+	t->owes_update |= request == UPDATE_REQUESTED && !t->over;
 	return TLS_OK;
 }
 
@@ -361,13 +368,15 @@ static size_t update_keys(struct tls_traffic *t, uint8_t *out)
 size_t tls_traffic_answer(struct tls_traffic *t, uint8_t *out)
 {
 	t->owes_update = false;
-	return update_keys(t, out);
+	return t->over ? 0 : update_keys(t, out);
 }
 
 size_t tls_traffic_write(struct tls_traffic *t, const uint8_t *data, size_t n, uint8_t *out)
 {
 	size_t update = 0, sealed;
 
+	if (t->over)
+		return 0;
 	if (tls_record_keys_used(t->send) >= t->options.records_per_key) {
 		update = update_keys(t, out);
 		if (update == 0)
@@ -377,9 +386,14 @@ size_t tls_traffic_write(struct tls_traffic *t, const uint8_t *data, size_t n, u
 	return sealed > 0 ? update + sealed : 0;
 }
 
-size_t tls_traffic_alert(struct tls_traffic *t, uint8_t alert, uint8_t *out)
+size_t tls_traffic_alert(struct tls_traffic *t, uint8_t *out)
 {
+	uint8_t alert = t->failure.reason ? t->failure.alert : CLOSE_NOTIFY;
 	const uint8_t content[] = { alert == CLOSE_NOTIFY ? WARNING : FATAL, alert };
 
+	if (t->over)
+		return 0;
+	t->over = true;
+	t->owes_update = false;
 	return seal(t, TLS_ALERT, content, sizeof(content), out);
 }

@@ -43,7 +43,7 @@ struct tls_traffic_failure {
 
 struct tls_traffic_failure tls_traffic_failure(const struct tls_traffic *t);
 
-/* Each seals a record into `out` and answers its length; 0: OpenSSL could not.
+/* Each seals a record into `out` and answers its length; 0: OpenSSL could not, or tls_traffic_is_over().
  *
  * Application data, n at most 16384. Before the keys have sealed more than they may (RFC 8446 5.5) a KeyUpdate goes first,
  * in the same bytes: room for TLS_TRAFFIC_ADDED_BYTES more than n is needed. */
@@ -54,6 +54,10 @@ size_t tls_traffic_write(struct tls_traffic *t, const uint8_t *data, size_t n, u
 /* The KeyUpdate that TLS_NEED_OUTPUT asks for: TLS_TRAFFIC_KEY_UPDATE_BYTES. */
 size_t tls_traffic_answer(struct tls_traffic *t, uint8_t *out);
 
-/* TLS_TRAFFIC_ALERT_BYTES; `alert` 0 is close_notify. */
+/* The last that we say, TLS_TRAFFIC_ALERT_BYTES: the alert of a refusal, else close_notify. What the peer says is read as
+ * before. */
 #define TLS_TRAFFIC_ALERT_BYTES (2 + TLS_RECORD_ADDED_BYTES)
-size_t tls_traffic_alert(struct tls_traffic *t, uint8_t alert, uint8_t *out);
+size_t tls_traffic_alert(struct tls_traffic *t, uint8_t *out);
+
+/* Nothing more may be said, no KeyUpdate either: behind an alert of ours or one by which the peer refuses us, RFC 8446 6. */
+bool tls_traffic_is_over(const struct tls_traffic *t);

@@ -22,9 +22,15 @@ static const SSL_CIPHER *suite;
 
 /* What the peer says: one record. */
 struct piece {
-	uint8_t type; /* 0: `bytes` as they are, not sealed */
+	uint8_t type; /* or enum piece_type */
 	size_t n;
 	const char *bytes;
+};
+
+enum piece_type {
+	CLEAR = 0,       /* `bytes` as they are, not sealed */
+	NEXT_KEYS = 254, /* nothing: what follows is under the peer's next keys */
+	PADDED = 255,    /* sealed without a type of its own: its content's end has it */
 };
 
 #define DATA(text)                                                                                 \
@@ -41,7 +47,15 @@ struct piece {
 	}
 #define RAW(text)                                                                                  \
 	{                                                                                          \
-		0, sizeof(text) - 1, text                                                          \
+		CLEAR, sizeof(text) - 1, text                                                      \
+	}
+#define PADDING(text)                                                                              \
+	{                                                                                          \
+		PADDED, sizeof(text) - 1, text                                                     \
+	}
+#define NEXT                                                                                       \
+	{                                                                                          \
+		NEXT_KEYS, 0, ""                                                                   \
 	}
 #define OTHER(type)                                                                                \
 	{                                                                                          \
@@ -87,6 +101,38 @@ static struct read_case {
 	  "one",
 	  -EPROTO,
 	  SSL_AD_REASON_OFFSET + 20,
+	  0,
+	  0 },
+	{ "close_notify, as fatal",
+	  false,
+	  { DATA("one"), ALERT("\2\0") },
+	  "one",
+	  TLS_END,
+	  0,
+	  0,
+	  0 },
+	{ "the peer refuses us, as a warning",
+	  false,
+	  { DATA("one"), ALERT("\1\x14") },
+	  "one",
+	  -EPROTO,
+	  SSL_AD_REASON_OFFSET + 20,
+	  0,
+	  0 },
+	{ "the peer refuses us, as nobody knows",
+	  false,
+	  { ALERT("\2\xc8") },
+	  "",
+	  -EPROTO,
+	  SSL_AD_REASON_OFFSET + 200,
+	  0,
+	  0 },
+	{ "a server wants a certificate of ours",
+	  false,
+	  { ALERT("\2\x74") },
+	  "",
+	  -EPROTO,
+	  SSL_AD_REASON_OFFSET + 116,
 	  0,
 	  0 },
 	{ "an alert of one byte",
@@ -146,6 +192,30 @@ static struct read_case {
 	  SSL_R_UNEXPECTED_RECORD,
 	  SSL_AD_UNEXPECTED_MESSAGE,
 	  0 },
+	{ "close_notify within a message",
+	  false,
+	  { MSG("\4\0\0\6tic"), ALERT(CLOSE) },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "an empty record within a message",
+	  false,
+	  { MSG("\4\0"), { TLS_APPLICATION_DATA, 0, "" } },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_RECORD,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "no message within a message",
+	  false,
+	  { MSG("\4\0"), { TLS_HANDSHAKE, 0, "" } },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
 	{ "a ticket too long for its fields",
 	  false,
 	  { MSG("\4\3\0\0") },
@@ -178,6 +248,38 @@ static struct read_case {
 	  SSL_R_UNEXPECTED_MESSAGE,
 	  SSL_AD_UNEXPECTED_MESSAGE,
 	  0 },
+	{ "a HelloRequest",
+	  false,
+	  { MSG("\0\0\0\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a second Finished",
+	  true,
+	  { MSG("\x14\0\0\x20") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "an EndOfEarlyData",
+	  true,
+	  { MSG("\5\0\0\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "a client's certificate, unasked",
+	  true,
+	  { MSG("\xb\0\0\4") },
+	  "",
+	  -EPROTO,
+	  SSL_R_UNEXPECTED_MESSAGE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
 	{ "no message",
 	  false,
 	  { { TLS_HANDSHAKE, 0, "" } },
@@ -195,6 +297,54 @@ static struct read_case {
 	  0,
 	  0,
 	  1 },
+	{ "data behind a KeyUpdate",
+	  false,
+	  { DATA("one "), MSG(UPDATE), NEXT, DATA("two") },
+	  "one two",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "one KeyUpdate behind the other",
+	  true,
+	  { MSG(UPDATE_ASKED), NEXT, MSG(UPDATE_ASKED), NEXT, DATA("one") },
+	  "one",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  2 },
+	{ "a KeyUpdate behind a ticket",
+	  false,
+	  { MSG(TICKET UPDATE), NEXT, DATA("one") },
+	  "one",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "old keys behind a KeyUpdate",
+	  false,
+	  { MSG(UPDATE), DATA("one") },
+	  "",
+	  -EPROTO,
+	  SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+	  SSL_AD_BAD_RECORD_MAC,
+	  0 },
+	{ "new keys before a KeyUpdate",
+	  false,
+	  { NEXT, DATA("one") },
+	  "",
+	  -EPROTO,
+	  SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+	  SSL_AD_BAD_RECORD_MAC,
+	  0 },
+	{ "a KeyUpdate once more",
+	  false,
+	  { MSG(UPDATE), MSG(UPDATE) },
+	  "",
+	  -EPROTO,
+	  SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+	  SSL_AD_BAD_RECORD_MAC,
+	  0 },
 	{ "a KeyUpdate over two records",
 	  true,
 	  { MSG("\x18\0\0"), MSG("\1\1") },
@@ -234,6 +384,38 @@ static struct read_case {
 	  -EPROTO,
 	  SSL_R_BAD_KEY_UPDATE,
 	  SSL_AD_DECODE_ERROR,
+	  0 },
+	{ "padding",
+	  false,
+	  { PADDING("one\x17\0\0\0"), PADDING("\x18\0\0\1\0\x16\0"), NEXT, DATA("two") },
+	  "onetwo",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "padding behind nothing",
+	  false,
+	  { PADDING("\x17\0\0"), DATA("one") },
+	  "one",
+	  TLS_NEED_INPUT,
+	  0,
+	  0,
+	  0 },
+	{ "padding alone",
+	  false,
+	  { PADDING("\0\0\0") },
+	  "",
+	  -EPROTO,
+	  SSL_R_BAD_RECORD_TYPE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
+	  0 },
+	{ "not even padding",
+	  false,
+	  { PADDING("") },
+	  "",
+	  -EPROTO,
+	  SSL_R_BAD_RECORD_TYPE,
+	  SSL_AD_UNEXPECTED_MESSAGE,
 	  0 },
 	{ "a content type of nobody",
 	  false,
@@ -329,12 +511,18 @@ static void close_end(struct end *e)
 
 static size_t seal_piece(struct end *e, const struct piece *p, uint8_t *out)
 {
-	if (p->type == 0) {
+	uint8_t type = p->type == PADDED ? 0 : p->type;
+
+	if (p->type == CLEAR) {
 		memcpy(out, p->bytes, p->n);
 		return p->n;
 	}
-	assert_true(tls_record_seal(e->peer, (enum tls_content_type)p->type,
-	                            (const uint8_t *)p->bytes, p->n, out));
+	if (p->type == NEXT_KEYS) {
+		assert_true(tls_record_keys_next(e->peer));
+		return 0;
+	}
+	assert_true(tls_record_seal(e->peer, (enum tls_content_type)type, (const uint8_t *)p->bytes,
+	                            p->n, out));
 	return p->n + TLS_RECORD_ADDED_BYTES;
 }
 
@@ -441,6 +629,29 @@ static void last_word_stays(void **state)
 	}
 }
 
+/* RFC 8446 5.2: the longest that may be, with its type behind it, and one more. */
+static void content_has_a_length(void **state)
+{
+	static uint8_t wire[TLS_RECORD_BYTES + 1 + TLS_RECORD_ADDED_BYTES];
+	static uint8_t content[TLS_RECORD_BYTES + 1], out[TLS_RECORD_BYTES];
+
+	(void)state;
+	for (size_t n = TLS_RECORD_BYTES; n <= sizeof(content); n++) {
+		struct end e = open_end(false, 0);
+		size_t left = n + TLS_RECORD_ADDED_BYTES, got;
+		const uint8_t *at = wire;
+		bool fits = n == TLS_RECORD_BYTES;
+
+		assert_true(tls_record_seal(e.peer, TLS_APPLICATION_DATA, content, n, wire));
+		assert_int_equal(tls_traffic_read(e.t, &at, &left, out, sizeof(out), &got),
+		                 fits ? TLS_OK : -EPROTO);
+		assert_int_equal(tls_traffic_failure(e.t).reason,
+		                 fits ? 0 : SSL_R_DATA_LENGTH_TOO_LONG);
+		assert_int_equal(tls_traffic_failure(e.t).alert, fits ? 0 : SSL_AD_RECORD_OVERFLOW);
+		close_end(&e);
+	}
+}
+
 static struct empty_case {
 	const char *name;
 	unsigned int records; /* without content, one behind the other */
@@ -498,32 +709,87 @@ static void keys_are_not_worn_out(void **state)
 	close_end(&e);
 }
 
-static void alerts_are_sealed(void **state)
+/* What t says of the peer's pieces, and that nothing can follow it. */
+static void last_is(bool server, const struct piece *said, const char *want)
 {
-	struct end e = open_end(true, 0);
-	uint8_t out[TLS_TRAFFIC_ALERT_BYTES], content[TLS_RECORD_BYTES], type;
-	size_t n;
+	struct end e = open_end(server, 0);
+	uint8_t out[TLS_TRAFFIC_ADDED_BYTES + 1], content[TLS_RECORD_BYTES], type;
+	size_t n = 0;
+
+	if (said) {
+		uint8_t wire[64];
+		struct heard h;
+
+		read_all(&e, wire, seal_piece(&e, said, wire), 1, sizeof(content), &h);
+	}
+	if (want) {
+		assert_int_equal(tls_traffic_alert(e.t, out), TLS_TRAFFIC_ALERT_BYTES);
+		assert_int_equal(tls_record_open(e.peer_open, out, TLS_TRAFFIC_ALERT_BYTES, content,
+		                                 &n, &type),
+		                 TLS_RECORD_OK);
+		assert_int_equal(type, TLS_ALERT);
+		assert_int_equal(n, 2);
+		assert_memory_equal(content, want, 2);
+	}
+	assert_true(tls_traffic_is_over(e.t));
+	assert_int_equal(tls_traffic_alert(e.t, out), 0);
+	assert_int_equal(tls_traffic_write(e.t, content, 1, out), 0);
+	assert_int_equal(tls_traffic_answer(e.t, out), 0);
+	close_end(&e);
+}
+
+static void alert_is_the_last_word(void **state)
+{
+	static const struct piece spoiled = RAW("\x17\3\3\0\x11"
+	                                        "seventeen bytes ."),
+				  unknown = OTHER(99), refused = ALERT("\2\x28"),
+				  closed = ALERT(CLOSE);
 
 	(void)state;
-	assert_int_equal(tls_traffic_alert(e.t, SSL_AD_BAD_RECORD_MAC, out), sizeof(out));
-	assert_int_equal(tls_record_open(e.peer_open, out, sizeof(out), content, &n, &type),
-	                 TLS_RECORD_OK);
-	assert_int_equal(type, TLS_ALERT);
-	assert_memory_equal(content, "\2\x14", 2);
-	assert_int_equal(tls_traffic_alert(e.t, SSL_AD_CLOSE_NOTIFY, out), sizeof(out));
-	assert_int_equal(tls_record_open(e.peer_open, out, sizeof(out), content, &n, &type),
-	                 TLS_RECORD_OK);
-	assert_memory_equal(content, "\1\0", 2);
-	close_end(&e);
+	last_is(false, NULL, "\1\0");
+	last_is(true, &closed, "\1\0");
+	last_is(true, &spoiled, "\2\x14");
+	last_is(false, &unknown, "\2\xa");
+	last_is(false, &refused, NULL);
+}
+
+/* RFC 8446 6.1: we have said our last, and the peer has not: it is read on, and not answered. */
+static void closed_end_reads_on(void **state)
+{
+	static const struct piece pieces[] = { DATA("one"), MSG(UPDATE_ASKED), NEXT, DATA("two"),
+		                               ALERT(CLOSE) };
+	uint8_t out[TLS_TRAFFIC_ALERT_BYTES], wire[256];
+	struct heard h;
+
+	(void)state;
+	/* asked before our alert, and behind it */
+	for (size_t before = 0; before <= 2; before++) {
+		struct end e = open_end(true, 0);
+		size_t n = 0, got;
+		const uint8_t *at = wire;
+
+		for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++)
+			n += seal_piece(&e, &pieces[i], wire + n);
+		for (size_t i = 0; i < before; i++)
+			assert_int_equal(tls_traffic_read(e.t, &at, &n, (uint8_t *)h.text,
+			                                  sizeof(h.text), &got),
+			                 i == 0 ? TLS_OK : TLS_NEED_OUTPUT);
+		assert_int_equal(tls_traffic_alert(e.t, out), sizeof(out));
+		read_all(&e, at, n, n, TLS_RECORD_BYTES, &h);
+		assert_int_equal(h.end, TLS_END);
+		assert_int_equal(h.answers, 0);
+		assert_int_equal(h.n, before == 0 ? 6 : 3);
+		close_end(&e);
+	}
 }
 
 int main(void)
 {
 	static const uint8_t wire[] = { AES_128_GCM >> 8, AES_128_GCM & 0xff };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_word_stays),
-		cmocka_unit_test(keys_are_not_worn_out),
-		cmocka_unit_test(alerts_are_sealed),
+		cmocka_unit_test(last_word_stays),      cmocka_unit_test(keys_are_not_worn_out),
+		cmocka_unit_test(content_has_a_length), cmocka_unit_test(alert_is_the_last_word),
+		cmocka_unit_test(closed_end_reads_on),
 	};
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = context ? SSL_new(context) : NULL;
