@@ -271,6 +271,13 @@ void tls_note_secret(const SSL *ssl, const char *line)
 	tls_secrets_note(&t->secrets, !SSL_is_server(ssl), line);
 }
 
+/* RFC 6066 4: a client may have asked us for smaller records. */
+static bool has_full_records(const SSL *ssl)
+{
+	return SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl)) ==
+	       TLSEXT_max_fragment_length_DISABLED;
+}
+
 /* From here on OpenSSL would copy every byte twice (docs/decisions/0025). It has read no record beyond the
  * handshake's last, as it reads one at a time, and written none: a server of ours sends no tickets. Where
  * the keys cannot be made, it goes on by itself. */
@@ -279,7 +286,7 @@ static void take_over(struct tls *t)
 	struct tls_traffic_options options = { .client = !SSL_is_server(t->ssl) };
 
 	if (SSL_version(t->ssl) == TLS1_3_VERSION && tls_secrets_are_whole(&t->secrets) &&
-	    !SSL_has_pending(t->ssl) &&
+	    has_full_records(t->ssl) && !SSL_has_pending(t->ssl) &&
 	    tls_traffic_new(SSL_get_current_cipher(t->ssl), &t->secrets, &options, &t->traffic) ==
 	            0)
 		SSL_free_buffers(t->ssl);
@@ -375,13 +382,13 @@ int tls_read(struct tls *t, uint8_t *out, size_t cap, size_t *ret_n, struct err 
 	return r == 1 ? TLS_OK : outcome(t, r, "receive", err);
 }
 
-static int encrypt(struct tls *t, const uint8_t *data, size_t n, struct err *err)
+/* One record: all n bytes, or as many as the peer takes in one. */
+static int encrypt(struct tls *t, const uint8_t *data, size_t n, size_t *ret_taken, struct err *err)
 {
-	size_t written; /* all of it: there is room */
-
+	*ret_taken = n;
 	if (t->traffic)
 		return write_record(t, data, n, err);
-	return SSL_write_ex(t->ssl, data, n, &written) == 1 ? 0 : refuse(t, "send", err);
+	return SSL_write_ex(t->ssl, data, n, ret_taken) == 1 ? 0 : refuse(t, "send", err);
 }
 
 int tls_write(struct tls *t, const uint8_t *data, size_t n, size_t *ret_taken, struct err *err)
@@ -399,7 +406,7 @@ int tls_write(struct tls *t, const uint8_t *data, size_t n, size_t *ret_taken, s
 
 		if (!has_room(t, piece))
 			break;
-		r = encrypt(t, data + taken, piece, err);
+		r = encrypt(t, data + taken, piece, &piece, err);
 		if (r < 0)
 			return r;
 		taken += piece;

@@ -550,6 +550,59 @@ static void part_from_peer(struct tls *t)
 	tls_peer_end(&peer);
 }
 
+/* All that t has to read of what is lent to it, which is `want_bytes` of the payload from `at` on. */
+static void read_payload(struct tls *t, size_t at, size_t want_bytes)
+{
+	static uint8_t in[TLS_RECORD_BYTES];
+	struct err err = {};
+	size_t total = 0, n;
+	int r;
+
+	while ((r = tls_read(t, in, sizeof(in), &n, &err)) == TLS_OK) {
+		assert_true(n <= want_bytes - total);
+		assert_memory_equal(in, payload + at + total, n);
+		total += n;
+	}
+	if (r < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(r, TLS_NEED_INPUT);
+	assert_int_equal(total, want_bytes);
+}
+
+/* RFC 6066 4: a client that has little memory asks for records of 512 bytes, and gets all that we write in such. */
+static void fragment_length_is_kept(void **state)
+{
+	const struct peer_case *c = *state;
+	static uint8_t in[TLS_RECORD_BYTES];
+	enum { BYTES = 3 * TLS_RECORD_BYTES + 100 };
+	struct tls *t = NULL;
+	struct err err = {};
+	size_t taken, total = 0;
+	int n;
+
+	if (c->server)
+		return; /* our client asks for nothing */
+	prepare_peer(c, &t);
+	assert_int_equal(SSL_CTX_set_tlsext_max_fragment_length(peer.context,
+	                                                        TLSEXT_max_fragment_length_512),
+	                 1);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, t, &err), TLS_OK);
+	assert_int_equal(tls_write(t, payload, BYTES, &taken, &err), TLS_OK);
+	assert_int_equal(taken, BYTES);
+	while ((n = peer_reads(t, in, sizeof(in))) > 0) {
+		assert_in_range(n, 1, 512);
+		assert_memory_equal(in, payload + total, n);
+		total += (size_t)n;
+	}
+	assert_int_equal(SSL_get_error(peer.ssl, n), SSL_ERROR_WANT_READ);
+	assert_int_equal(total, BYTES);
+	assert_int_equal(SSL_write(peer.ssl, payload, 2000), 2000);
+	assert_true(tls_peer_give(&peer, t) > 0);
+	read_payload(t, 0, 2000);
+	part_from_peer(t);
+}
+
 /* Behind a close_notify nothing is said, no answer either; what the peer has still to say is heard. */
 static void nothing_follows_the_end(void **state)
 {
@@ -691,6 +744,7 @@ int main(int argc, char **argv)
 	failed += CASES_RUN(record_is_whole_or_nothing, version_cases);
 	failed += CASES_RUN(close_before_the_handshake_says_nothing, version_cases);
 	peer_leaf = certificate_make(&(struct certificate_wish){}, NULL);
+	failed += CASES_RUN(fragment_length_is_kept, peer_cases);
 	failed += CASES_RUN(nothing_follows_the_end, peer_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	certificate_free(&peer_leaf);
