@@ -434,9 +434,11 @@ static void key_updates_without_end_fill_the_output(void **state)
 	while (tls_write(t, payload, TLS_RECORD_BYTES, &n, &err) == TLS_OK)
 		;
 	for (; r == TLS_NEED_INPUT && asked < 10000; asked++) {
+		assert_int_equal(SSL_write(peer.ssl, "data", 4), 4);
 		assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
 		assert_int_equal(SSL_do_handshake(peer.ssl), 1);
 		assert_true(tls_peer_give(&peer, t) > 0);
+		assert_int_equal(tls_read(t, in, sizeof(in), &n, &err), TLS_OK);
 		r = tls_read(t, in, sizeof(in), &n, &err);
 	}
 	assert_int_equal(r, TLS_NEED_OUTPUT);
@@ -508,6 +510,35 @@ static void peer_is_told_why(void **state)
 	assert_int_equal(n, 5 + 2 + 1 + 16);
 	assert_int_equal(peer_reads(t, in, sizeof(in)), 0); /* as of an end */
 	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
+	ERR_clear_error();
+	tls_free(t);
+	tls_peer_end(&peer);
+}
+
+/* Nothing but new keys: whoever asks for them has our CPU for 27 bytes each. OpenSSL itself would go on. */
+static void key_updates_alone_are_refused(void **state)
+{
+	struct tls *t = NULL;
+	struct err err = {};
+	uint8_t in[16];
+	size_t n, asked = 0;
+	int r = TLS_NEED_INPUT;
+
+	(void)state;
+	meet_peer_client(&t, TLS1_3_VERSION);
+	for (; r == TLS_NEED_INPUT && asked < 1000; asked++) {
+		assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(peer.ssl), 1);
+		assert_true(tls_peer_give(&peer, t) > 0);
+		r = tls_read(t, in, sizeof(in), &n, &err);
+		if (r == TLS_NEED_INPUT)
+			assert_int_equal(peer_reads(t, in, sizeof(in)), -1);
+	}
+	assert_int_equal(r, -EPROTO);
+	assert_int_equal(asked, 33);
+	assert_non_null(strstr(err.text, "too many key updates"));
+	assert_int_equal(peer_reads(t, in, sizeof(in)), 0);
+	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_SSLV3_ALERT_UNEXPECTED_MESSAGE);
 	ERR_clear_error();
 	tls_free(t);
 	tls_peer_end(&peer);
@@ -720,6 +751,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_update_is_answered),
 		cmocka_unit_test(key_updates_without_end_fill_the_output),
+		cmocka_unit_test(key_updates_alone_are_refused),
 		cmocka_unit_test(late_refusal_is_told),
 		cmocka_unit_test(peer_is_told_why),
 		cmocka_unit_test(renegotiation_is_declined),

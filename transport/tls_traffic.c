@@ -11,8 +11,9 @@
 /* RFC 8446 5.5: AES-GCM keeps its margin for 2^24.5 full records under one key. */
 #define RECORDS_PER_KEY (1ULL << 24)
 
-/* A peer that sends nothing in records is one too many, as for OpenSSL. */
-#define EMPTY_RECORDS_MAX 32
+/* Records in a row without data: more tickets than any server gives, and few enough that whoever has us change keys
+ * with every 27 bytes does not have our CPU. */
+#define IDLE_RECORDS_MAX 32
 
 /* RFC 8446 4.6.1: the longest NewSessionTicket, its fields all at their longest. */
 #define MESSAGE_BYTES_MAX (4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
@@ -27,10 +28,10 @@ enum { MESSAGE_HEADER_BYTES = 4 };
 struct tls_traffic {
 	struct tls_record_keys *receive, *send;
 	struct tls_traffic_options options;
-	bool ended;         /* by the peer's close_notify */
-	bool over;          /* for us: nothing more is said */
-	bool owes_update;   /* the peer has asked for one */
-	unsigned int empty; /* records in a row without content that anybody wants */
+	bool ended;        /* by the peer's close_notify */
+	bool over;         /* for us: nothing more is said */
+	bool owes_update;  /* the peer has asked for one */
+	unsigned int idle; /* records in a row without content that anybody wants */
 	struct tls_traffic_failure failure;
 
 	/* A handshake message that has begun: of a ticket, its header alone is looked at. */
@@ -253,8 +254,7 @@ static int take_messages(struct tls_traffic *t, const uint8_t *in, size_t n)
 	return TLS_OK;
 }
 
-/* Content that the reader is not given. */
-static int take_aside(struct tls_traffic *t, uint8_t type, const uint8_t *content, size_t n)
+static int take_by_type(struct tls_traffic *t, uint8_t type, const uint8_t *content, size_t n)
 {
 	if (n == 0 && type != TLS_APPLICATION_DATA)
 		return fail(t, SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
@@ -268,6 +268,29 @@ static int take_aside(struct tls_traffic *t, uint8_t type, const uint8_t *conten
 	default:
 		return fail(t, SSL_R_UNEXPECTED_RECORD, SSL_AD_UNEXPECTED_MESSAGE);
 	}
+}
+
+/* OpenSSL's words. */
+static int reason_of_too_many(uint8_t type)
+{
+	switch (type) {
+	case TLS_ALERT:
+		return SSL_R_TOO_MANY_WARN_ALERTS;
+	case TLS_HANDSHAKE:
+		return SSL_R_TOO_MANY_KEY_UPDATES;
+	default:
+		return SSL_R_RECORD_TOO_SMALL;
+	}
+}
+
+/* Content that the reader is not given. */
+static int take_aside(struct tls_traffic *t, uint8_t type, const uint8_t *content, size_t n)
+{
+	int r = take_by_type(t, type, content, n);
+
+	if (r == TLS_OK && ++t->idle > IDLE_RECORDS_MAX)
+		return fail(t, reason_of_too_many(type), SSL_AD_UNEXPECTED_MESSAGE);
+	return r;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -312,12 +335,9 @@ static int read_record(struct tls_traffic *t, const struct record *record, uint8
 		return r;
 	if (t->message_bytes > 0 && type != TLS_HANDSHAKE) /* RFC 8446 5.1: none in between */
 		return fail(t, SSL_R_UNEXPECTED_RECORD, SSL_AD_UNEXPECTED_MESSAGE);
-	if (type != TLS_APPLICATION_DATA || n == 0) {
-		if (type == TLS_APPLICATION_DATA && ++t->empty > EMPTY_RECORDS_MAX)
-			return fail(t, SSL_R_RECORD_TOO_SMALL, SSL_AD_UNEXPECTED_MESSAGE);
+	if (type != TLS_APPLICATION_DATA || n == 0)
 		return take_aside(t, type, plain, n);
-	}
-	t->empty = 0;
+	t->idle = 0;
 	*ret_n = n;
 	if (plain == t->kept) {
 		t->kept_at = 0;

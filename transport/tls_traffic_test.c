@@ -652,28 +652,66 @@ static void content_has_a_length(void **state)
 	}
 }
 
-static struct empty_case {
+static struct idle_case {
 	const char *name;
-	unsigned int records; /* without content, one behind the other */
-	int want;
-} empty_cases[] = {
-	{ "some empty records", 32, TLS_OK },
-	{ "empty records without end", 33, -EPROTO },
+	struct piece piece; /* of no use to a reader, `records` times */
+	struct piece then;  /* each time */
+	unsigned int records;
+	int want; /* of what is read behind them */
+	int want_reason;
+} idle_cases[] = {
+	{ "some empty records", { TLS_APPLICATION_DATA, 0, "" }, {}, 32, TLS_OK, 0 },
+	{ "empty records without end",
+	  { TLS_APPLICATION_DATA, 0, "" },
+	  {},
+	  33,
+	  -EPROTO,
+	  SSL_R_RECORD_TOO_SMALL },
+	{ "some tickets", MSG(TICKET), {}, 32, TLS_OK, 0 },
+	{ "tickets without end", MSG(TICKET), {}, 33, -EPROTO, SSL_R_TOO_MANY_KEY_UPDATES },
+	{ "some KeyUpdates", MSG(UPDATE), NEXT, 32, TLS_OK, 0 },
+	{ "KeyUpdates without end", MSG(UPDATE), NEXT, 33, -EPROTO, SSL_R_TOO_MANY_KEY_UPDATES },
+	{ "some warnings", ALERT("\1\x5a"), {}, 32, TLS_OK, 0 },
+	{ "warnings without end", ALERT("\1\x5a"), {}, 33, -EPROTO, SSL_R_TOO_MANY_WARN_ALERTS },
 };
 
-static void empty_records_have_an_end(void **state)
+static void idle_records_have_an_end(void **state)
 {
-	static const struct piece empty = { TLS_APPLICATION_DATA, 0, "" }, data = DATA("x");
-	const struct empty_case *c = *state;
+	static const struct piece data = DATA("x");
+	const struct idle_case *c = *state;
 	struct end e = open_end(false, 0);
-	uint8_t wire[64 * TLS_RECORD_ADDED_BYTES], out[8];
+	uint8_t wire[64 * (16 + TLS_RECORD_ADDED_BYTES)], out[8];
 	size_t n = 0, got;
 	const uint8_t *at = wire;
 
-	for (unsigned int i = 0; i < c->records; i++)
-		n += seal_piece(&e, &empty, wire + n);
+	for (unsigned int i = 0; i < c->records; i++) {
+		n += seal_piece(&e, &c->piece, wire + n);
+		if (c->then.bytes)
+			n += seal_piece(&e, &c->then, wire + n);
+	}
 	n += seal_piece(&e, &data, wire + n);
 	assert_int_equal(tls_traffic_read(e.t, &at, &n, out, sizeof(out), &got), c->want);
+	assert_int_equal(tls_traffic_failure(e.t).reason, c->want_reason);
+	close_end(&e);
+}
+
+/* Data in between, and there may be any number. */
+static void busy_records_have_none(void **state)
+{
+	static const struct piece pieces[] = { MSG(UPDATE), NEXT, MSG(TICKET), DATA("x") };
+	struct end e = open_end(false, 0);
+	uint8_t wire[256], out[8];
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		const uint8_t *at = wire;
+		size_t n = 0, got;
+
+		for (size_t p = 0; p < sizeof(pieces) / sizeof(*pieces); p++)
+			n += seal_piece(&e, &pieces[p], wire + n);
+		assert_int_equal(tls_traffic_read(e.t, &at, &n, out, sizeof(out), &got), TLS_OK);
+		assert_int_equal(n, 0);
+	}
 	close_end(&e);
 }
 
@@ -787,9 +825,9 @@ int main(void)
 {
 	static const uint8_t wire[] = { AES_128_GCM >> 8, AES_128_GCM & 0xff };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_word_stays),      cmocka_unit_test(keys_are_not_worn_out),
-		cmocka_unit_test(content_has_a_length), cmocka_unit_test(alert_is_the_last_word),
-		cmocka_unit_test(closed_end_reads_on),
+		cmocka_unit_test(last_word_stays),        cmocka_unit_test(keys_are_not_worn_out),
+		cmocka_unit_test(content_has_a_length),   cmocka_unit_test(busy_records_have_none),
+		cmocka_unit_test(alert_is_the_last_word), cmocka_unit_test(closed_end_reads_on),
 	};
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = context ? SSL_new(context) : NULL;
@@ -799,7 +837,7 @@ int main(void)
 		return 1;
 	suite = SSL_CIPHER_find(ssl, wire);
 	failed = CASES_RUN(peer_is_understood, read_cases);
-	failed += CASES_RUN(empty_records_have_an_end, empty_cases);
+	failed += CASES_RUN(idle_records_have_an_end, idle_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	SSL_free(ssl);
 	SSL_CTX_free(context);
