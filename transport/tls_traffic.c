@@ -15,15 +15,15 @@
  * with every 27 bytes does not have our CPU. */
 #define IDLE_RECORDS_MAX 32
 
-/* RFC 8446 4.6.1: the longest NewSessionTicket, its fields all at their longest. */
-#define MESSAGE_BYTES_MAX (4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
-
 enum { NEW_SESSION_TICKET = 4, KEY_UPDATE = 24 };        /* RFC 8446 4 */
 enum { UPDATE_NOT_REQUESTED = 0, UPDATE_REQUESTED = 1 }; /* 4.6.3 */
 enum { WARNING = 1, FATAL = 2 };                         /* 6 */
 enum { CLOSE_NOTIFY = 0, USER_CANCELED = 90 };           /* 6.1 */
 
 enum { MESSAGE_HEADER_BYTES = 4 };
+
+/* RFC 8446 4.6.1: the longest NewSessionTicket, its fields all at their longest. */
+#define MESSAGE_BYTES_MAX (MESSAGE_HEADER_BYTES + 4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
 
 struct tls_traffic {
 	struct tls_record_keys *receive, *send;
@@ -115,8 +115,8 @@ static int judge_header(struct tls_traffic *t, const uint8_t *header)
 		return fail(t, SSL_R_UNEXPECTED_RECORD, SSL_AD_UNEXPECTED_MESSAGE);
 	if (length_of(header) > TLS_RECORD_LENGTH_MAX)
 		return fail(t, SSL_R_ENCRYPTED_LENGTH_TOO_LONG, SSL_AD_RECORD_OVERFLOW);
-	if (length_of(header) < TLS_RECORD_LENGTH_MIN)
-		return fail(t, SSL_R_LENGTH_TOO_SHORT, SSL_AD_DECODE_ERROR);
+	if (length_of(header) < TLS_RECORD_LENGTH_MIN) /* as of one that does not open */
+		return fail(t, SSL_R_LENGTH_TOO_SHORT, SSL_AD_BAD_RECORD_MAC);
 	return 0;
 }
 
