@@ -600,6 +600,85 @@ static void read_payload(struct tls *t, size_t at, size_t want_bytes)
 	assert_int_equal(total, want_bytes);
 }
 
+static struct suite_case {
+	const char *name;
+	const char *suite;
+	bool server;        /* the peer is */
+	const char *groups; /* the only ones it has; NULL: as it comes */
+} suite_cases[] = {
+	{ "AES-128, a client", "TLS_AES_128_GCM_SHA256", false, NULL },
+	{ "AES-128, a server", "TLS_AES_128_GCM_SHA256", true, NULL },
+	{ "AES-256, a client", "TLS_AES_256_GCM_SHA384", false, NULL },
+	{ "AES-256, a server", "TLS_AES_256_GCM_SHA384", true, NULL },
+	{ "ChaCha20, a client", "TLS_CHACHA20_POLY1305_SHA256", false, NULL },
+	{ "ChaCha20, a server", "TLS_CHACHA20_POLY1305_SHA256", true, NULL },
+	{ "a HelloRetryRequest", "TLS_AES_256_GCM_SHA384", true, "P-384" },
+};
+
+/* All that t has to send is n bytes of the payload. */
+static void peer_reads_payload(struct tls *t, size_t n)
+{
+	static uint8_t in[TLS_RECORD_BYTES];
+	size_t total = 0;
+	int got;
+
+	while ((got = peer_reads(t, in, sizeof(in))) > 0) {
+		assert_memory_equal(in, payload + total, got);
+		total += (size_t)got;
+	}
+	assert_int_equal(SSL_get_error(peer.ssl, got), SSL_ERROR_WANT_READ);
+	assert_int_equal(total, n);
+}
+
+/* Over changes of both ends' keys. */
+static void suite_is_spoken(void **state)
+{
+	const struct suite_case *c = *state;
+	const struct peer_case role = { "", TLS1_3_VERSION, c->server };
+	enum { BYTES = 2 * TLS_RECORD_BYTES + 1000 };
+	struct tls *t = NULL;
+	struct err err = {};
+	size_t taken;
+
+	prepare_peer(&role, &t);
+	assert_int_equal(SSL_CTX_set_ciphersuites(peer.context, c->suite), 1);
+	if (c->groups)
+		assert_int_equal(SSL_CTX_set1_groups_list(peer.context, c->groups), 1);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, t, &err), TLS_OK);
+	assert_string_equal(tls_cipher(t), c->suite);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(SSL_write(peer.ssl, payload, BYTES), BYTES);
+		assert_true(tls_peer_give(&peer, t) > 0);
+		read_payload(t, 0, BYTES);
+		assert_int_equal(tls_write(t, payload, BYTES, &taken, &err), TLS_OK);
+		peer_reads_payload(t, BYTES);
+		assert_int_equal(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	}
+	part_from_peer(t);
+}
+
+/* RFC 8446 5.4: who hides how much is said. */
+static void padding_is_no_data(void **state)
+{
+	const struct peer_case *c = *state;
+	static const size_t sizes[] = { 1, 100, 511, 512, 4000, TLS_RECORD_BYTES };
+	struct tls *t = NULL;
+	struct err err = {};
+
+	prepare_peer(c, &t);
+	SSL_CTX_set_block_padding(peer.context, 4096);
+	tls_peer_start(&peer);
+	assert_int_equal(tls_peer_handshake(&peer, t, &err), TLS_OK);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		assert_int_equal(SSL_write(peer.ssl, payload, (int)sizes[i]), sizes[i]);
+		assert_true(tls_peer_give(&peer, t) >
+		            (c->version == TLS1_3_VERSION ? 4096 : sizes[i]));
+		read_payload(t, 0, sizes[i]);
+	}
+	part_from_peer(t);
+}
+
 /* RFC 6066 4: a client that has little memory asks for records of 512 bytes, and gets all that we write in such. */
 static void fragment_length_is_kept(void **state)
 {
@@ -632,6 +711,83 @@ static void fragment_length_is_kept(void **state)
 	assert_true(tls_peer_give(&peer, t) > 0);
 	read_payload(t, 0, 2000);
 	part_from_peer(t);
+}
+
+/* How much of the payload t has read so far, with what is lent to it now. */
+static size_t read_flight(struct tls *t, bool *done, size_t so_far)
+{
+	struct err err = {};
+	uint8_t in[16];
+	size_t n;
+	int r;
+
+	if (!*done) {
+		r = tls_handshake(t, &err);
+		if (r < 0)
+			fail_msg("%s", err.text);
+		*done = r == TLS_OK;
+	}
+	if (!*done)
+		return so_far;
+	while ((r = tls_read(t, in, sizeof(in), &n, &err)) == TLS_OK) {
+		assert_memory_equal(in, payload + so_far, n);
+		so_far += n;
+	}
+	assert_int_equal(r, TLS_NEED_INPUT);
+	return so_far;
+}
+
+/* The peer's last flight with 5 bytes of the payload behind it, come as `first` bytes and the rest. A signature is not
+ * as long each time. */
+static void take_flight(struct tls *t, const uint8_t *flight, size_t n, size_t first)
+{
+	bool done = false;
+	size_t total;
+
+	first = first < n ? first : n;
+	tls_input(t, flight, first);
+	total = read_flight(t, &done, 0);
+	tls_input(t, flight + first, n - first);
+	total = read_flight(t, &done, total);
+	assert_true(done);
+	assert_int_equal(total, 5);
+}
+
+/* What a server says before it has our Finished (RFC 8446 2.3), and a client together with its own: OpenSSL has the
+ * handshake of it, we the rest, wherever it is cut. */
+static void data_may_come_with_the_handshake(void **state)
+{
+	const struct peer_case *c = *state;
+	size_t flight_bytes = 1, n;
+	struct err err = {};
+	uint8_t byte;
+
+	if (c->version != TLS1_3_VERSION)
+		return;
+	/* a server's flight is long, and we are nearly the last of it */
+	for (size_t first = 0; first <= flight_bytes;
+	     first += first + 100 < flight_bytes ? 11 : 1) {
+		struct tls *t = NULL;
+
+		prepare_peer(c, &t);
+		tls_peer_start(&peer);
+		if (c->server) {
+			assert_int_equal(tls_handshake(t, &err), TLS_NEED_INPUT);
+			tls_peer_take(&peer, t);
+			assert_int_equal(SSL_read_early_data(peer.ssl, &byte, 1, &n),
+			                 SSL_READ_EARLY_DATA_FINISH);
+			assert_int_equal(SSL_write_early_data(peer.ssl, payload, 5, &n), 1);
+		} else {
+			SSL_do_handshake(peer.ssl);
+			tls_peer_give(&peer, t);
+			assert_int_equal(tls_handshake(t, &err), TLS_NEED_INPUT);
+			tls_peer_take(&peer, t);
+			assert_int_equal(SSL_write(peer.ssl, payload, 5), 5);
+		}
+		flight_bytes = (size_t)BIO_read(peer.out, peer.lent, sizeof(peer.lent));
+		take_flight(t, peer.lent, flight_bytes, first);
+		part_from_peer(t);
+	}
 }
 
 /* Behind a close_notify nothing is said, no answer either; what the peer has still to say is heard. */
@@ -776,7 +932,10 @@ int main(int argc, char **argv)
 	failed += CASES_RUN(record_is_whole_or_nothing, version_cases);
 	failed += CASES_RUN(close_before_the_handshake_says_nothing, version_cases);
 	peer_leaf = certificate_make(&(struct certificate_wish){}, NULL);
+	failed += CASES_RUN(suite_is_spoken, suite_cases);
+	failed += CASES_RUN(padding_is_no_data, peer_cases);
 	failed += CASES_RUN(fragment_length_is_kept, peer_cases);
+	failed += CASES_RUN(data_may_come_with_the_handshake, peer_cases);
 	failed += CASES_RUN(nothing_follows_the_end, peer_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	certificate_free(&peer_leaf);
