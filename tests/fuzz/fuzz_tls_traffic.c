@@ -1,5 +1,5 @@
 /* Whatever a peer says behind a TLS 1.3 handshake: the same comes out wherever its bytes are cut, and however little is
- * read at a time. Input: records, each a type (0: bytes in clear), two bytes of length and so many bytes, which are
+ * read at a time. Input: records, each a type (or an enum input_type), two bytes of length and so many bytes, which are
  * sealed here, as no fuzzer finds a tag. */
 #include "transport/tls.h"
 #include "transport/tls_traffic.h"
@@ -17,6 +17,12 @@
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
+
+enum input_type {
+	CLEAR = 0,       /* not sealed */
+	NEXT_KEYS = 254, /* no record: what follows is under the peer's next keys */
+	PADDED = 255,    /* no type but what its content ends with */
+};
 
 static const struct tls_secrets secrets = { .receive_bytes = 32, .send_bytes = 32, .receive = "r" };
 
@@ -46,6 +52,22 @@ struct heard {
 
 static uint8_t wire[WIRE_BYTES];
 
+static size_t seal_piece(struct tls_record_keys *k, uint8_t type, const uint8_t *in, size_t n,
+                         uint8_t *out)
+{
+	switch (type) {
+	case CLEAR:
+		memcpy(out, in, n);
+		return n;
+	case NEXT_KEYS:
+		CHECK(tls_record_keys_next(k));
+		return 0;
+	default:
+		CHECK(tls_record_seal(k, type == PADDED ? 0 : type, in, n, out));
+		return n + TLS_RECORD_ADDED_BYTES;
+	}
+}
+
 static size_t seal_all(const uint8_t *in, size_t n)
 {
 	struct tls_record_keys *k = NULL;
@@ -59,11 +81,7 @@ static size_t seal_all(const uint8_t *in, size_t n)
 		piece = piece < TLS_RECORD_BYTES ? piece : TLS_RECORD_BYTES;
 		if (sizeof(wire) - total < piece + TLS_RECORD_ADDED_BYTES)
 			break;
-		if (in[0] == 0)
-			memcpy(wire + total, in + 3, piece);
-		else
-			CHECK(tls_record_seal(k, in[0], in + 3, piece, wire + total));
-		total += piece + (in[0] ? TLS_RECORD_ADDED_BYTES : 0);
+		total += seal_piece(k, in[0], in + 3, piece, wire + total);
 		in += 3 + piece;
 		n -= 3 + piece;
 	}
