@@ -122,5 +122,8 @@ const char *advice_on_listening(const struct err *e)
 		{ 0, NULL },
 	};
 
+	if (e->domain == ERR_TLS)
+		return "PEM files: the certificate, its chain behind it; its key, without a "
+		       "password";
 	return look_up(table, e);
 }

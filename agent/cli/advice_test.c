@@ -95,7 +95,23 @@ static void advises_by_errno(void **state)
 		assert_non_null(advice ? strstr(advice, c->want) : NULL);
 }
 
+/* Whatever errno the library has for it, a port or an address is not what is wrong. */
+static void advises_on_certificates(void **state)
+{
+	(void)state;
+	for (int code = -ERANGE; code < 0; code++) {
+		const struct err err = ERR(code, ERR_TLS, 0);
+
+		assert_non_null(strstr(advice_on_listening(&err), "PEM"));
+	}
+}
+
 int main(void)
 {
-	return CASES_RUN(advises, advice_cases) + CASES_RUN(advises_by_errno, errno_cases) != 0;
+	const struct CMUnitTest tests[] = { cmocka_unit_test(advises_on_certificates) };
+	int failed = CASES_RUN(advises, advice_cases);
+
+	failed += CASES_RUN(advises_by_errno, errno_cases);
+	failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed != 0;
 }

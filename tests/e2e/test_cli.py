@@ -940,7 +940,7 @@ def test_serve_says_that_a_certificate_is_none(tmp_path):
     pem = str(tmp_path / "pem")
     r = run("serve", "--wss", "0", "--cert", pem, "--key", pem)
     assert r.returncode == BAD_FILE
-    assert pem in r.stderr
+    assert pem in r.stderr and "hint: PEM files" in r.stderr
 
 
 def test_a_ca_file_that_is_none(server, tmp_path):
