@@ -74,9 +74,8 @@ int epoll_pwait2(int fd, struct epoll_event *events, int count, const struct tim
 	struct timespec shorter;
 
 	if (wait) {
-		long long ns = (wait->tv_sec * NS_PER_S + wait->tv_nsec) / times;
-
-		shorter = (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
+		shorter.tv_sec = wait->tv_sec / times; /* that of "for ever" is no number of ns */
+		shorter.tv_nsec = (wait->tv_sec % times * NS_PER_S + wait->tv_nsec) / times;
 	}
 	return (int)syscall(SYS_epoll_pwait2, fd, events, count, wait ? &shorter : NULL, mask,
 	                    sizeof(long));
