@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "transport/base/bytes.h"
@@ -38,11 +39,24 @@ static const char *own_state_directory(char *out, size_t out_bytes)
 	return t.overflow || t.bytes == 0 ? NULL : out;
 }
 
-int spill_open(void)
+/* NULL where there is none, or it is too long. */
+static const char *directory_of(const char *name, char *out, size_t out_bytes)
 {
-	char own[4096];
+	const char *slash = name ? strrchr(name, '/') : NULL;
+	struct text t = text_on(out, out_bytes);
+
+	if (!name)
+		return NULL;
+	text_append(&t, "%.*s", slash ? (int)(slash - name) + 1 : 1, slash ? name : ".");
+	return t.overflow ? NULL : out;
+}
+
+int spill_open(const char *beside)
+{
+	char own[4096], there[4096];
 	const char *const directories[] = {
 		geteuid() == 0 ? STATE_DIRECTORY : own_state_directory(own, sizeof(own)),
+		directory_of(beside, there, sizeof(there)),
 		getenv("TMPDIR"),
 		"/var/tmp",
 		"/tmp",

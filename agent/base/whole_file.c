@@ -297,7 +297,7 @@ static int begin(struct whole_file *f)
 
 	if (r == 0 || !f->replaces || !cannot_be_replaced(r))
 		return r;
-	f->unborn = (struct unborn){ .fd = spill_open() };
+	f->unborn = (struct unborn){ .fd = spill_open(NULL) };
 	f->homeless = true;
 	return f->unborn.fd < 0 ? r : 0;
 }

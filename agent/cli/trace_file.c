@@ -36,7 +36,7 @@ static int open_recorder(struct trace_file *t, struct err *err)
 		                            .spill_bytes = TRACE_SPILL_BYTES };
 	int r;
 
-	t->spill_fd = o.spill_fd = spill_open();
+	t->spill_fd = o.spill_fd = spill_open(t->path);
 	r = trace_recorder_open(&o, &t->recorder, err);
 	if (r == 0)
 		t->sink = trace_recorder_sink(t->recorder);

@@ -32,6 +32,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # It writes a file of its own as it begins, and delivers a signal late.
 thread_sanitizer = pytest.mark.skipif(b"__tsan_init" in pathlib.Path(PROGRAM).read_bytes(),
                                       reason="built with the thread sanitizer")
+SANITIZED = re.search(b"__[at]san_init", pathlib.Path(PROGRAM).read_bytes()) is not None
 
 DONE, NOT_DONE, USAGE, PARTLY, BAD_FILE, CANNOT_HERE = range(6)
 
@@ -164,12 +165,22 @@ USAGE_ERRORS = [
 
 @pytest.mark.parametrize("words, code, says", [c[1:] for c in USAGE_ERRORS],
                          ids=[c[0] for c in USAGE_ERRORS])
-def test_refused_with_one_clear_line(words, code, says):
+def test_r66_refused_with_one_clear_line(words, code, says):
     r = run(*words)
     assert r.returncode == code, r.stderr
     assert says in r.stderr
     assert r.stderr.count("\n") == 1
     assert r.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["test", "serve", "trace", "record", "report", "results", "register", "doctor",
+                                     "agent", "status", "sentry"])
+def test_r66_every_command_refuses_what_it_does_not_know(command, tmp_path):
+    """And has done nothing by then: there is no file of it."""
+    r = run(command, "--frobnicate", cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)})
+    assert r.returncode == USAGE and r.stdout == ""
+    assert "--frobnicate" in r.stderr and r.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_refused_locate_url_is_said_without_its_token():
@@ -236,7 +247,7 @@ def test_without_arguments_it_is_the_daemon(name, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["-v", "--version", "-version"])
-def test_version_begins_with_the_bare_version(option):
+def test_r64_version_begins_with_the_bare_version(option):
     r = run(option)
     first, *others = r.stdout.splitlines()
     assert r.returncode == DONE and r.stderr == ""
@@ -246,7 +257,7 @@ def test_version_begins_with_the_bare_version(option):
 
 
 @pytest.mark.parametrize("option", ["-vv", "--vv"])
-def test_version_as_json(option):
+def test_r65_version_as_json(option):
     v = json.loads(run(option).stdout)
     assert set(v) == {"client_id", "version", "distribution", "net_interfaces", "watchdog_version",
                       "registration_token"}
@@ -275,10 +286,23 @@ def test_version_is_told_whatever_the_configuration_says(text, tmp_path):
         assert r.returncode == DONE and r.stderr == ""
 
 
+@pytest.mark.parametrize("name", ["radar-pod.tmp", "radar_agent.tmp"])
+def test_r64_version_as_an_update_is_asked(name, tmp_path):
+    """The new executable beside the old one, by whoever is about to put it there: with next to no environment."""
+    program = tmp_path / name
+    shutil.copy2(PROGRAM, program)
+    before = sorted(tmp_path.iterdir())
+    r = subprocess.run([program, "-v"], env={}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                       timeout=60 if SANITIZED else 1)
+    assert r.returncode == DONE and r.stderr == ""
+    assert r.stdout.splitlines()[0] == run("-v").stdout.splitlines()[0]
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @thread_sanitizer
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("option, sockets", [("-v", "none"), ("-vv", "AF_NETLINK")])
-def test_version_writes_no_file_and_uses_no_network(option, sockets, tmp_path):
+def test_r64_version_writes_no_file_and_uses_no_network(option, sockets, tmp_path):
     """The kernel is asked for the interfaces, which is no network."""
     trace = tmp_path / "trace"
     subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=%file,%network,io_uring_setup",
