@@ -1,4 +1,4 @@
-"""The daemon as a process among others, by the contract's numbers: R68, R70."""
+"""The daemon as a process among others, and where names are not to be had; by the contract's numbers: R68, R70."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import os
 import random
 import re
 import shutil
+import socket
 import stat
+import struct
+import threading
 import time
 from pathlib import Path
 
+import certificates
 import pytest
 from daemon import Daemon, eventually
 from fake_cable import POD, SECRET, Service
@@ -136,4 +140,97 @@ def test_R68_a_day_of_a_flapping_network(tmp_path: Path) -> None:
     finally:
         d.kill()
         print(d.said()[-4000:])
+        service.close()
+
+
+# --- names -------------------------------------------------------------------------------------------------
+
+NAME = "pods.example"
+NAMED = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+
+
+class NameServer:
+    """On port 53 of the loopback of whoever makes it. By `manner` it says that every name is 127.0.0.1 ("well"), nothing
+    ("silent"), that there is none ("none"), or what is no answer ("garbage")."""
+
+    def __init__(self, manner: str) -> None:
+        self.manner = manner
+        self.asked = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 53))
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                query, whose = self._socket.recvfrom(512)
+            except OSError:
+                return
+            self.asked += 1
+            if answer := self._answer(query):
+                self._socket.sendto(answer, whose)
+
+    def _answer(self, query: bytes) -> bytes:
+        """RFC 1035 4.1: a header, the question as it came, an address where one is asked for."""
+        end = query.index(b"\0", 12) + 5
+        question, (kind,) = query[12:end], struct.unpack(">H", query[end - 4:end - 2])
+        if self.manner == "silent":
+            return b""
+        if self.manner == "garbage":
+            return query[:2] + b"\x81\x80" + b"\xff" * 40
+        if self.manner == "none":
+            return query[:2] + struct.pack(">5H", 0x8183, 1, 0, 0, 0) + question
+        address = struct.pack(">HHHIH4B", 0xC00C, 1, 1, 1, 4, 127, 0, 0, 1) if kind == 1 else b""
+        return query[:2] + struct.pack(">5H", 0x8180, 1, bool(address), 0, 0) + question + address
+
+
+def by_names_of_ours(folder: Path) -> tuple[str, ...]:
+    """Words in front of a program, for which /etc/resolv.conf is one that asks 127.0.0.1."""
+    conf = folder / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.1\noptions attempts:1 timeout:2\n")
+    return ("unshare", "--mount", "sh", "-c", NAMED, str(conf))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a port 53 and a file system of its own")
+@pytest.mark.parametrize("manner", ["silent", "none", "garbage"])
+@in_own_network
+def test_names_are_not_to_be_had(tmp_path: Path, manner: str) -> None:
+    """It says so, lives, answers `status`, and is there as soon as they are."""
+    service, names = Service(), NameServer(manner)
+    d = Daemon(tmp_path / "pod", service.url.replace("127.0.0.1", NAME), POD, SECRET)
+    try:
+        d.start(before=by_names_of_ours(tmp_path))
+        said = eventually(lambda: re.search(r"the service's socket: .*(name|resolve|address).*", d.said()))
+        assert NAME in said[0] or "name server" in said[0], said[0]
+        assert names.asked and not service.connections and not service.requests
+        assert d.is_alive() and d.status()["socket"]["phase"] != "confirmed"
+        names.manner = "well"
+        eventually(lambda: service.confirmed())
+        assert d.stop()[0] == 0
+    finally:
+        d.kill()
+        print(d.said())
+        names.close()
+        service.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a port 53 and a file system of its own")
+@in_own_network
+def test_a_name_server_that_lies(tmp_path: Path) -> None:
+    """The address is somebody else's, who has a certificate for another name: they hear no word of the pod."""
+    service, names = Service(certificates.server_context("good")), NameServer("well")
+    d = Daemon(tmp_path / "pod", service.url.replace("localhost", NAME), POD, SECRET, ca_file=certificates.authority())
+    try:
+        d.start(before=by_names_of_ours(tmp_path))
+        eventually(lambda: "certificate" in d.said())
+        eventually(lambda: names.asked > 2)  # it has tried again
+        assert not service.connections and not service.requests and SECRET not in d.said()
+        assert d.is_alive() and d.stop()[0] == 0
+    finally:
+        d.kill()
+        print(d.said())
+        names.close()
         service.close()
