@@ -4,9 +4,9 @@
 #include "transport/base/bytes.h"
 #include "transport/base/err.h"
 
-/* A flow's end takes 11 KB, and a program may end thousands in an instant: 750 of them, or 50,000
+/* A flow's end takes 11 KB, and a program may end thousands in an instant: 1,500 of them, or 100,000
  * samples, between two looks. */
-#define RING_BYTES (8U << 20)
+#define RING_BYTES (16U << 20)
 
 /* --- on the way ----------------------------------------------------------------------------------- */
 
