@@ -2,12 +2,11 @@
 #include "transport/tls_record.h"
 
 #include "tests/cases.h"
+#include "tests/scarce_memory.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <openssl/err.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CONTENT_MAX 16384
@@ -278,35 +277,6 @@ static void other_suites_are_refused(void **state)
 
 /* --- memory that runs out --------------------------------------------------------------------- */
 
-static unsigned long allocations_left = ULONG_MAX;
-
-static void *allocate(size_t n, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	if (allocations_left == 0)
-		return NULL;
-	allocations_left--;
-	return malloc(n);
-}
-
-static void *allocate_again(void *p, size_t n, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	if (allocations_left == 0)
-		return NULL;
-	allocations_left--;
-	return realloc(p, n);
-}
-
-static void release(void *p, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	free(p);
-}
-
 /* Wherever a change of keys breaks off, no number is ever used again under a key: nothing is. */
 static void half_changed_keys_are_of_no_use(void **state)
 {
@@ -320,11 +290,11 @@ static void half_changed_keys_are_of_no_use(void **state)
 		size_t n;
 
 		assert_true(tls_record_seal(e.seal, TLS_APPLICATION_DATA, content, 8, sealed));
-		allocations_left = allowed;
+		scarce_memory_left = allowed;
 		changed = tls_record_keys_next(e.seal);
-		allocations_left = allowed;
+		scarce_memory_left = allowed;
 		assert_int_equal(tls_record_keys_next(e.open), changed);
-		allocations_left = ULONG_MAX;
+		scarce_memory_left = ULONG_MAX;
 		ERR_clear_error();
 		if (!changed) {
 			assert_int_equal(pass(&e, 8, &n, &type), TLS_RECORD_BAD);
@@ -347,7 +317,7 @@ int main(void)
 	SSL_CTX *context;
 	int failed;
 
-	if (!CRYPTO_set_mem_functions(allocate, allocate_again, release))
+	if (!scarce_memory_begin())
 		return 1;
 	context = SSL_CTX_new(TLS_client_method());
 	ssl = context ? SSL_new(context) : NULL;

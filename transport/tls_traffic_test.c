@@ -2,9 +2,11 @@
 #include "transport/tls_traffic.h"
 
 #include "tests/cases.h"
+#include "tests/scarce_memory.h"
 #include "transport/tls.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/sslerr.h>
 #include <stdio.h>
 #include <string.h>
@@ -822,15 +824,62 @@ static void closed_end_reads_on(void **state)
 	}
 }
 
+/* --- memory that runs out --------------------------------------------------------------------- */
+
+/* Not even an alert is sealed: it might be with a nonce that was used. */
+static void our_keys_could_not_change(void **state)
+{
+	struct end e = open_end(false, 1);
+	uint8_t out[1 + TLS_TRAFFIC_ADDED_BYTES], byte = 0;
+
+	(void)state;
+	assert_int_equal(tls_traffic_write(e.t, &byte, 1, out), 1 + TLS_RECORD_ADDED_BYTES);
+	scarce_memory_left = 0;
+	assert_int_equal(tls_traffic_write(e.t, &byte, 1, out), 0);
+	scarce_memory_left = ULONG_MAX;
+	ERR_clear_error();
+	assert_int_equal(tls_traffic_write(e.t, &byte, 1, out), 0);
+	assert_int_equal(tls_traffic_answer(e.t, out), 0);
+	assert_int_equal(tls_traffic_alert(e.t, out), 0);
+	close_end(&e);
+}
+
+/* Ours are as they were, and the peer is told. */
+static void the_peers_keys_could_not_change(void **state)
+{
+	static const struct piece update = MSG(UPDATE_ASKED);
+	struct end e = open_end(true, 0);
+	uint8_t wire[64], out[TLS_TRAFFIC_ALERT_BYTES], content[TLS_RECORD_BYTES], type;
+	size_t n = seal_piece(&e, &update, wire), got;
+	const uint8_t *at = wire;
+
+	(void)state;
+	scarce_memory_left = 0;
+	assert_int_equal(tls_traffic_read(e.t, &at, &n, content, sizeof(content), &got), -EPROTO);
+	scarce_memory_left = ULONG_MAX;
+	ERR_clear_error();
+	assert_int_equal(tls_traffic_failure(e.t).reason, SSL_R_BAD_KEY_UPDATE);
+	assert_int_equal(tls_traffic_alert(e.t, out), sizeof(out));
+	assert_int_equal(tls_record_open(e.peer_open, out, sizeof(out), content, &got, &type),
+	                 TLS_RECORD_OK);
+	assert_memory_equal(content, "\2\x50", 2);
+	close_end(&e);
+}
+
 int main(void)
 {
 	static const uint8_t wire[] = { AES_128_GCM >> 8, AES_128_GCM & 0xff };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_word_stays),        cmocka_unit_test(keys_are_not_worn_out),
-		cmocka_unit_test(content_has_a_length),   cmocka_unit_test(busy_records_have_none),
-		cmocka_unit_test(alert_is_the_last_word), cmocka_unit_test(closed_end_reads_on),
+		cmocka_unit_test(last_word_stays),
+		cmocka_unit_test(keys_are_not_worn_out),
+		cmocka_unit_test(content_has_a_length),
+		cmocka_unit_test(busy_records_have_none),
+		cmocka_unit_test(alert_is_the_last_word),
+		cmocka_unit_test(closed_end_reads_on),
+		cmocka_unit_test(our_keys_could_not_change),
+		cmocka_unit_test(the_peers_keys_could_not_change),
 	};
-	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX *context = scarce_memory_begin() ? SSL_CTX_new(TLS_client_method()) : NULL;
 	SSL *ssl = context ? SSL_new(context) : NULL;
 	int failed;
 
