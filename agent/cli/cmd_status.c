@@ -105,24 +105,44 @@ static int find_directory(const struct status_wish *w, char ret[CONFIG_PATH_BYTE
 	return r < 0 ? r : config_state_dir(NULL, &config, ret, err);
 }
 
+/* The caller's own daemon; where there is none, that of the system, which answers those of its group as well. */
+static int ask(const struct status_wish *w, char *said, size_t said_bytes, struct err *err)
+{
+	char directory[CONFIG_PATH_BYTES];
+	struct err of_system;
+	int r = find_directory(w, directory, err), second;
+
+	if (r == 0)
+		r = status_socket_ask(directory, said, said_bytes, err);
+	if (r >= 0 || r == -EBADMSG || r == -ETIMEDOUT ||
+	    !config_system_runtime_dir(w->config, w->state_dir, directory))
+		return r;
+	second = status_socket_ask(directory, said, said_bytes, &of_system);
+	if ((second == -ENOENT || second == -ECONNREFUSED) && r != -EACCES)
+		return r;
+	if (second == -EACCES)
+		ERR_SET(&of_system, second, ERR_SYS, 0,
+		        "ask the system's daemon, which answers root and the group radar-pod");
+	if (second < 0)
+		*err = of_system;
+	return second;
+}
+
 enum exit_code cmd_status(int argc, char **argv)
 {
 	static char said[STATUS_BYTES_MAX + 1];
 	struct status_wish wish = {};
-	char directory[CONFIG_PATH_BYTES];
 	enum exit_code code;
 	struct err err = {};
 	int r;
 
 	if (!options_begin(&syntax, argc, argv, &wish, &code))
 		return code;
-	r = find_directory(&wish, directory, &err);
+	r = ask(&wish, said, sizeof(said), &err);
 	if (r == -EBADMSG) {
 		log_error("%s", err.text);
 		return EXIT_BAD_FILE;
 	}
-	if (r == 0)
-		r = status_socket_ask(directory, said, sizeof(said), &err);
 	if (r == 0 && wish.json)
 		fputs(said, stdout);
 	else if (r == 0)

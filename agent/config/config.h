@@ -120,6 +120,14 @@ int config_save(const char *path, const struct config_change *changes, size_t co
 int config_state_dir(const char *given, const struct config *config, char ret[CONFIG_PATH_BYTES],
                      struct err *err);
 
+/* What lives as long as a daemon that systemd has started: $RUNTIME_DIRECTORY. False: systemd has not. */
+bool config_runtime_dir(char ret[CONFIG_PATH_BYTES]);
+
+/* The same of the system's daemon, for who asks it: $RUNTIME_DIRECTORY, or the unit's, /run/radar-pod. False where a
+ * configuration or a state directory was named, by an option or RADAR_CONFIG_PATH: then it is another that is meant. */
+bool config_system_runtime_dir(const char *given_config, const char *given_state_dir,
+                               char ret[CONFIG_PATH_BYTES]);
+
 /* The text of `path`, "" of a file that is not there; *ret is the caller's to free(3). As config_load(). */
 int config_file_read(const char *path, char **ret, size_t *ret_n, struct err *err);
 

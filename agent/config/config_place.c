@@ -11,6 +11,7 @@
 
 #define SYSTEM_DIRECTORY "/etc/radar-pod"
 #define SYSTEM_STATE     "/var/lib/radar-pod"
+#define SYSTEM_RUNTIME   "/run/radar-pod"
 #define SHOWN            80 /* of a path in a sentence: its end says more than its beginning */
 
 static const char *environment(const char *name)
@@ -86,10 +87,10 @@ int config_may_begin(const char *given, const char *path, struct err *err)
 	               shown, strerrordesc_np(errno));
 }
 
-/* systemd's has several directories, separated by colons, where a unit asks for several. */
-static bool of_systemd(char ret[CONFIG_PATH_BYTES])
+/* systemd's variables have several directories, separated by colons, where a unit asks for several. */
+static bool of_systemd(const char *variable, char ret[CONFIG_PATH_BYTES])
 {
-	const char *directories = environment("STATE_DIRECTORY");
+	const char *directories = environment(variable);
 	struct text t = text_on(ret, CONFIG_PATH_BYTES);
 
 	if (!directories)
@@ -105,7 +106,7 @@ int config_state_dir(const char *given, const struct config *config, char ret[CO
 		return copy_path(ret, given, "the state directory", err);
 	if (config && *config->state_dir)
 		return copy_path(ret, config->state_dir, "the state directory", err);
-	if (of_systemd(ret))
+	if (of_systemd("STATE_DIRECTORY", ret))
 		return 0;
 	if (geteuid() == 0)
 		return copy_path(ret, SYSTEM_STATE, "the state directory", err);
@@ -114,4 +115,19 @@ int config_state_dir(const char *given, const struct config *config, char ret[CO
 	return ERR_SET(err, -ENOENT, ERR_SYS, 0,
 	               "find a state directory: HOME is not set (--state-dir, or state_dir in the "
 	               "configuration)");
+}
+
+bool config_runtime_dir(char ret[CONFIG_PATH_BYTES])
+{
+	return of_systemd("RUNTIME_DIRECTORY", ret);
+}
+
+bool config_system_runtime_dir(const char *given_config, const char *given_state_dir,
+                               char ret[CONFIG_PATH_BYTES])
+{
+	if (told_path(given_config) || given_state_dir)
+		return false;
+	if (!config_runtime_dir(ret))
+		bytes_copy_text(ret, CONFIG_PATH_BYTES, SYSTEM_RUNTIME);
+	return true;
 }

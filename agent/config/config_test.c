@@ -460,6 +460,29 @@ static void finds_the_state(void **state)
 	assert_string_equal(found, "/systemd");
 }
 
+static void finds_what_lives_as_long_as_the_daemon(void **state)
+{
+	char found[CONFIG_PATH_BYTES];
+
+	(void)state;
+	unsetenv("RUNTIME_DIRECTORY");
+	unsetenv("RADAR_CONFIG_PATH");
+	assert_false(config_runtime_dir(found));
+	assert_true(config_system_runtime_dir(NULL, NULL, found));
+	assert_string_equal(found, "/run/radar-pod");
+	assert_false(config_system_runtime_dir("/given", NULL, found));
+	assert_false(config_system_runtime_dir(NULL, "/given", found));
+	setenv("RUNTIME_DIRECTORY", "/systemd:/second", 1);
+	assert_true(config_runtime_dir(found));
+	assert_string_equal(found, "/systemd");
+	assert_true(config_system_runtime_dir(NULL, NULL, found));
+	assert_string_equal(found, "/systemd");
+	setenv("RADAR_CONFIG_PATH", "/environment", 1);
+	assert_false(config_system_runtime_dir(NULL, NULL, found));
+	unsetenv("RADAR_CONFIG_PATH");
+	unsetenv("RUNTIME_DIRECTORY");
+}
+
 /* --- the page ------------------------------------------------------------------------------------ */
 
 static void look_for_row(void *self, const char *key, const char *standard, const char *takes)
@@ -512,6 +535,7 @@ int main(void)
 		WITH_DIRECTORY(larger_than_a_mebibyte),
 		WITH_DIRECTORY(finds_the_file),
 		WITH_DIRECTORY(finds_the_state),
+		WITH_DIRECTORY(finds_what_lives_as_long_as_the_daemon),
 		cmocka_unit_test(page_has_every_key),
 	};
 	int failed = CASES_RUN(refused, refused_cases);

@@ -382,6 +382,22 @@ static int begin_orders(struct daemon *d, struct err *err)
 	return o->begin ? o->begin(o->self, &world, err) : 0;
 }
 
+/* Of the second one a pod has no need: what is wrong with it is told, and the pod lives. */
+static int open_status(struct daemon *d, struct err *err)
+{
+	char directory[CONFIG_PATH_BYTES];
+	struct err of_group;
+	int r = status_socket_open(d->loop, d->state_dir, STATUS_FOR_OWNER, daemon_status_compose,
+	                           d, &d->status, err);
+
+	if (r < 0 || !config_runtime_dir(directory))
+		return r;
+	if (status_socket_open(d->loop, directory, STATUS_FOR_GROUP, daemon_status_compose, d,
+	                       &d->group_status, &of_group) < 0)
+		log_err(LOG_LEVEL_WARNING, &of_group);
+	return 0;
+}
+
 static int begin(struct daemon *d, struct err *err)
 {
 	int r = load_config(d, &d->config, err);
@@ -395,8 +411,7 @@ static int begin(struct daemon *d, struct err *err)
 	if (r == 0)
 		r = watch_signals(d, err);
 	if (r == 0)
-		r = status_socket_open(d->loop, d->state_dir, daemon_status_compose, d, &d->status,
-		                       err);
+		r = open_status(d, err);
 	if (r == 0 && daemon_is_registered(d))
 		r = daemon_cable_open(d, err);
 	if (r == 0)
@@ -415,6 +430,7 @@ static void end(struct daemon *d)
 	cable_free(d->cable);
 	daemon_reports_end(d);
 	courier_free(d->courier);
+	status_socket_close(d->group_status);
 	status_socket_close(d->status);
 	tls_context_free(d->tls);
 	loop_remove(d->hangup_io);

@@ -30,7 +30,7 @@ struct daemon {
 	struct courier *courier;
 	struct tls_context *tls; /* of https */
 	struct cable *cable;
-	struct status_socket *status;
+	struct status_socket *status, *group_status; /* in the state directory; in the runtime one */
 	struct notify notify;
 	struct daemon_reports reports;
 	struct loop_io *stop_io, *hangup_io;

@@ -41,8 +41,7 @@ static int open_directory(const char *directory, struct err *err)
 {
 	int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 ? fd
-	               : ERR_SET(err, -errno, ERR_SYS, 0, "open the state directory %s", directory);
+	return fd >= 0 ? fd : ERR_SET(err, -errno, ERR_SYS, 0, "open the directory %s", directory);
 }
 
 /* --- the daemon's end -------------------------------------------------------------------------------- */
@@ -64,7 +63,7 @@ static void on_accepted(void *owner, int fd)
 
 static const struct loop_events events = { .accepted = on_accepted };
 
-static int listen_in(int dir_fd, struct err *err)
+static int listen_in(int dir_fd, const char *directory, mode_t mode, struct err *err)
 {
 	CLEANUP(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un a = address_in(dir_fd);
@@ -74,18 +73,18 @@ static int listen_in(int dir_fd, struct err *err)
 	if (fd < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make the socket for status");
 	unlinkat(dir_fd, NAME, 0);
-	before = umask(0177);
+	before = umask(0777 & ~mode);
 	r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 	umask(before);
 	if (r == 0 && listen(fd, BACKLOG) < 0)
 		r = -errno;
 	if (r < 0)
-		return ERR_SET(err, r, ERR_SYS, 0, "listen on " NAME " in the state directory");
+		return ERR_SET(err, r, ERR_SYS, 0, "listen on " NAME " in %s", directory);
 	return TAKE(fd, -1);
 }
 
-int status_socket_open(struct loop *l, const char *directory, status_compose compose, void *owner,
-                       struct status_socket **ret, struct err *err)
+int status_socket_open(struct loop *l, const char *directory, mode_t mode, status_compose compose,
+                       void *owner, struct status_socket **ret, struct err *err)
 {
 	CLEANUP(status_socket_freep) struct status_socket *s = calloc(1, sizeof(*s));
 	int fd, r;
@@ -97,7 +96,7 @@ int status_socket_open(struct loop *l, const char *directory, status_compose com
 	s->dir_fd = open_directory(directory, err);
 	if (s->dir_fd < 0)
 		return s->dir_fd;
-	fd = listen_in(s->dir_fd, err);
+	fd = listen_in(s->dir_fd, directory, mode, err);
 	if (fd < 0)
 		return fd;
 	r = loop_add(l, fd, &events, s, &s->io, err);

@@ -1,8 +1,9 @@
-/* How `radar-pod status` hears of a daemon: a Unix socket in the state directory, for its owner only. Whoever
- * connects is sent one JSON object, and then the end. */
+/* How `radar-pod status` hears of a daemon: a Unix socket in its state directory, for its owner only, and one in what
+ * systemd gives it for its life, for its group as well. Whoever connects is sent one JSON object, and then the end. */
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct err;
 struct loop;
@@ -13,9 +14,13 @@ struct status_socket;
 /* Writes the object into `out`; answers its length, 0 where it cannot be told. Called from loop_run(). */
 typedef size_t (*status_compose)(void *owner, char *out, size_t out_bytes);
 
-/* Whoever calls this holds the state directory: what stands in the socket's place is an earlier daemon's. */
-int status_socket_open(struct loop *l, const char *directory, status_compose compose, void *owner,
-                       struct status_socket **ret, struct err *err);
+#define STATUS_FOR_OWNER 0600
+#define STATUS_FOR_GROUP 0660
+
+/* Whoever calls this holds the state directory: what stands in the socket's place is an earlier daemon's. `mode` is
+ * the socket's: who may write to it may ask. */
+int status_socket_open(struct loop *l, const char *directory, mode_t mode, status_compose compose,
+                       void *owner, struct status_socket **ret, struct err *err);
 
 /* Takes it out of the directory. Accepts NULL; always returns NULL. */
 struct status_socket *status_socket_close(struct status_socket *s);

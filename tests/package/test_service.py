@@ -66,6 +66,19 @@ def test_P1_it_starts_as_the_first_agents_pod_and_may_nothing(pod: Root) -> None
     assert root.run("stat", "-c", "%U", "/var/lib/radar-pod/store.db").stdout == "radar-pod\n"
 
 
+def test_status_is_for_root_and_the_group(pod: Root) -> None:
+    """Who may read neither the configuration nor the state asks all the same."""
+    root = pod
+    assert root.run("stat", "-c", "%U:%G %a", "/run/radar-pod", "/run/radar-pod/status.sock").stdout.splitlines() == [
+        "radar-pod:radar-pod 750", "radar-pod:radar-pod 660"]  # fmt: skip
+    as_other = ["setpriv", "--reuid=games", "--regid=games", "--bounding-set=-all", "--inh-caps=-all"]
+    member = root.run(*as_other, "--groups", "radar-pod", "radar-pod", "status", "--json", HOME="/usr/games")
+    assert json.loads(member.stdout)["pid"] == daemon_says(root)["pid"]
+    words = ["radar-pod", "status"]
+    stranger = root.run(*as_other, "--clear-groups", *words, check=False, HOME="/usr/games")
+    assert stranger.returncode == 1 and "root and the group radar-pod" in stranger.stdout, stranger.stdout
+
+
 def test_what_it_says_has_fields_in_the_journal(pod: Root) -> None:
     root = pod
 

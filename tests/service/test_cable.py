@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import certificates
 import pytest
-from daemon import IN_VAIN_S, LATE_S, Daemon, eventually
+from daemon import IN_VAIN_S, LATE_S, RADAR_POD, Daemon, eventually
 from fake_cable import BINARY, PING, POD, PONG, SECRET, TEXT, Connection, Service, frame
 from fake_proxy import FakeProxy
 
@@ -331,6 +332,33 @@ def test_status(service: Service, daemon: Make) -> None:
     assert SECRET not in json.dumps(s)
     d.stop()
     assert not (d.state / "status.sock").exists()
+
+
+def test_status_for_the_group(service: Service, daemon: Make, tmp_path: Path) -> None:
+    """Where systemd has started it a second socket, for who names neither a configuration nor a state directory."""
+    run = tmp_path / "run"
+    run.mkdir(mode=0o750)
+    d = daemon(ping_freq=60).start(RUNTIME_DIRECTORY=f"{run}:/nowhere")
+    connected(service)
+    assert (run / "status.sock").stat().st_mode & 0o777 == 0o660
+    elsewhere = {k: v for k, v in os.environ.items() if k != "RADAR_CONFIG_PATH"} | {
+        "HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "home"), "RUNTIME_DIRECTORY": str(run)}  # fmt: skip
+
+    def ask(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([RADAR_POD, "status", "--json", *words], capture_output=True, text=True, env=elsewhere,
+                              timeout=IN_VAIN_S)  # fmt: skip
+
+    asked = ask()
+    assert asked.returncode == 0 and json.loads(asked.stdout)["pid"] == d.pid, asked.stderr
+    assert d.status()["pid"] == d.pid, "the first one is there as well"
+    assert ask("--state-dir", str(tmp_path)).returncode == 1, "another one was meant"
+    d.stop()
+    assert not (run / "status.sock").exists()
+    assert ask().returncode == 1
+    d.start(RUNTIME_DIRECTORY=str(tmp_path / "no such folder"))
+    connected(service, 2)
+    assert "status.sock in" in d.said() or "no such folder" in d.said()
+    assert d.status()["pid"] == d.pid
 
 
 @pytest.mark.parametrize("option", ["-c", "--config-file", "-config-file"])
