@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / "service"), str(TESTS / "servers")]
+sys.path += [str(TESTS / name) for name in ("service", "servers", "peers")]
 
 from packing import Begin, pack, tool  # noqa: E402
 from root import Root  # noqa: E402

@@ -1,16 +1,23 @@
-"""The package's life under a systemd of the test's own: installed beside a first agent, watched, upgraded, removed."""
+"""The package's life under a systemd of the test's own: installed beside a first agent, watched, asked for tests, upgraded,
+removed."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import certificates
+import peers
 import pytest
 from daemon import eventually
-from fake_service import FakeService
+from fake_cable import POD, SECRET
+from fake_service import FakeService, Measurement
 from packing import FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD, dpkg, next_version
+from pod import binary, kernel_has_io_uring
+from pod_service import PodService
 from root import Root
 
 
@@ -112,6 +119,88 @@ def test_it_is_reloaded(pod: Root) -> None:
     pid = show(pod, "MainPID")
     pod.run("systemctl", "reload", "radar-pod.service")
     assert show(pod, "MainPID") == pid and show(pod, "ActiveState") == "active"
+
+
+# --- what it is for: tests inside the unit -------------------------------------------------------------------
+
+
+@pytest.fixture
+def ndt7() -> Iterator[peers.Server]:
+    """`radar-pod serve` outside of the unit, its own locate service, with a certificate of our authority."""
+    cert = certificates.make("good")
+    with tempfile.TemporaryDirectory(prefix="radar-pod-serve-") as folder:
+        of_server = peers.Certificate(cert, cert.with_suffix(".key"))
+        with peers.radar_pod_serve(binary(), Path(folder), of_server) as server:
+            yield server
+
+
+def measuring(root: Root) -> list[str]:
+    """The processes of the unit that do."""
+    group = "/sys/fs/cgroup" + show(root, "ControlGroup")
+    pids = root.run("cat", f"{group}/cgroup.procs").stdout.split()
+    return [pid for pid in pids if "\0test\0" in root.run("cat", f"/proc/{pid}/cmdline", check=False).stdout]
+
+
+def delivered(root: Root, service: PodService, count: int) -> Measurement:
+    """Asks for a test, and waits for what comes of it; meanwhile the process that measures is looked at."""
+    service.ask()
+    [pid] = eventually(lambda: measuring(root), 300)
+    status = status_of(root, pid)
+    assert {status[name] for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]} == {"0" * 16}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    eventually(lambda: len(service.measurements) >= count, 300)
+    assert len(service.measurements) == count and service.problems() == []
+    return service.measurements[-1]
+
+
+def check_raw(m: Measurement) -> None:
+    """R31: a summary behind the rows; both directions have measured."""
+    *lines, summary = [json.loads(line) for line in m.result.decode().splitlines()]
+    assert m.style == "NDT7" and lines and set(summary) == {"Download", "Upload", "MinRTT"}
+    assert all(summary[name]["Value"] > 0 for name in summary), summary
+
+
+def stored(root: Root) -> list[dict[str, Any]]:
+    lines = root.run("radar-pod", "results", "export").stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    return sorted((one.get("result", one) for one in found), key=lambda one: str(one["started_at"]))
+
+
+def test_an_ordered_test_is_run_and_delivered_inside_the_unit(deb: Path, ndt7: peers.Server) -> None:
+    """Under all that the unit forbids: in clear, and over TLS, with a trace; what it takes from the kernel it has by the
+    loader's socket, its loop is what it would be outside, and what it keeps is where it may write."""
+    keys = {"client_id": POD, "secret": SECRET, "locate_url": f"http://{ndt7.addresses['ws']}/v2/nearest/ndt/ndt7",
+            "scheme": "ws", "min_test_spacing": "0s", "fleet_spread": "0", "trace": "summary",
+            "ca_file": "/etc/radar-pod/authority.pem"}  # fmt: skip
+    with PodService() as service:
+        config = "".join(f"{k}={v}\n" for k, v in ({"server_url": service.url} | keys).items())
+        root = Root({FIRST_AGENTS_CONFIG: config, "/etc/radar-pod/authority.pem": certificates.authority().read_text()},
+                    systemd=True)  # fmt: skip
+        try:
+            dpkg(root, "-i", root.put(deb, "/tmp/pod.deb"))
+            eventually(service.cable.confirmed, 300)
+            check_raw(delivered(root, service, 1))
+            root.run("sed", "-i", "s/^scheme=ws$/scheme=wss/", "/etc/radar-pod/config.conf")
+            root.run("systemctl", "reload", "radar-pod.service")
+            check_raw(delivered(root, service, 2))
+            eventually(lambda: daemon_says(root)["uploads"]["arrived"] == 2, 300)
+            in_clear, over_tls = stored(root)
+            assert (in_clear["scheme"], in_clear["tls"], over_tls["scheme"]) == ("ws", None, "wss") and over_tls["tls"]
+            bare = root.run("radar-pod", "test", "--server", "ws://127.0.0.1:1", "--no-store", "--stats", "ebpf",
+                            check=False).returncode  # fmt: skip
+            for one in (in_clear, over_tls):
+                assert one["errors"] == [] and one["download"]["complete"] and one["upload"]["complete"], one
+                assert one["agent"]["stats"] == ("tcp_info" if bare == 5 else "ebpf"), one["agent"]
+                assert one["agent"]["io"] == ("io_uring" if kernel_has_io_uring() else "epoll"), one["agent"]
+            traces = root.run("ls", "/var/lib/radar-pod/traces").stdout.split()
+            assert len(traces) == 2 and all(name.endswith(".jsonl.zst") for name in traces)
+            eventually(lambda: "\nlast_tested=" in root.path("/etc/radar-pod/config.conf").read_text(), 300)
+            root.run("systemctl", "restart", "radar-pod.service")
+            eventually(lambda: daemon_says(root)["socket"]["phase"] == "confirmed", 300)
+            assert len(service.measurements) == 2 and daemon_says(root)["store"]["pending"] == 0
+        finally:
+            print(root.run("journalctl", "-u", "radar-pod.service", "-n", "60", "-o", "cat", check=False).stdout)
+            root.end()
 
 
 def test_M7_one_that_hangs_is_started_again(own_pod: tuple[Root, FakeService]) -> None:
