@@ -23,7 +23,7 @@ struct register_wish {
 	const char *token, *pod_name, *label;
 	const char *network_id, *network_name, *network_address;
 	const char *latitude, *longitude, *download_mbps, *upload_mbps;
-	bool create_network, force;
+	bool create_network, force, assign;
 };
 
 #define ROW(...) OPTION_ROW(register_wish, __VA_ARGS__)
@@ -38,6 +38,8 @@ static const struct option options[] = {
 	OPTION_HEADING("Its account"),
 	ROW(TEXT, "--token", "TOKEN", token,
 	    "the account's; RADAR_ACCOUNT_TOKEN does not show it to other users of this machine"),
+	ROW(SWITCH, "--assign", NULL, assign,
+	    "the pod that is registered here already: into the account, and no new one"),
 	ROW(SWITCH, "--create-network", NULL, create_network,
 	    "a new network for it, with a name, and coordinates or an address"),
 	ROW(TEXT, "--network-id", "ID", network_id, "one that is there"),
@@ -123,13 +125,18 @@ static int gather(const struct register_wish *w, struct config_environment *ret,
 	return 0;
 }
 
-static int check(const struct config_environment *e, struct err *err)
+static int check(const struct config_environment *e, bool assign, struct err *err)
 {
 	bool somewhere = (e->has_latitude && e->has_longitude) || e->network_address;
 
 	if (e->has_latitude != e->has_longitude)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "--network-latitude and --network-longitude go together");
+	if (assign && e->force)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "--assign and --force exclude each other");
+	if (assign && !e->account_token)
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--assign needs --token: it is the account's");
 	if (e->create_network && !e->account_token)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "--create-network needs --token: a network is an account's");
@@ -271,6 +278,8 @@ static int assign_pod(struct registering *g, struct err *err)
 	service_request_end(&request);
 	if (r < 0)
 		return r;
+	if (assigned.id)
+		g->pod.id = assigned.id;
 	g->pod.account_id = assigned.account_id;
 	g->pod.location_id = assigned.location_id;
 	return 0;
@@ -297,34 +306,74 @@ static void say_notes(const struct config_notes *notes)
 		log_warning("%s", notes->text[i]);
 }
 
-static enum exit_code run(struct registering *g)
+static bool is_registered(const struct registering *g)
+{
+	return *g->config.client_id && *g->config.secret;
+}
+
+/* False: it was said why not. */
+static bool register_new(struct registering *g)
 {
 	struct err err = {};
 
-	if (loop_open(LOOP_BODY_AUTO, &g->loop, &err) < 0 || register_pod(g, &err) < 0) {
+	if (register_pod(g, &err) < 0) {
 		err_prefix(&err, "register with %s", g->config.server_url);
+		log_err(LOG_LEVEL_ERROR, &err);
+		return false;
+	}
+	log_info("registered as %s, kept in %s", g->pod.pod, g->path);
+	return true;
+}
+
+static void take_registered(struct registering *g)
+{
+	bytes_copy_text(g->pod.pod, sizeof(g->pod.pod), g->config.client_id);
+	bytes_copy_text(g->pod.secret, sizeof(g->pod.secret), g->config.secret);
+}
+
+static enum exit_code run(struct registering *g)
+{
+	bool is_new = !is_registered(g) || g->wish->force;
+	struct err err = {};
+
+	if (loop_open(LOOP_BODY_AUTO, &g->loop, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		return EXIT_NOT_DONE;
 	}
-	log_info("registered as %s, kept in %s", g->pod.pod, g->path);
+	if (!is_new)
+		take_registered(g);
+	else if (!register_new(g))
+		return EXIT_NOT_DONE;
 	if (g->wish->account_token && assign_pod(g, &err) < 0) {
 		err_prefix(&err, "make %s a pod of the account", g->pod.pod);
 		log_err(LOG_LEVEL_ERROR, &err);
-		log_info("its identity is kept; it can be taken into an account at %s/setup/%s",
+		log_info("its identity is kept: again with --assign, or by hand at %s/setup/%s",
 		         g->config.server_url, g->pod.pod);
-		return EXIT_PARTLY;
+		return is_new ? EXIT_PARTLY : EXIT_NOT_DONE;
 	}
 	print_pod(&g->pod);
 	return EXIT_DONE;
 }
 
+/* That a token was given in vain is said: whoever gave it believes the pod is the account's. */
+static void say_registered(const struct registering *g)
+{
+	const char *pod = g->config.client_id;
+
+	log_info("this is registered as %s (%s); --force registers a new pod", pod, g->path);
+	if (g->wish->account_token)
+		log_warning("the token is not used: --assign makes %s a pod of its account, or it "
+		            "is taken into one at %s/setup/%s",
+		            pod, g->config.server_url, pod);
+}
+
 /* Answers false where there is nothing to do, or no way to do it. */
-static bool prepare(struct registering *g, const char *config_file, enum exit_code *ret)
+static bool prepare(struct registering *g, const struct register_wish *wish, enum exit_code *ret)
 {
 	struct config_notes notes = {};
 	struct err err = {};
 
-	if (config_find(config_file, g->path, &err) < 0) {
+	if (config_find(wish->config_file, g->path, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		*ret = EXIT_NOT_DONE;
 		return false;
@@ -338,9 +387,8 @@ static bool prepare(struct registering *g, const char *config_file, enum exit_co
 		return false;
 	}
 	say_notes(&notes);
-	if (*g->config.client_id && *g->config.secret && !g->wish->force) {
-		log_info("this is registered as %s (%s); --force registers a new pod",
-		         g->config.client_id, g->path);
+	if (is_registered(g) && !g->wish->force && !wish->assign) {
+		say_registered(g);
 		*ret = EXIT_DONE;
 		return false;
 	}
@@ -359,9 +407,9 @@ static enum exit_code register_as(const struct register_wish *wish)
 	struct err err = {};
 	enum exit_code code;
 
-	if (gather(wish, &e, &err) < 0 || check(&e, &err) < 0)
+	if (gather(wish, &e, &err) < 0 || check(&e, wish->assign, &err) < 0)
 		return options_complain(&syntax, &err);
-	if (prepare(&g, wish->config_file, &code))
+	if (prepare(&g, wish, &code))
 		code = run(&g);
 	loop_close(g.loop);
 	return code;

@@ -138,6 +138,18 @@ def test_R3_registered_is_registered(machine: Machine) -> None:
     assert len(machine.service.requests) == 1
 
 
+def test_R3_a_token_that_is_not_used_is_told(machine: Machine) -> None:
+    """Whoever gave it believes the pod is the account's: what does that is said, and the token is not."""
+    machine.register()
+    [pod] = machine.service.pods.values()
+    assert "is not used" not in machine.register().stderr
+    for r in (machine.register("--token", TOKEN), machine.register(RADAR_ACCOUNT_TOKEN=TOKEN)):
+        assert (r.returncode, r.stdout) == (DONE, "")
+        assert "the token is not used" in r.stderr and "--assign" in r.stderr and TOKEN not in r.stderr
+        assert f"{machine.service.url}/setup/{pod.unix_user}" in r.stderr
+    assert len(machine.service.requests) == 1 and pod.account_id is None
+
+
 @pytest.mark.parametrize("how", ["--force", "-f", "-force", "RADAR_FORCE"])
 def test_R3_unless_forced(machine: Machine, how: str) -> None:
     machine.register()
@@ -168,6 +180,28 @@ def test_R4_the_identity_is_kept_where_it_cannot_be_assigned(machine: Machine, f
     [pod] = machine.service.pods.values()
     assert machine.keys()["secret"] == pod.secret
     assert says in r.stderr and f"/setup/{pod.unix_user}" in r.stderr
+
+
+def test_R4_an_assignment_that_failed_is_repeated_for_the_same_pod(machine: Machine) -> None:
+    """Also of a pod that the daemon has registered: no second one, its secret as it was."""
+    machine.service.fail("assign", Fault(status=500), Fault(status=503))
+    assert machine.register("--token", TOKEN).returncode == PARTLY
+    [pod] = machine.service.pods.values()
+    before = machine.keys()
+    r = machine.register("--assign", "--token", TOKEN)
+    assert (r.returncode, r.stdout) == (NOT_DONE, "") and "--assign" in r.stderr
+    r = machine.register("--assign", *LIBRARY, RADAR_ACCOUNT_TOKEN=TOKEN)
+    assert r.returncode == DONE, r.stderr
+    assert json.loads(r.stdout) == {"id": pod.id, "unix_user": pod.unix_user, "secret": pod.secret, "location_id": 99,
+                                    "account_id": 12}  # fmt: skip
+    assert machine.service.problems() == [] and machine.keys() == before
+    assert len(machine.service.of("register")) == 1 and pod.account_id == 12
+
+
+def test_assign_where_there_is_no_pod_yet(machine: Machine) -> None:
+    r = machine.register("-assign", "--token", TOKEN)
+    assert r.returncode == DONE and json.loads(r.stdout)["account_id"] == 12
+    assert len(machine.service.of("register")) == 1
 
 
 def test_R4_the_service_s_own_refusals(machine: Machine) -> None:
@@ -290,6 +324,8 @@ def test_R28_certificates_that_are_not(tls_machine: Any, certificate: str) -> No
         (["--token", TOKEN, "--network-latitude", "1"], "go together"),
         (["--network-latitude", "91", "--network-longitude", "1"], "--network-latitude takes"),
         (["--token", TOKEN, *LIBRARY, "--network-id", "1"], "exclude"),
+        (["--assign"], "--token"),
+        (["--assign", "--force", "--token", TOKEN], "exclude"),
         (["--nonsense"], "--nonsense"),
     ],
 )
