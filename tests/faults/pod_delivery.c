@@ -1,5 +1,6 @@
 /* pod_delivery STATE URL PROGRAM    runs one test as PROGRAM, stores its result and delivers it
  * pod_delivery STATE URL            delivers what is there
+ * pod_delivery STATE URL asked      the service still asks for the test whose result this has, and then as before
  * pod_delivery STATE URL PROGRAM COUNT each|last [LOCATE_URL]    one test after the other, and delivers after each, or
  *                                   after the last and a line, or the end, of standard input
  * as the daemon does: runner, store, uploader, courier. Says "stored ID", or "held ID" where the store has no room,
@@ -34,7 +35,7 @@ static struct uploader *uploader;
 static struct runner *runner;
 static struct loop_timer look;
 static unsigned long tests_left;
-static bool deliver_each = true, wants_costs;
+static bool deliver_each = true, wants_costs, is_asked;
 
 /* Written at once: what was said before a kill is heard. */
 static void say(const char *what, const char *id)
@@ -150,9 +151,19 @@ static void on_test(void *owner, const struct runner_end *end)
 	deliver();
 }
 
+/* As the daemon does where it hears the request once more (daemon_round.c). */
+static void hear_request(void)
+{
+	struct err err;
+
+	must(store_outbox_release_asked(store, UPLOAD_UNANSWERED_MAX, &err), &err);
+}
+
 static void begin_test(void)
 {
-	struct runner_test test = { .kind = CONFIG_RUNNER_NDT7, .interface = "" };
+	struct runner_test test = { .kind = CONFIG_RUNNER_NDT7,
+		                    .cause = STORE_ASKED,
+		                    .interface = "" };
 	struct err err;
 
 	if (wants_costs)
@@ -212,6 +223,8 @@ static int run(const char *state, const char *url, const char *program)
 		open_runner(program);
 		begin_test();
 	} else {
+		if (is_asked)
+			hear_request();
 		deliver();
 	}
 	must(loop_run(loop, loop_now_ns(loop) + LONGEST_NS + tests_left * TEST_NS, &err), &err);
@@ -242,9 +255,10 @@ int main(int argc, char **argv)
 		courier_role();
 	if (argc < 3 || argc == 5)
 		return 1;
-	tests_left = argc > 4 ? strtoul(argv[4], NULL, 10) : argc > 3;
+	is_asked = argc == 4 && strcmp(argv[3], "asked") == 0;
+	tests_left = argc > 4 ? strtoul(argv[4], NULL, 10) : argc > 3 && !is_asked;
 	wants_costs = argc > 4;
 	deliver_each = argc < 6 || strcmp(argv[5], "last") != 0;
 	read_config(argc > 6 ? argv[6] : "");
-	return run(argv[1], argv[2], argc > 3 ? argv[3] : NULL);
+	return run(argv[1], argv[2], argc > 3 && !is_asked ? argv[3] : NULL);
 }

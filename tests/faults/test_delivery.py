@@ -8,6 +8,7 @@ Of the several hundred points a sample is taken (injection.py).
 """
 
 import collections
+import contextlib
 import json
 import os
 import shutil
@@ -87,13 +88,22 @@ class Pod:
         self.program.write_text(PROGRAM.replace("RAN", str(self.ran)).replace("ID", ID))
         self.program.chmod(stat.S_IRWXU)
 
-    def argv(self, test):
-        return [DELIVERY, str(self.state), self.service.url, *([str(self.program)] if test else [])]
+    def argv(self, test, asked):
+        return [DELIVERY, str(self.state), self.service.url, *([str(self.program)] if test else ["asked"] if asked else [])]
 
-    def run(self, test=False, before=()):
+    def run(self, test=False, before=(), asked=False):
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        return subprocess.run([*before, *self.argv(test)], capture_output=True, text=True, timeout=60,
-                              env={**environment, "ASAN_OPTIONS": "detect_leaks=0"})
+        return subprocess.run([*before, *self.argv(test, asked)], capture_output=True, text=True, timeout=60,
+                              env={**environment, "ASAN_OPTIONS": "detect_leaks=0", "OF_POD": str(self.folder)})
+
+    def left_behind(self):
+        """Whether something of a killed one lives: its courier may still be sending."""
+        mark = f"OF_POD={self.folder}\0".encode()
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if mark in environment.read_bytes():
+                    return True
+        return False
 
     def traced(self, options, test=True):
         """The daemon alone is traced: its children run as ever."""
