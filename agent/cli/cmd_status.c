@@ -64,6 +64,7 @@ static const struct {
 	{ "store.uncertain", "  uncertain", "" },
 	{ "store.quarantined", "  in quarantine", "" },
 	{ "store.lost", "  lost", "" },
+	{ "store.full", "  disk full", "" },
 	{ "last_result.started_at", "last result", "" },
 	{ "last_result.test", "  test", "" },
 	{ "last_result.delivery", "  delivery", "" },

@@ -52,6 +52,8 @@ static char *compose_sync(void *owner)
 	json_put_null(&w, "registration_token");
 	json_put_text(&w, "os_version", "linux");
 	json_put_text(&w, "hardware_platform", daemon_platform());
+	if (store_is_full(d->store))
+		json_put_flag(&w, "disk_full", true);
 	json_end_object(&w);
 	free(interfaces);
 	if (fclose(to) != 0) {

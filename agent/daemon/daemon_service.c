@@ -182,7 +182,8 @@ static void send_beat(struct daemon *d)
 		                         .os_version = "linux",
 		                         .hardware_platform = daemon_platform(),
 		                         .interfaces = interfaces ? interfaces : "[]",
-		                         .first = d->boot_untold && d->teller != TELLER_SOCKET };
+		                         .first = d->boot_untold && d->teller != TELLER_SOCKET,
+		                         .disk_full = store_is_full(d->store) };
 	struct err err;
 	char reason[SERVICE_REASON_BYTES];
 

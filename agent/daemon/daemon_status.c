@@ -66,6 +66,7 @@ static void put_store(struct json_writer *w, struct daemon *d)
 	json_put_count(w, "quarantined", c.quarantined);
 	json_put_count(w, "lost", c.dropped_unsent);
 	json_put_count(w, "bytes", c.bytes);
+	json_put_flag(w, "full", store_is_full(d->store));
 	json_end_object(w);
 	store_each(d->store, 1, put_result, w, NULL, NULL);
 }

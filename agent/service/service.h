@@ -78,6 +78,7 @@ struct service_status {
 	const char *os_version, *hardware_platform;
 	const char *interfaces; /* a JSON array */
 	bool first;             /* of this boot */
+	bool disk_full;         /* told only where it is so: the contract has no member for it */
 };
 int service_status_request(const struct service_identity *who, const struct service_status *status,
                            struct service_request *ret, struct err *err);

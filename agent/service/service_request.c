@@ -228,6 +228,8 @@ int service_status_request(const struct service_identity *who, const struct serv
 	json_put_text(&w, "hardware_platform", status->hardware_platform);
 	json_put_text(&w, "service_first_ping", status->first ? "true" : "false");
 	json_put_raw(&w, "network_interfaces", status->interfaces);
+	if (status->disk_full)
+		json_put_flag(&w, "disk_full", true);
 	json_end_object(&w);
 	return set_body(ret, &w, &text, &n, err);
 }

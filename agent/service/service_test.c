@@ -151,6 +151,10 @@ static void heartbeat_is_built(void **state)
 	assert_int_equal(service_status_request(&pod, &s, &q, NULL), 0);
 	assert_non_null(strstr(q.body, "\"service_first_ping\":\"false\""));
 	service_request_end(&q);
+	s.disk_full = true;
+	assert_int_equal(service_status_request(&pod, &s, &q, NULL), 0);
+	assert_non_null(strstr(q.body, ",\"disk_full\":true}"));
+	service_request_end(&q);
 }
 
 struct part_text {

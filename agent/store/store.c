@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "agent/base/directories.h"
 #include "agent/store/store_internal.h"
@@ -161,6 +162,17 @@ int store_tidy(struct store *s, uint64_t utc_ns, struct err *err)
 		r = store_events_prune(s, utc_ns, err);
 	r = store_write_end(&s->db, r, err);
 	return r < 0 ? r : store_db_run(&s->db, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+}
+
+/* A file system that counts no blocks has no end that it could tell. */
+bool store_is_full(const struct store *s)
+{
+	struct statvfs room;
+
+	if (s->db.full)
+		return true;
+	return statvfs(s->directory, &room) == 0 && room.f_blocks > 0 &&
+	       (uint64_t)room.f_bavail * room.f_frsize < STORE_ROOM_BYTES;
 }
 
 int store_batch_begin(struct store *s, struct err *err)

@@ -68,6 +68,11 @@ struct store *store_close(struct store *s);
 /* Drops what is beyond the limits, and empties the write-ahead log into the file. For idle moments. */
 int store_tidy(struct store *s, uint64_t utc_ns, struct err *err);
 
+/* No room for another result: a write has failed for lack of it (ENOSPC, EDQUOT) and none has gone well since, or the
+ * file system has less than STORE_ROOM_BYTES left. */
+#define STORE_ROOM_BYTES (256 * 1024)
+bool store_is_full(const struct store *s);
+
 /* Between these two, what is written becomes durable at once, with one flush: all of it or nothing. Outcomes of
  * calls in between count only when store_batch_end() has answered 0. */
 int store_batch_begin(struct store *s, struct err *err);

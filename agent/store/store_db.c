@@ -133,11 +133,23 @@ int store_db_text(struct store_db *db, const char *sql, char *out, size_t out_by
 
 /* --- writes --------------------------------------------------------------------------------------- */
 
+/* Of a write that has failed for another reason nothing is known. */
+static int note_room(struct store_db *db, int r)
+{
+	db->full = r == -ENOSPC || r == -EDQUOT || (r < 0 && db->full);
+	return r;
+}
+
 int store_write_begin(struct store_db *db, struct err *err)
 {
+	int r;
+
 	if (db->batch && db->failed < 0)
 		return ERR_SET(err, db->failed, ERR_SYS, 0, "go on writing after a failure");
-	return db->batch ? 0 : store_db_run(db, "BEGIN IMMEDIATE", err);
+	if (db->batch)
+		return 0;
+	r = store_db_run(db, "BEGIN IMMEDIATE", err);
+	return r < 0 ? note_room(db, r) : 0;
 }
 
 static void roll_back(struct store_db *db)
@@ -160,7 +172,7 @@ int store_write_end(struct store_db *db, int r, struct err *err)
 	}
 	if (r < 0)
 		roll_back(db);
-	return r;
+	return note_room(db, r);
 }
 
 /* --- statements ----------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct store_db {
 	sqlite3 *at; /* NULL: not open */
 	bool batch;  /* between store_batch_begin() and _end() */
 	int failed;  /* of what was written in it, the first failure */
+	bool full;   /* a write had no room, and none has had any since */
 };
 
 enum store_db_mode { STORE_DB_READ, STORE_DB_WRITE };

@@ -184,8 +184,13 @@ static void D3_D4_next_result_is_stored(void **state)
 	faulty_vfs_fail(1, SQLITE_FULL, true);
 	assert_int_equal(store_rig_put(store, 1, true), -ENOSPC);
 	assert_int_equal(store_rig_put(store, 2, true), -ENOSPC);
+	assert_true(store_is_full(store));
+	faulty_vfs_fail(1, SQLITE_IOERR, true);
+	assert_true(store_rig_put(store, 2, true) < 0);
+	assert_true(store_is_full(store));
 	faulty_vfs_fail(0, 0, false);
 	assert_int_equal(store_rig_put(store, 2, true), 0);
+	assert_false(store_is_full(store));
 	assert_false(there(1));
 	assert_true(there(2));
 }

@@ -18,11 +18,14 @@ import pytest
 
 from test_delivery import DELIVERY, Service
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "service"))
+sys.path += [str(Path(__file__).resolve().parent.parent / name) for name in ("service", "servers", "peers")]
 
 from daemon import Daemon, eventually  # noqa: E402
 from fake_cable import POD, SECRET  # noqa: E402
 from fake_cable import Service as CableService  # noqa: E402
+from http1 import Fault  # noqa: E402
+from pod_daemon import pods  # noqa: E402
+from pod_service import PodService, in_own_network  # noqa: E402
 
 CLONE_NEWNS = 0x00020000
 TESTS, RAW_KB, ROOM_AFTER_S = 24, 1000, 60
@@ -113,19 +116,52 @@ def test_D4_R39_the_daemon_lives_on(tmp_path: Path, small: Path) -> None:
     d.state = small / "state"
     try:
         d.start()
-        eventually(service.confirmed)
+        [first] = eventually(lambda: service.confirmed()[0].actions("sync") if service.confirmed() else None)
+        assert "disk_full" not in first[1] and d.status()["store"]["full"] is False
         fill(small)
         service.manner = "http404"
         service.break_off(reset=True)
         eventually(lambda: len(service.statuses()) >= 3)
+        assert service.statuses()[-1].json()["disk_full"] is True
         service.manner = "serve"
         eventually(lambda: len(service.confirmed()) >= 2)
-        assert d.status()["pid"] == d.pid
+        [(_, sync)] = eventually(lambda: service.confirmed()[1].actions("sync"))
+        assert sync["disk_full"] is True
+        assert d.status()["pid"] == d.pid and d.status()["store"]["full"] is True
+        make_room(small)
+        service.manner = "http404"
+        service.break_off(reset=True)
+        before = len(service.statuses())
+        eventually(lambda: len(service.statuses()) > before)
+        assert "disk_full" not in service.statuses()[-1].json() and d.status()["store"]["full"] is False
         code, _ = d.stop()
         assert code == 0
     finally:
         d.kill()
         service.close()
+
+
+@in_own_network
+def test_D4_the_first_result_is_sent_within_a_minute_of_room(tmp_path: Path, small: Path) -> None:
+    """The daemon's own: one test is run for what is asked in each heartbeat, which say what is wrong."""
+    with PodService() as service, pods(tmp_path, service) as make:
+        service.fail_always("socket", Fault(status=404))
+        p = make(runners="OOKLA")
+        p.state = small / "state"
+        p.up()
+        filler = fill(small)
+        service.pod.test_requested = True
+        eventually(lambda: p.status()["tests"]["held"])
+        so_far = len(service.of("status"))
+        eventually(lambda: len(service.of("status")) >= so_far + 4)
+        assert all(beat.json()["disk_full"] is True for beat in service.of("status")[so_far:])
+        assert p.ookla_runs() == 1 and service.measurements == [] and p.is_alive()
+        filler.unlink()
+        room_at = time.monotonic()
+        eventually(lambda: service.measurements, ROOM_AFTER_S)
+        assert time.monotonic() - room_at <= ROOM_AFTER_S
+        eventually(lambda: "disk_full" not in service.of("status")[-1].json())
+        assert len(service.measurements) == 1 and p.ookla_runs() == 1 and service.problems() == []
 
 
 def test_D4_a_start_on_a_full_disk(tmp_path: Path, small: Path) -> None:

@@ -1,0 +1,190 @@
+/* A day on a full disk (bar D4). The schedule is in virtual time; the runner, its tests' processes and the store are real,
+ * and nothing that SQLite writes has room. The day's tests are those of a day with room, at the same moments; the newest
+ * result is held, each other one is told by its id; with room again the one that is held is stored. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/run/runner.h"
+#include "agent/schedule/schedule.h"
+#include "tests/cases.h"
+#include "tests/faulty_vfs.h"
+#include "tests/raw_result.h"
+#include "tests/store_rig.h"
+#include "transport/base/clock.h"
+#include "transport/base/log.h"
+#include "transport/loop/loop.h"
+
+#define DAY_NS    (86400 * NS_PER_S)
+#define MEAN_NS   (3600 * NS_PER_S)
+#define TEST_NS   (25 * NS_PER_S)
+#define AGAIN_NS  (10 * NS_PER_MS) /* in real time: what waits is offered again */
+#define HANG_NS   (60 * NS_PER_S)
+#define TESTS_MAX 64
+#define SEED      11
+#define ID        "0190f3c2-1111-7222-8333-"
+
+/* The bar has a minute for the first result after there is room; a daemon offers it this often. */
+_Static_assert(4 * RUNNER_AGAIN_NS <= 60 * NS_PER_S, "a result that is held is offered again soon");
+
+/* Each run of it has another id: the number of the run, which it keeps beside itself. */
+static const char program[] = "#!/bin/sh\n"
+			      "n=$(($(cat \"$0.count\" 2>/dev/null) + 1))\n"
+			      "echo $n >\"$0.count\"\n"
+			      "cat <<'END'\n" RAW_RESULT "\nEND\n"
+			      "printf '{\"schema\":\"radar-pod/result/1\",\"id\":\"" ID
+			      "%012d\",\"bytes_used\":289}' $n >&3\n";
+
+struct day {
+	struct loop *loop;
+	struct store *store;
+	struct config config;
+	struct runner *runner;
+	struct schedule schedule;
+	uint64_t now_ns, at_ns[TESTS_MAX];
+	unsigned int tests, measured;
+	bool told_lost[TESTS_MAX + 1]; /* by the number in the id */
+	unsigned int stored;           /* of what was held */
+};
+
+static void note_line(void *owner, const struct log_entry *e)
+{
+	struct day *d = owner;
+	unsigned int number;
+
+	if (sscanf(e->message, "the result " ID "%u is lost: there was no room", &number) == 1 &&
+	    number <= TESTS_MAX)
+		d->told_lost[number] = true;
+}
+
+static void on_stored(void *owner)
+{
+	struct day *d = owner;
+
+	d->stored++;
+	loop_stop(d->loop);
+}
+
+static void on_test(void *owner, const struct runner_end *end)
+{
+	struct day *d = owner;
+
+	d->measured += end->measured;
+	loop_stop(d->loop);
+}
+
+static void write_program(char path[512])
+{
+	FILE *f = fopen(store_rig_path("program", path), "w");
+
+	assert_non_null(f);
+	fputs(program, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void begin(struct day *d)
+{
+	static char path[512];
+	struct schedule_options schedule = { .local = memoryless_of(MEAN_NS),
+		                             .spacing_ns = 60 * NS_PER_S };
+	struct store_limits limits = {};
+	struct runner_options o = {
+		.executable = path, .again_ns = AGAIN_NS, .stored = on_stored, .owner = d
+	};
+
+	*d = (struct day){};
+	assert_int_equal(loop_open(LOOP_BODY_AUTO, &d->loop, NULL), 0);
+	assert_int_equal(store_open(store_rig_make(), STORE_DAEMON, &limits, &d->store, NULL, NULL),
+	                 0);
+	write_program(path);
+	assert_int_equal(config_parse("c", "", 0, &d->config, NULL, NULL), 0);
+	o.loop = d->loop;
+	o.store = d->store;
+	o.config = &d->config;
+	assert_int_equal(runner_new(&o, &d->runner, NULL), 0);
+	schedule_start(&d->schedule, &schedule, 0, SEED);
+	log_set_watcher(note_line, d);
+}
+
+static void end(struct day *d)
+{
+	log_set_watcher(NULL, NULL);
+	runner_free(d->runner);
+	store_close(d->store);
+	loop_close(d->loop);
+	store_rig_remove();
+}
+
+static void measure(struct day *d)
+{
+	struct runner_test test = { .kind = CONFIG_RUNNER_NDT7,
+		                    .cause = STORE_SCHEDULED,
+		                    .interface = "" };
+	unsigned int before = d->measured;
+
+	assert_true(d->tests < TESTS_MAX);
+	d->at_ns[d->tests++] = d->now_ns;
+	assert_int_equal(runner_start(d->runner, &test, on_test, d, NULL), 0);
+	assert_int_equal(loop_run(d->loop, loop_now_ns(d->loop) + HANG_NS, NULL), LOOP_STOPPED);
+	assert_int_equal(d->measured, before + 1);
+	d->now_ns += TEST_NS;
+	schedule_ended(&d->schedule, d->now_ns, true);
+}
+
+static void live(struct day *d)
+{
+	struct schedule_day day = { .left_ns = DAY_NS };
+	struct schedule_test test;
+	uint64_t wake_ns;
+
+	while (d->now_ns < DAY_NS) {
+		if (schedule_turn(&d->schedule, d->now_ns, &day, &test, &wake_ns) == SCHEDULE_BEGIN)
+			measure(d);
+		else
+			d->now_ns = wake_ns;
+	}
+}
+
+static void D4_a_day_on_a_full_disk(void **state)
+{
+	static struct day with_room, full;
+	struct store_counts counts;
+
+	(void)state;
+	begin(&with_room);
+	live(&with_room);
+	assert_int_equal(store_count(with_room.store, &counts, NULL), 0);
+	assert_int_equal(counts.results, with_room.tests);
+	end(&with_room);
+
+	begin(&full);
+	faulty_vfs_fail(1, SQLITE_FULL, true);
+	live(&full);
+	assert_in_range(full.tests, 12, 48);
+	assert_int_equal(full.tests, with_room.tests);
+	assert_memory_equal(full.at_ns, with_room.at_ns, sizeof(full.at_ns));
+	assert_true(runner_is_holding(full.runner) && store_is_full(full.store));
+	for (unsigned int n = 1; n <= full.tests; n++)
+		assert_int_equal(full.told_lost[n], n < full.tests);
+
+	faulty_vfs_fail(0, 0, false);
+	assert_int_equal(loop_run(full.loop, loop_now_ns(full.loop) + HANG_NS, NULL), LOOP_STOPPED);
+	assert_int_equal(full.stored, 1);
+	assert_false(store_is_full(full.store));
+	assert_int_equal(store_count(full.store, &counts, NULL), 0);
+	assert_int_equal(counts.results, 1);
+	print_message(
+		"%u tests in a day with room, %u without: all but the last are told as lost\n",
+		with_room.tests, full.tests);
+	end(&full);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(D4_a_day_on_a_full_disk) };
+
+	faulty_vfs_register();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
