@@ -1,8 +1,12 @@
-"""The whole daemon, ended by SIGKILL at one of its system calls between a test's beginning and the service's answer, and
-started again: what its pieces promise (test_delivery.py) holds for how they are put together.
+"""The whole daemon between a request and the service's answer, ended by SIGKILL at one of its system calls and started
+again, or with one of its calls failed: what its pieces promise (test_delivery.py) holds for how they are put together.
 
-The service has the result once; twice, under one key, only where its answer could not be noted; and once the daemon has
-said that the test has a result, none is run again. A sample, another one each day; POD_FAULTS=all takes each point.
+Killed (D1): the service has the result once; twice, under one key, only where its answer could not be noted; and once the
+daemon has said that the test has a result, none is run again.
+
+Failed (D3): the daemon lives, what it has said to have a result arrives, and so does the next one.
+
+Samples, others each day; POD_FAULTS=all takes each point.
 """
 
 import contextlib
@@ -17,6 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / folder) for folder in ("service", "servers", "peers")]
 
+import pytest
+
 from daemon import IN_VAIN_S, eventually
 from injection import STRACE, needs_strace, numbered
 from pod_daemon import pods
@@ -26,6 +32,17 @@ ALL = os.environ.get("POD_FAULTS") == "all"
 SAMPLE = 16
 SEED = datetime.date.today().toordinal()
 AT_FILES = {"pwrite64", "fdatasync", "fsync", "openat"}
+FAIL_SAMPLE = 24
+MEMORY = "" if "RADAR_POD_SANITIZED" in os.environ else ",mmap,mremap,brk,mprotect" # a sanitizer ends without them
+FAILING = {
+    "ENOSPC": "openat,pwrite64,write,fdatasync,fsync,ftruncate,rename,linkat",
+    "EDQUOT": "openat,pwrite64,write,fdatasync,fsync,ftruncate,rename,linkat",
+    "EIO": "openat,read,pread64,pwrite64,write,fdatasync,fsync,ftruncate,rename,linkat,unlink,unlinkat,close,fcntl,flock,"
+           "newfstatat,fstat,lseek,fchmod,fchown,access,readlink",
+    "EMFILE": "openat,socket,socketpair,pipe2,memfd_create,epoll_create1,eventfd2,pidfd_open",
+    "ENOMEM": "openat,read,pread64,pwrite64,socket,pipe2,memfd_create" + MEMORY,
+    "EINTR": "openat,read,pread64,pwrite64,write,fdatasync,fsync,ftruncate",
+}  # fmt: skip
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=0"} # LSan is no friend of ptrace
 
 
@@ -109,3 +126,83 @@ def test_D1_R36_the_whole_daemon_killed(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         for _ in pool.map(lambda n: play(folder=tmp_path / str(n), call=chosen[n][0], ordinal=chosen[n][1]), range(len(chosen))):
             pass
+
+
+# --- failed ----------------------------------------------------------------------------------------------------
+
+
+def keys(service):
+    return {m.key for m in service.measurements}
+
+
+def counts(pod):
+    """Tests that have a result, and results that have arrived, as it says when it is asked: a line of its log may be what
+    fails."""
+    with contextlib.suppress(AssertionError, ValueError):
+        s = pod.status()
+        return s["tests"]["measured"], s["uploads"]["arrived"]
+    return 0, 0
+
+
+def arrives(pod, service, count):
+    """Asked for as long as the service has no result for it, as the service does."""
+    assert pod.is_alive(), pod.said()
+    if len(keys(service)) < count:
+        service.ask()
+    return len(keys(service)) >= count and counts(pod)[1] >= count
+
+
+@in_own_network
+def fail(folder, before, environment):
+    """Two tests, one after the other."""
+    with PodService() as service, pods(folder, service) as make:
+        pod = make(runners="OOKLA").start(before=before, **ENVIRONMENT, **environment)
+        eventually(service.cable.confirmed)
+        for count in (1, 2):
+            eventually(lambda: arrives(pod, service, count), 3 * IN_VAIN_S, 0.5)  # noqa: B023
+        assert eventually(lambda: counts(pod)[0]) == len(keys(service)) == 2, "said to have a result, and it is lost"
+        if before:
+            end(pod)
+        else:
+            pod.stop()
+        assert pod.process.returncode == 0, pod.said()
+        assert len(service.measurements) <= 3 and service.problems() == []
+
+
+def failing_points(folder):
+    """(call, ordinal, error) of each call on files, descriptors and memory from the request on."""
+    log = folder / "log"
+    fail(folder=folder / "watched", before=(STRACE, "-qq", "-o", str(log), "-s", "200", "-e", "trace=all"), environment={})
+    found = numbered(log, lambda call, line: "the service asks for a test" in line)
+    assert len(found) > 50, found
+    return [(call, ordinal, error) for call, ordinal, _ in found for error, calls in FAILING.items() if call in calls.split(",")]
+
+
+def test_D3_the_whole_daemon_failed(tmp_path):
+    needs_strace()
+    found = failing_points(tmp_path)
+    chosen = found if ALL else [
+        point for error in FAILING for point in random.Random(SEED).sample([p for p in found if p[2] == error],
+                                                                          FAIL_SAMPLE // len(FAILING))
+    ]  # fmt: skip
+    print(f"seed {SEED}: {len(chosen)} of {len(found)} points: {chosen}")
+
+    def play(n):
+        call, ordinal, error = chosen[n]
+        try:
+            inject = ("-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={ordinal}")
+            fail(folder=tmp_path / str(n), before=(STRACE, "-qq", *inject), environment={})
+        except AssertionError as failure:
+            raise AssertionError(f"{chosen[n]}: {failure}") from failure
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(play, range(len(chosen))):
+            pass
+
+
+@pytest.mark.skipif("RADAR_POD_SANITIZED" in os.environ, reason="a sanitizer's runtime has to be loaded first")
+def test_D3_every_write_is_short(tmp_path):
+    """Of the daemon and of all that it starts: half of what is written is taken, each time, for good."""
+    note = tmp_path / "one was cut"
+    fail(folder=tmp_path / "pod", before=(), environment={"LD_PRELOAD": os.environ["SHORT_WRITES"], "SHORT_WRITES_NOTE": str(note)})
+    assert note.exists()
