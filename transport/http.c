@@ -25,6 +25,7 @@
 #include "transport/libcurl_explain.h"
 #include "transport/libcurl_loop.h"
 #include "transport/loop/loop.h"
+#include "transport/proxy.h"
 #include "transport/resolve.h"
 #include "transport/tls.h"
 #include "transport/url.h"
@@ -168,6 +169,17 @@ static bool has_answer_begun(const struct http *h)
 	return info_offset(h, CURLINFO_STARTTRANSFER_TIME_T) > 0;
 }
 
+/* By CONNECT, and it has not answered that. */
+static bool waits_for_proxy(const struct http *h)
+{
+	struct proxy p;
+	struct err unheard;
+	bool is_one = proxy_of_environment(&h->url, &p, &unheard) == 0;
+
+	explicit_bzero(&p, sizeof(p));
+	return is_one && info_long(h, CURLINFO_HTTP_CONNECTCODE) == 0;
+}
+
 /* What a silent peer kept us waiting for. */
 static const char *stage(const struct http *h)
 {
@@ -176,7 +188,7 @@ static const char *stage(const struct http *h)
 	if (!libcurl_loop_is_connected(h->transfer))
 		return "connecting";
 	if (h->url.tls && !info_offset(h, CURLINFO_APPCONNECT_TIME_T))
-		return "in the TLS handshake";
+		return waits_for_proxy(h) ? "waiting for the proxy" : "in the TLS handshake";
 	if (!http_was_sent(h))
 		return "sending the request";
 	if (!has_answer_begun(h))

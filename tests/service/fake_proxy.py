@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 
 class FakeProxy:
@@ -13,6 +14,7 @@ class FakeProxy:
     def __init__(self, answer: bytes | None = None) -> None:
         self.answer = answer
         self.requests: list[str] = []
+        self.heard_at: list[float] = []  # one for each of them
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -34,6 +36,7 @@ class FakeProxy:
             if not got:
                 return
             head += got
+        self.heard_at.append(time.monotonic())
         self.requests.append(head.decode())
         if self.answer is not None:
             client.sendall(self.answer)

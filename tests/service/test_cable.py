@@ -524,6 +524,30 @@ def test_W6_a_proxy_that_does_not_help(service: Service, daemon: Make, answer: b
     p.close()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_W6_H2_a_proxy_that_says_nothing(daemon: Make, scheme: str) -> None:
+    """It takes the connection and the CONNECT. The socket is given up after 15 s, the heartbeat after 30 s, both say whom
+    they waited for, and both are tried again."""
+    p = FakeProxy(b"")
+    d = daemon(url=f"{scheme}://127.0.0.1:9", ping_freq=1)
+    began = time.monotonic()
+    d.start(**{f"{scheme}_proxy": f"http://127.0.0.1:{p.port}", "no_proxy": ""})
+    connects = lambda: [at for at, said in zip(list(p.heard_at), list(p.requests)) if said.startswith("CONNECT ")]  # noqa: E731
+    eventually(lambda: "the service's socket: the proxy says nothing within 15 s" in d.said())
+    ended = time.monotonic()
+    assert ended - began >= 15
+    if scheme == "http":  # else the heartbeat's are among them
+        assert ended - connects()[0] < 15 + LATE_S
+    error = eventually(lambda: d.status()["heartbeat"]["last_error"])
+    assert 30 <= time.monotonic() - began
+    assert "no end after 30.0 s" in error and {"http": "waiting for the answer", "https": "waiting for the proxy"}[scheme] in error
+    eventually(lambda: len(connects()) >= 2)
+    code, took_s = d.stop()
+    assert code == 0 and took_s < 10 and SECRET not in d.said()
+    assert not [said for said in p.requests if said.startswith("CONNECT ") and SECRET in said]
+    p.close()
+
+
 # --- which file ---
 
 
