@@ -84,7 +84,9 @@ class FakeService:
         ("crl", "GET", r"/clients/crl"),
     )
 
-    def __init__(self, tls: ssl.SSLContext | None = None, on_upgrade: Upgrade | None = None) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, on_upgrade: Upgrade | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.pods: dict[str, Pod] = {}
         self.accounts = {"Vd3-account-token": 12}
         self.super_tokens = {"super-token"}
@@ -92,6 +94,7 @@ class FakeService:
         self.crl = b"-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n"
         self.requests: list[Request] = []
         self.on_upgrade = on_upgrade
+        self.host = host
         self._faults: dict[str, list[Fault]] = {}
         self._always: dict[str, Fault] = {}
         self._tls = tls
@@ -105,7 +108,7 @@ class FakeService:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
     def fail(self, endpoint: str, *faults: Fault) -> None:
         """The next requests there, one fault each."""
@@ -144,7 +147,7 @@ class FakeService:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        start = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls, limit=HEAD_BYTES_MAX)
+        start = asyncio.start_server(self._serve, self.host, 0, ssl=self._tls, limit=HEAD_BYTES_MAX)
         server = self._loop.run_until_complete(start)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()

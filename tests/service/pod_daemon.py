@@ -28,8 +28,8 @@ class Pod(Daemon):
     """Its ndt7 tests take half a second, against a scripted server; Ookla's are a script that notes that it ran."""
 
     def __init__(self, folder: Path, service: PodService, ndt7: scripted.Script, ookla: str, **keys: Any) -> None:
-        self.ndt7 = scripted.Server(ndt7)
-        self.locate = scripted.Server(fakes.locate(fakes.listing(fakes.target(self.ndt7))))
+        self.ndt7 = scripted.Server(ndt7, host=service.host)
+        self.locate = scripted.Server(fakes.locate(fakes.listing(fakes.target(self.ndt7))), host=service.host)
         script = folder / "ookla"
         folder.mkdir(parents=True)
         script.write_text(f"#!/bin/sh\necho $$ >>{folder}/ran\n{ookla}\n")

@@ -28,8 +28,8 @@ RUN_TEST = {"type": "run_test", "message": {"interfaces": None}}
 class PodService(FakeService):
     """One pod is known to it. A test that it wants it asks for in each answer to a heartbeat, and behind each sync."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(tls, on_upgrade=PodService.upgrade)  # type: ignore[arg-type]
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        super().__init__(tls, PodService.upgrade, host)  # type: ignore[arg-type]
         self.cable = Socket(self._loop)
         self.pod = self.add_pod(POD, SECRET)
         self.cable.on_sync = lambda: RUN_TEST if self.pod.test_requested else None

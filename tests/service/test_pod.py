@@ -19,7 +19,7 @@ import fakes
 import pod
 import pytest
 import scripted
-from daemon import IN_VAIN_S, RADAR_POD, eventually
+from daemon import IN_VAIN_S, LATE_S, RADAR_POD, eventually
 from http1 import Fault
 from pod_daemon import OOKLA, OOKLA_SAYS, Pod, pods
 from pod_service import PodService, in_own_network
@@ -138,6 +138,91 @@ def test_R25_R41_each_interface_by_its_name(folder: Path) -> None:
         assert json.loads(next(m.result for m in found if m.style == "OOKLA")) == OOKLA
         quiet(service, 0.5, 4)
         assert "no_such_one, which is not there" in p.said()
+
+
+# --- the interface that is asked for -------------------------------------------------------------------------
+
+SERVER = "10.97.0.1"  # not of either cable: both lead there
+CABLES = {"one": ("10.98.1.1", "10.98.1.2"), "two": ("10.98.2.1", "10.98.2.2")}  # its end and ours
+TEST_BYTES = 2_500_000  # at least, of an upload
+
+
+@contextlib.contextmanager
+def two_cables() -> Iterator[int]:
+    """From this network of one's own to another one: the process that holds that. Its default route is the first."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("cables between networks are laid by root, with ip(8)")
+
+    def ip(words: str, *before: str) -> None:
+        done = subprocess.run([*before, "ip", *words.split()], capture_output=True, text=True)
+        if "Unknown device type" in done.stderr or "not supported" in done.stderr:
+            pytest.skip(f"not with this kernel: ip {words}")
+        assert done.returncode == 0, f"ip {words}: {done.stderr}"
+
+    holder = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
+    try:
+        there = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+        ours = os.readlink("/proc/thread-self/ns/net")
+        eventually(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != ours)
+        ip(f"addr add {SERVER}/32 dev lo")
+        ip("link set lo up", *there)
+        for metric, (name, (its, mine)) in enumerate(CABLES.items()):
+            ip(f"link add {name} type veth peer name {name} netns {holder.pid}")
+            ip(f"addr add {its}/24 dev {name}")
+            ip(f"link set {name} up")
+            ip(f"addr add {mine}/24 dev {name}", *there)
+            ip(f"link set {name} up", *there)
+            ip(f"route add default via {its} dev {name} metric {100 + metric}", *there)
+        # What answers by the second is not dropped for the first one's being the way back.
+        loose = "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 2 >$f; done"
+        subprocess.run([*there, "sh", "-c", loose], check=True)
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def sent_by(pid: int) -> dict[str, int]:
+    """Bytes that have left by each cable."""
+    lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()
+    counters = {line.split(":")[0].strip(): line.split(":")[1].split() for line in lines if ":" in line}
+    return {name: int(counters[name][8]) for name in CABLES}
+
+
+@in_own_network
+def test_R41_traffic_leaves_by_the_interface_that_is_asked_for(folder: Path) -> None:
+    """A test on each of two, and of each runner: the server sees that one's address, the other one's counter stands
+    still; Ookla's program is given the address."""
+    came_from: list[str] = []
+
+    def ndt7(c: scripted.Connection) -> None:
+        came_from.append(c.sock.getpeername()[0])
+        fakes.both(c)
+
+    with two_cables() as holder, PodService(host=SERVER) as service, pods(folder, service) as make:
+        p = make(ndt7=ndt7, runners="NDT7,OOKLA")
+        (p.folder / "ookla").write_text(f"#!/bin/sh\necho \"$@\" >>{p.folder}/ran\n{OOKLA_SAYS}\n")
+        p.start(before=("nsenter", f"--net=/proc/{holder}/ns/net"))
+        connected(service)
+        for count, name in enumerate(CABLES, 1):
+            other = next(n for n in CABLES if n != name)
+            mine = CABLES[name][1]
+            before = sent_by(p.pid)
+            service.ask(name)
+            eventually(lambda: p.status()["tests"]["begun"] == count and not p.status()["tests"]["running"])  # noqa: B023
+            after = sent_by(p.pid)
+            found = results(service, 2 * count)[-2:]
+            assert {(m.style, m.interface) for m in found} == {("NDT7", name), ("OOKLA", name)}
+            assert came_from[-2:] == [mine, mine], "download and upload"
+            assert after[name] - before[name] >= TEST_BYTES
+            assert after[other] - before[other] < TEST_BYTES / 10
+            assert f"--ip {mine}" in (p.folder / "ran").read_text().splitlines()[-1]
+            answered(p, 2 * count)
+        assert len(came_from) == 4, "no attempt was made by another way"
+        service.ask("two", "one")
+        assert {(m.style, m.interface) for m in results(service, 8)[4:]} == {
+            (style, name) for style in ("NDT7", "OOKLA") for name in CABLES}  # fmt: skip
+        assert came_from[4:] == [CABLES["two"][1]] * 2 + [CABLES["one"][1]] * 2
 
 
 @contextlib.contextmanager
@@ -271,6 +356,36 @@ def test_R42_R63_stopped_while_a_test_hangs(folder: Path) -> None:
         p.start()
         results(service, 1)  # the service has asked behind the first sync
         quiet(service, 0.5, 1)
+
+
+OOKLA_LIMIT_S, GRACE_S = 120, 5
+
+
+@in_own_network
+def test_R42_a_program_that_hangs_is_ended_in_time(folder: Path) -> None:
+    """With all that it has started, deaf to SIGTERM as it is; what the other runner has measured is kept meanwhile and
+    arrives, and the next turn is one as ever."""
+    deaf = "trap '' TERM\n(while :; do sleep 1; done) &\necho $! >>RAN\nwhile :; do sleep 1; done"
+    with PodService() as service, pods(folder, service) as make:
+        p = make(runners="NDT7,OOKLA", ookla=deaf.replace("RAN", str(folder / "pod0" / "ran")))
+        p.start()
+        connected(service)
+        asked = time.monotonic()
+        service.ask()
+        eventually(lambda: p.ookla_runs() == 2)
+        seen = time.monotonic()
+        hanging = [Path(f"/proc/{pid}") for pid in (p.folder / "ran").read_text().split()]
+        assert all(process.exists() for process in hanging)
+        assert p.status()["store"]["results"] == 1, "what was measured is kept"
+        eventually(lambda: not any(process.exists() for process in hanging), OOKLA_LIMIT_S + IN_VAIN_S)
+        ended = time.monotonic()
+        assert ended - asked >= OOKLA_LIMIT_S and ended - seen < OOKLA_LIMIT_S + GRACE_S + LATE_S
+        assert [m.style for m in results(service, 1)] == ["NDT7"]
+        assert "it did not end in time and was ended" in p.said()
+        answered(p, 1)
+        (p.folder / "ookla").write_text(f"#!/bin/sh\n{OOKLA_SAYS}\n")
+        service.ask()
+        assert [m.style for m in results(service, 3)] == ["NDT7", "NDT7", "OOKLA"]
 
 
 @in_own_network
