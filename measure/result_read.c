@@ -24,6 +24,10 @@ struct member {
 	{                                                                                          \
 		name, kind, offsetof(struct told_direction, member)                                \
 	}
+#define FAILURE(name, kind, member)                                                                \
+	{                                                                                          \
+		name, kind, offsetof(struct told_failure, member)                                  \
+	}
 #define RESULT(name, kind, member)                                                                 \
 	{                                                                                          \
 		name, kind, offsetof(struct told_result, member)                                   \
@@ -161,9 +165,18 @@ static bool is_element(const char *path, const char *array, size_t *ret_index,
 	return *ret_index < RESULT_TOLD_TEXTS_MAX;
 }
 
+static const struct member of_failure[] = {
+	FAILURE(".test", TEXT, test),
+	FAILURE(".error", TEXT, error),
+	FAILURE(".code", TEXT, code),
+	FAILURE(".domain", TEXT, domain),
+	FAILURE(".retry_after_s", FIGURE, retry_after_s),
+};
+
 static int take_list(struct told_result *to, const char *path, const struct json_token *t,
                      struct err *err)
 {
+	const struct member *m;
 	const char *rest;
 	size_t i;
 
@@ -174,13 +187,8 @@ static int take_list(struct told_result *to, const char *path, const struct json
 	if (!is_element(path, "errors", &i, &rest))
 		return 0;
 	to->errors_count = i + 1;
-	if (strcmp(rest, ".test") == 0)
-		return take_text(&to->errors[i].test, path, t, err);
-	if (strcmp(rest, ".error") == 0)
-		return take_text(&to->errors[i].error, path, t, err);
-	if (strcmp(rest, ".retry_after_s") == 0)
-		return take_figure(&to->errors[i].retry_after_s, path, t, err);
-	return 0;
+	m = find(of_failure, sizeof(of_failure) / sizeof(*of_failure), rest);
+	return m ? take(m, &to->errors[i], path, t, err) : 0;
 }
 
 static int visit(void *self, const char *path, const struct json_token *t, struct err *err)

@@ -37,6 +37,7 @@ struct told_direction {
 
 struct told_failure {
 	struct told_text test, error;
+	struct told_text code, domain; /* errno by name; whose number its detail is */
 	struct figure retry_after_s;
 };
 

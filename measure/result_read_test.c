@@ -19,7 +19,8 @@ static const char whole[] =
 	"\"limited_by\":\"network\",\"complete\":true,\"later\":{\"goodput_mbps\":1}},"
 	"\"upload\":null,\"latency\":{\"idle_ms\":11.9,\"loaded_up_ms\":null},"
 	"\"warnings\":[\"one\",\"two\"],\"errors\":[{\"test\":\"upload\",\"error\":\"no\","
-	"\"retry_after_s\":60}],\"next_request_s\":3600,"
+	"\"code\":\"EHOSTUNREACH\",\"domain\":\"system\",\"detail\":null,\"retry_after_s\":60}],"
+	"\"next_request_s\":3600,"
 	"\"interrupted\":false}";
 
 static bool text_is(const struct told_text *t, const char *want)
@@ -49,6 +50,8 @@ static void a_whole_one_is_read(void **state)
 	assert_true(text_is(&r.warnings[1], "two"));
 	assert_int_equal(r.errors_count, 1);
 	assert_true(text_is(&r.errors[0].test, "upload") && text_is(&r.errors[0].error, "no"));
+	assert_true(text_is(&r.errors[0].code, "EHOSTUNREACH") &&
+	            text_is(&r.errors[0].domain, "system"));
 	assert_true(r.errors[0].retry_after_s.value == 60 && r.next_request_s.value == 3600);
 	assert_false(r.interrupted);
 }

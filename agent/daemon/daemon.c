@@ -376,6 +376,7 @@ static int begin_orders(struct daemon *d, struct err *err)
 		                      .state_dir = d->state_dir,
 		                      .children = &d->reports.children,
 		                      .measuring = daemon_reports_measuring,
+		                      .report = daemon_report,
 		                      .turn_soon = turn_soon,
 		                      .daemon = d };
 

@@ -34,6 +34,10 @@ struct daemon_world {
 
 	/* Tests run, or may begin any moment: nothing is reported meanwhile. */
 	void (*measuring)(void *daemon, bool on);
+
+	/* What somebody should look at, and the log has at `warning`: an error report (daemon_reports.h). */
+	void (*report)(void *daemon, const char *component, const char *class,
+	               const struct err *err);
 	void (*turn_soon)(void *daemon); /* to be called when is_stopped() may say yes */
 	void *daemon;
 };

@@ -30,7 +30,8 @@ struct daemon {
 	struct courier *courier;
 	struct tls_context *tls; /* of https */
 	struct cable *cable;
-	struct status_socket *status, *group_status; /* in the state directory; in the runtime one */
+	struct status_socket *status;       /* in the state directory */
+	struct status_socket *group_status; /* in the runtime one; NULL: there is none */
 	struct notify notify;
 	struct daemon_reports reports;
 	struct loop_io *stop_io, *hangup_io;

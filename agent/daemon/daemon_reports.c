@@ -251,9 +251,10 @@ void daemon_reports_measuring(void *daemon, bool on)
 		turn_soon(d);
 }
 
-void daemon_report(struct daemon *d, const char *component, const char *class,
-                   const struct err *err)
+void daemon_report(void *daemon, const char *component, const char *class, const struct err *err)
 {
+	struct daemon *d = daemon;
+
 	if (!d->reports.sentry)
 		return;
 	sentry_report(d->reports.sentry, component, class, err, SENTRY_ERROR);

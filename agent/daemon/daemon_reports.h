@@ -43,9 +43,8 @@ void daemon_reports_know(struct daemon *d);
 /* Of a struct daemon. While tests run nothing is sent, nor written to the disk; what is told then says that it was so. */
 void daemon_reports_measuring(void *daemon, bool on);
 
-/* What the log has at `warning` and somebody should look at. `class` has nothing in it that varies. */
-void daemon_report(struct daemon *d, const char *component, const char *class,
-                   const struct err *err);
+/* Of a struct daemon: what the log has at `warning` and somebody should look at. `class` has nothing in it that varies. */
+void daemon_report(void *daemon, const char *component, const char *class, const struct err *err);
 
 void daemon_reports_stop(struct daemon *d);
 bool daemon_reports_stopped(const struct daemon *d);

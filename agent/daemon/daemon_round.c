@@ -125,6 +125,16 @@ static void end_round(struct daemon_tests *t, const struct round_end *end)
 	t->world.turn_soon(t->world.daemon);
 }
 
+static void on_failed(void *owner, enum config_runner kind, const struct runner_end *end)
+{
+	struct daemon_tests *t = owner;
+	struct err err;
+
+	ERR_SET(&err, end->error, ERR_SYS, 0, "measure: %s", end->why);
+	t->world.report(t->world.daemon, kind == CONFIG_RUNNER_OOKLA ? "ookla" : "ndt7",
+	                runner_failure_name(end->failure), &err);
+}
+
 static void on_round(void *owner, const struct round_end *end)
 {
 	struct daemon_tests *t = owner;
@@ -139,7 +149,8 @@ static void begin_round(struct daemon_tests *t)
 	bool asked = t->test.cause == SCHEDULE_ASKED;
 	struct round_wish wish = { .runners = t->world.config->runners,
 		                   .cause = asked ? STORE_ASKED : STORE_SCHEDULED,
-		                   .on = t->test.on };
+		                   .on = t->test.on,
+		                   .failed = on_failed };
 	struct round_end none = {};
 	struct err err;
 

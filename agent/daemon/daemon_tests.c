@@ -42,6 +42,16 @@ static void on_refused(void *owner, const struct store_entry *entry)
 	schedule_refused(&t->plan.schedule, daemon_plan_now_ns());
 }
 
+/* A network that is down is no failure of anybody's to be told (contract 6). */
+static void on_troubled(void *owner, const char *why)
+{
+	struct daemon_tests *t = owner;
+	struct err err;
+
+	ERR_SET(&err, -EPROTO, ERR_HTTP, 0, "deliver a result: %s", why);
+	t->world.report(t->world.daemon, "uploader", "UPLOAD_FAILED", &err);
+}
+
 static void on_upload_ended(void *owner)
 {
 	struct daemon_tests *t = owner;
@@ -67,6 +77,7 @@ static int begin_uploads(struct daemon_tests *t, struct err *err)
 		                      .config_path = w->config_path,
 		                      .arrived = on_arrived,
 		                      .refused = on_refused,
+		                      .troubled = on_troubled,
 		                      .idle = on_upload_ended,
 		                      .owner = t };
 	int r = upload_courier_new(w->courier, &who, &t->wire, err);

@@ -95,6 +95,8 @@ static void on_test(void *owner, const struct runner_end *end)
 		            *interface_of(r) ? interface_of(r) : "the default interface",
 		            end->measured ? "its result is kept and not sent" : "it has no result",
 		            end->why);
+	if (runner_failure_name(end->failure) && r->wish.failed)
+		r->wish.failed(r->owner, kind_of(r), end);
 	step_on(r);
 }
 

@@ -22,6 +22,9 @@ struct round_wish {
 	unsigned int runners; /* of enum config_runner */
 	enum store_cause cause;
 	struct schedule_interfaces on;
+
+	/* A test has left nothing for the service, and that is worth a report. NULL: nobody wants to know. */
+	void (*failed)(void *owner, enum config_runner kind, const struct runner_end *end);
 };
 
 /* What prepare() has found out. */

@@ -39,6 +39,8 @@ struct rig {
 	const char *skip; /* an interface */
 	bool stop;        /* at the second */
 	size_t prepared;
+	bool wants_failures;
+	int failed;
 };
 
 static void on_prepare(void *owner, const char *interface)
@@ -53,6 +55,16 @@ static void on_prepare(void *owner, const char *interface)
 		round_go(rig->round, &radio);
 	if (rig->stop && rig->prepared == 2)
 		round_stop(rig->round);
+}
+
+static void on_failed(void *owner, enum config_runner kind, const struct runner_end *end)
+{
+	struct rig *rig = owner;
+
+	assert_int_equal(kind, CONFIG_RUNNER_NDT7);
+	assert_string_equal(runner_failure_name(end->failure), "RESULT_UNREADABLE");
+	assert_non_null(strstr(end->why, "code 0"));
+	rig->failed++;
 }
 
 static void on_done(void *owner, const struct round_end *end)
@@ -83,7 +95,8 @@ static void play(struct rig *rig, unsigned int runners, const char *const *on, c
 {
 	struct store_limits limits = {};
 	struct runner_options o = { .config = &rig->config };
-	struct round_wish wish = { .runners = runners };
+	struct round_wish wish = { .runners = runners,
+		                   .failed = rig->wants_failures ? on_failed : NULL };
 	char path[512];
 	FILE *f;
 
@@ -123,10 +136,12 @@ static void R41_interfaces_one_after_the_other(void **state)
 	char log[256];
 
 	(void)state;
+	rig.wants_failures = true;
 	play(&rig, CONFIG_RUNNER_NDT7, on, log);
 	assert_string_equal(log, "n1 n3 n ");
 	assert_int_equal(rig.end.measured, 3);
 	assert_int_equal(rig.end.uploads, 0); /* without a raw result */
+	assert_int_equal(rig.failed, 3);
 }
 
 static void R40_one_that_fails_takes_nothing_from_another(void **state)

@@ -87,6 +87,7 @@ static void store(struct runner *r, const struct runner_verdict *v, struct runne
 	if (outcome == STORE_ALREADY || outcome == -EINVAL || outcome == -EFBIG) {
 		snprintf(end->why, sizeof(end->why), "its result is none that can be stored: %s",
 		         outcome == STORE_ALREADY ? "there is one of its id" : err.text);
+		end->failure = RUNNER_UNREADABLE;
 		return;
 	}
 	if (outcome < 0)
@@ -139,6 +140,8 @@ static void on_child(void *owner, const struct bounded_child_end *child)
 	tell_watch(r, child);
 	runner_judge(r->kind, &r->about, r->warning, child, &v);
 	end.hold_local_ns = v.hold_local_ns;
+	end.failure = v.failure;
+	end.error = v.error;
 	if (v.measured)
 		store(r, &v, &end);
 	else

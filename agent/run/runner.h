@@ -69,6 +69,8 @@ struct runner_end {
 	uint64_t hold_local_ns; /* a test of our own is not wanted before (contract N79, N80); 0 */
 	char id[STORE_ID_BYTES];
 	char why[RUNNER_WHY_BYTES]; /* why not, a sentence; "" */
+	enum runner_failure failure;
+	int error; /* of it, a negative errno; 0: not known */
 };
 
 typedef void (*runner_done)(void *owner, const struct runner_end *end);

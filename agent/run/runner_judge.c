@@ -60,22 +60,21 @@ static uint64_t hold_local_ns(const struct told_result *told)
 }
 
 static int take_object(const struct bounded_child_end *end, struct runner_verdict *v,
-                       struct err *err)
+                       struct told_result *told, struct err *err)
 {
 	struct store_result *to = &v->result;
-	struct told_result told;
 	int r = end->more_bytes == 0 ? ERR_SET(err, -ENODATA, ERR_SYS, 0, "there is no result")
-	                             : result_read(end->more, end->more_bytes, &told, err);
+	                             : result_read(end->more, end->more_bytes, told, err);
 
 	if (r < 0)
 		return r;
-	if (!told.id.at || told.id.n + 1 != sizeof(to->id))
+	if (!told->id.at || told->id.n + 1 != sizeof(to->id))
 		return ERR_SET(err, -EBADMSG, ERR_SYS, 0, "the result has no id");
-	memcpy(to->id, told.id.at, told.id.n);
-	to->id[told.id.n] = '\0';
-	if (told.bytes_used.known && told.bytes_used.value < BYTES_MAX)
-		to->bytes_used = (uint64_t)told.bytes_used.value;
-	v->hold_local_ns = hold_local_ns(&told);
+	memcpy(to->id, told->id.at, told->id.n);
+	to->id[told->id.n] = '\0';
+	if (told->bytes_used.known && told->bytes_used.value < BYTES_MAX)
+		to->bytes_used = (uint64_t)told->bytes_used.value;
+	v->hold_local_ns = hold_local_ns(told);
 	to->object = end->more;
 	to->object_bytes = end->more_bytes;
 	return 0;
@@ -83,16 +82,19 @@ static int take_object(const struct bounded_child_end *end, struct runner_verdic
 
 static void judge_ndt7(const struct bounded_child_end *end, struct runner_verdict *v)
 {
+	struct told_result told;
 	struct err err = {};
 
 	bytes_copy_text(v->result.test, sizeof(v->result.test), "ndt7");
-	if (take_object(end, v, &err) < 0) {
+	if (take_object(end, v, &told, &err) < 0) {
 		say_why(v, end, &err);
+		v->failure = runner_failure_of(end, NULL, &v->error);
 		return;
 	}
 	v->measured = true;
 	if (raw_check(RAW_NDT7, end->out, end->out_bytes, NULL, &err) < 0) {
 		say_why(v, end, &err);
+		v->failure = runner_failure_of(end, &told, &v->error);
 		return;
 	}
 	v->upload = true;
@@ -182,8 +184,10 @@ static void judge_ookla(const struct bounded_child_end *end, const char *warning
 		r = write_object(v, &figures, warning, &err);
 	}
 	v->measured = v->upload = r == 0;
-	if (r < 0)
+	if (r < 0) {
 		say_why(v, end, &err);
+		v->failure = runner_failure_of(end, NULL, &v->error);
+	}
 }
 
 void runner_judge(enum config_runner kind, const struct store_result *about, const char *warning,

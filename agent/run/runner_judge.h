@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/run/runner_failure.h"
 #include "agent/store/store.h"
 
 struct bounded_child_end;
@@ -14,9 +15,11 @@ struct bounded_child_end;
 #define RUNNER_WHY_BYTES     600 /* a complaint, a reason, and words of ours */
 
 struct runner_verdict {
-	bool measured;              /* there is a result */
-	bool upload;                /* and the service can take it */
-	uint64_t hold_local_ns;     /* a test of our own is not wanted before; 0: at any time */
+	bool measured;          /* there is a result */
+	bool upload;            /* and the service can take it */
+	uint64_t hold_local_ns; /* a test of our own is not wanted before; 0: at any time */
+	enum runner_failure failure;
+	int error;                  /* of it, a negative errno; 0: not known */
 	char why[RUNNER_WHY_BYTES]; /* why not, a sentence; "" */
 	struct store_result result; /* points into the process's output, and to `memory` */
 	void *memory;

@@ -218,6 +218,8 @@ static void say(struct uploader *u, const struct upload_answer *answer)
 	else if (!fails && u->failing)
 		log_info("results are delivered again");
 	u->failing = fails;
+	if (answer->verdict == UPLOAD_LATER && u->options.troubled)
+		u->options.troubled(u->options.owner, answer->why);
 }
 
 static void conclude(struct uploader *u, const struct upload_answer *answer)

@@ -35,6 +35,7 @@ struct uploader_options {
 	/* Each may be NULL. */
 	void (*arrived)(void *owner, const struct store_entry *entry);
 	void (*refused)(void *owner, const struct store_entry *entry); /* for good */
+	void (*troubled)(void *owner, const char *why); /* answered, neither yes nor no */
 	void (*idle)(void *owner); /* held, and nothing is under way any more */
 	void *owner;
 };

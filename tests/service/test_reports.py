@@ -18,6 +18,8 @@ from typing import Any
 
 import pod
 import pytest
+import scripted
+import wire
 from daemon import RADAR_POD, Daemon, eventually
 from fake_cable import POD, SECRET, Service
 from fake_sentry import KEY, PROJECT, FakeSentry
@@ -261,6 +263,64 @@ def test_r61_offline_is_told_later_once(service: Service, sentry: FakeSentry, da
         connected(d, service, start)
         assert d.stop()[0] == 0
     assert len(sentry.events()) == 1
+
+
+def reports_of(p: Daemon, sentry: FakeSentry) -> list[list[str]]:
+    """What it tells when it is stopped, by what groups it."""
+    assert p.stop()[0] == 0
+    return sorted(event["fingerprint"] for event in sentry.events())
+
+
+@in_own_network
+def test_12_tests_that_fail_are_told_of_once(tmp_path: Path) -> None:
+    """The contract's section 6: a test's failure is one to be reported; that nobody is there to test against is none."""
+    sentry = FakeSentry()
+    with PodService() as service, pods(tmp_path, service) as make:
+        p = make(ookla="exit 1", runners="OOKLA", sentry_dsn=sentry.dsn).start()
+        eventually(service.cable.confirmed)
+        for count in (1, 2, 3):
+            eventually(lambda: (service.ask(), p.ookla_runs() >= count)[1], every_s=0.2)  # noqa: B023
+        assert reports_of(p, sentry) == [["agent", "ookla", "TEST_FAILED", "0"]]
+        [event] = sentry.events()
+        assert event["level"] == "error" and "code 1" in told_of(event)["value"]
+    sentry.close()
+
+
+@in_own_network
+def test_a_server_that_talks_nonsense_is_told_of_and_one_that_is_not_to_be_had_is_not(tmp_path: Path) -> None:
+    def nonsense(c: scripted.Connection) -> None:
+        c.upgrade()
+        c.send(b"\x83\x00")  # an opcode that is reserved
+        c.wait(wire.CLOSE)
+
+    sentry = FakeSentry()
+    with PodService() as service, pods(tmp_path, service) as make:
+        given = [{"locate_url": "http://127.0.0.1:1/"}, {"ndt7": scripted.refuse(503)}, {"ndt7": nonsense}]
+        for count, keys in enumerate(given, 1):
+            p = make(**keys, sentry_dsn=sentry.dsn).start()
+            eventually(lambda: len(service.cable.confirmed()) >= count)  # noqa: B023
+            service.ask()
+            eventually(lambda: "is kept and not sent" in p.said())  # noqa: B023
+            told = reports_of(p, sentry)
+            assert told == ([["agent", "ndt7", "TEST_FAILED", "EPROTO"]] if keys.get("ndt7") is nonsense else [])
+    sentry.close()
+
+
+@in_own_network
+def test_12_uploads_that_fail_are_told_of_once(tmp_path: Path) -> None:
+    """By what the service answers; that it is not reached is none of them."""
+    sentry = FakeSentry()
+    with PodService() as service, pods(tmp_path, service) as make:
+        service.fail("upload", Fault(reset_at=0, after=False), Fault(status=503), Fault(status=500))
+        p = make(runners="OOKLA", sentry_dsn=sentry.dsn).start()
+        eventually(service.cable.confirmed)
+        service.ask()
+        eventually(lambda: len(service.of("upload")) >= 2, 120)
+        eventually(lambda: p.status()["uploads"]["attempts"] >= 2 and not p.status()["uploads"]["busy"])
+        assert reports_of(p, sentry) == [["agent", "uploader", "UPLOAD_FAILED", "EPROTO"]]
+        [event] = sentry.events()
+        assert event["level"] == "error" and "503" in told_of(event)["value"]
+    sentry.close()
 
 
 @pytest.mark.parametrize("status", [400, 413, 429, 500, 503])
