@@ -111,6 +111,9 @@ class Daemon:
     def resident_kb(self) -> int:
         return self._of_process("VmRSS")
 
+    def peak_kb(self) -> int:
+        return self._of_process("VmHWM")
+
     def wakeups(self) -> int:
         """How often it has waited for something, since its start."""
         return self._of_process("voluntary_ctxt_switches")

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -341,6 +342,15 @@ def test_R63_stopped_while_it_sends(folder: Path) -> None:
         assert p.ookla_runs() == 1
 
 
+def is_deaf(pid: str) -> bool:
+    """To SIGTERM: then it is one that hangs."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("SigIgn:"):
+                return bool(int(line.split()[1], 16) & (1 << (signal.SIGTERM - 1)))
+    return False
+
+
 @in_own_network
 def test_R42_R63_stopped_while_a_test_hangs(folder: Path) -> None:
     """Its whole group ends, and the next start is asked again."""
@@ -348,7 +358,7 @@ def test_R42_R63_stopped_while_a_test_hangs(folder: Path) -> None:
         p = make(runners="OOKLA", ookla="trap '' TERM\nwhile :; do sleep 1; done").start()
         connected(service)
         service.ask()
-        eventually(lambda: p.ookla_runs())
+        eventually(lambda: p.ookla_runs() and is_deaf((p.folder / "ran").read_text().strip()))
         code, _ = p.stop()
         assert code == 0
         eventually(lambda: not Path(f"/proc/{(p.folder / 'ran').read_text().strip()}").exists())
@@ -374,8 +384,9 @@ def test_R42_a_program_that_hangs_is_ended_in_time(folder: Path) -> None:
         service.ask()
         eventually(lambda: p.ookla_runs() == 2)
         seen = time.monotonic()
-        hanging = [Path(f"/proc/{pid}") for pid in (p.folder / "ran").read_text().split()]
-        assert all(process.exists() for process in hanging)
+        pids = (p.folder / "ran").read_text().split()
+        hanging = [Path(f"/proc/{pid}") for pid in pids]
+        assert all(map(is_deaf, pids))
         assert p.status()["store"]["results"] == 1, "what was measured is kept"
         eventually(lambda: not any(process.exists() for process in hanging), OOKLA_LIMIT_S + IN_VAIN_S)
         ended = time.monotonic()

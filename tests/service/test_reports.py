@@ -20,7 +20,7 @@ import pod
 import pytest
 import scripted
 import wire
-from daemon import RADAR_POD, Daemon, eventually
+from daemon import IN_VAIN_S, RADAR_POD, Daemon, eventually
 from fake_cable import POD, SECRET, Service
 from fake_sentry import KEY, PROJECT, FakeSentry
 from http1 import Fault
@@ -63,14 +63,14 @@ def daemon(service: Service, sentry: FakeSentry, tmp_path: Path) -> Iterator[Mak
 
 
 def connected(d: Daemon, service: Service, count: int = 1) -> None:
-    eventually(lambda: len(service.confirmed()) >= count, 20)
-    eventually(lambda: d.said().count("connected to the service") >= count, 20)
+    eventually(lambda: len(service.confirmed()) >= count)
+    eventually(lambda: d.said().count("connected to the service") >= count)
 
 
 def crash(d: Daemon, number: int) -> None:
     d.signal(number)
     assert d.process
-    assert d.process.wait(20) == -number, "whoever waits sees the signal"
+    assert d.process.wait(IN_VAIN_S) == -number, "whoever waits sees the signal"
 
 
 def build_id(path: str) -> str:
@@ -118,15 +118,15 @@ def test_10_a_crash_is_told_by_the_next_start_once(
 def test_10_a_courier_that_crashes_is_told_of(service: Service, sentry: FakeSentry, daemon: Make) -> None:
     service.manner = "http404"
     d = daemon(ping_freq=1).start()
-    eventually(lambda: service.statuses(), 10)
+    eventually(lambda: service.statuses())
     crash_child(d.pid, "courier")
-    eventually(lambda: sentry.events(), 20)
+    eventually(lambda: sentry.events())
     assert d.is_alive()
     [event] = sentry.events()
     assert event["tags"]["role"] == "courier" and told_of(event)["type"] == "SIGSEGV"
     assert any(image["code_file"].startswith("libcurl") for image in event["debug_meta"]["images"]), "loaded late"
     before = len(service.statuses())
-    eventually(lambda: len(service.statuses()) > before, 10)
+    eventually(lambda: len(service.statuses()) > before)
 
 
 @sanitized
@@ -137,19 +137,19 @@ def test_P5_13_a_test_that_crashes_is_told_of_when_it_is_over(tmp_path: Path) ->
     with pod.own_serve() as server, PodService() as service, pods(tmp_path, service) as make:
         locate = f"http://{server.addresses['ws']}/v2/nearest/ndt/ndt7"
         p = make(locate_url=locate, sentry_dsn=sentry.dsn, runners="NDT7").start()
-        eventually(lambda: service.cable.confirmed(), 20)
+        eventually(lambda: service.cable.confirmed())
         service.ask()
-        eventually(lambda: children_of(p.pid, "test"), 20)
+        eventually(lambda: children_of(p.pid, "test"))
         service.fail_always("socket", Fault(status=500))
         service.cable.break_off(reset=True)  # then the heartbeat is asked over HTTP
         crash_child(p.pid, "courier")
-        eventually(lambda: "the process courier crashed" in p.said(), 20)
+        eventually(lambda: "the process courier crashed" in p.said())
         time.sleep(6)  # no bound: to give it the time that it must not use
         assert not sentry.envelopes
         crash_child(p.pid, "test")
         # what the daemon says of the service's answers is told, too, and of no role
         # and on a busy machine the request that is still open begins another test before, of 20 s
-        crashes = eventually(lambda: len(found := [e for e in sentry.events() if "role" in e["tags"]]) >= 2 and found, 90)
+        crashes = eventually(lambda: len(found := [e for e in sentry.events() if "role" in e["tags"]]) >= 2 and found, 2 * IN_VAIN_S)
         assert p.is_alive()
         assert [event["tags"]["role"] for event in crashes] == ["courier", "test"], "the oldest first"
         assert "it crashed (SIGSEGV)" in p.said()
@@ -163,7 +163,7 @@ def crash_child(pid: int, role: str) -> None:
     def ready() -> list[int]:
         return [child for child in children_of(pid, role) if caught_signals(child) & (1 << (signal.SIGSEGV - 1))]
 
-    os.kill(eventually(ready, 20)[0], signal.SIGSEGV)
+    os.kill(eventually(ready)[0], signal.SIGSEGV)
 
 
 def children_of(pid: int, role: str) -> list[int]:
@@ -204,7 +204,7 @@ def test_r61_the_request(service: Service, sentry: FakeSentry, daemon: Make) -> 
     connected(d, service)
     for _ in range(2000):
         service.say_text("no json")
-    eventually(lambda: d.said().count("could not") >= 2000, 30)
+    eventually(lambda: d.said().count("could not") >= 2000)
     assert d.stop()[0] == 0
     [envelope] = sentry.envelopes
     assert envelope.path == f"/api/{PROJECT}/envelope/"
@@ -241,7 +241,7 @@ def test_11_nothing_of_the_pods_is_told(service: Service, sentry: FakeSentry, da
     d = daemon(registration_token=token, pod="", secret="").start()
     connected(d, service)
     service.say_text(f'{{"type": "{SECRET}", "message": "{POD}", "token": {token}')
-    eventually(lambda: "could not" in d.said(), 10)
+    eventually(lambda: "could not" in d.said())
     assert d.stop()[0] == 0
     sent = b"".join(envelope.sent + json.dumps(envelope.items).encode() for envelope in sentry.envelopes)
     assert sentry.events()
@@ -255,7 +255,7 @@ def test_r61_offline_is_told_later_once(service: Service, sentry: FakeSentry, da
     d = daemon(sentry_dsn=f"http://{KEY}@127.0.0.1:{port}/7").start()
     connected(d, service)
     service.say_text("no json")
-    eventually(lambda: "could not" in d.said(), 10)
+    eventually(lambda: "could not" in d.said())
     assert d.stop()[0] == 0
     d.config.write_text(d.config.read_text().replace(f"sentry_dsn=http://{KEY}@127.0.0.1:{port}/7", f"sentry_dsn={sentry.dsn}"))
     for start in (2, 3):
@@ -329,7 +329,7 @@ def test_05_an_answer_is_final(service: Service, sentry: FakeSentry, daemon: Mak
     d = daemon().start()
     connected(d, service)
     service.say_text("no json")
-    eventually(lambda: "could not" in d.said(), 10)
+    eventually(lambda: "could not" in d.said())
     assert d.stop()[0] == 0
     assert len(sentry.events()) == 1
     sentry.status = 200
@@ -344,9 +344,9 @@ def test_14_a_server_that_says_nothing_delays_nobody(service: Service, sentry: F
     sentry.silent_s = 60
     service.manner = "http404"
     d = daemon(ping_freq=1).start()
-    eventually(lambda: service.statuses(), 10)
+    eventually(lambda: service.statuses())
     d.signal(signal.SIGHUP)  # something to be told at once would be fatal: a record that cannot be read is
-    eventually(lambda: len(service.statuses()) >= 8, 40)
+    eventually(lambda: len(service.statuses()) >= 8)
     before = time.monotonic()
     assert d.stop()[0] == 0
     assert time.monotonic() - before < 15, "2 s for what is left, and no more"
@@ -357,9 +357,9 @@ def test_sighup_another_dsn(service: Service, sentry: FakeSentry, daemon: Make) 
     connected(d, service)
     d.config.write_text(d.config.read_text() + f"sentry_dsn={sentry.dsn}\n")
     d.signal(signal.SIGHUP)
-    eventually(lambda: "was read again" in d.said(), 10)
+    eventually(lambda: "was read again" in d.said())
     service.say_text("no json")
-    eventually(lambda: "could not" in d.said(), 10)
+    eventually(lambda: "could not" in d.said())
     assert d.stop()[0] == 0
     assert len(sentry.events()) == 1
 
@@ -369,9 +369,9 @@ def test_the_next_report_is_shown_and_not_sent(service: Service, sentry: FakeSen
     d = daemon().start()
     connected(d, service)
     service.say_text("no json")
-    eventually(lambda: "could not" in d.said(), 10)
+    eventually(lambda: "could not" in d.said())
     command = [RADAR_POD, "sentry", "--dry-run", "-c", str(d.config), "--state-dir", str(d.state)]
-    shown = eventually(lambda: subprocess.run(command, capture_output=True, check=True).stdout, 10)
+    shown = eventually(lambda: subprocess.run(command, capture_output=True, check=True).stdout)
     assert not sentry.envelopes
     assert d.stop()[0] == 0
     [envelope] = sentry.envelopes
