@@ -37,10 +37,12 @@ struct http {
 	const struct libcurl *curl;
 	struct libcurl_loop *transfer;
 	CURL *easy;
-	CURLcode option_refused; /* the first one that could not be set */
-	struct url url;          /* being asked; after a redirect no longer the one given */
+	CURLcode option_refused;   /* the first one that could not be set */
+	struct url url;            /* being asked; after a redirect no longer the one given */
+	char dialed[URL_HOST_MAX]; /* url.host, or the proxy on the way there */
+	uint16_t dialed_port;
 	struct resolve *resolve;
-	struct curl_slist *addresses;                /* of url.host, as libcurl takes them */
+	struct curl_slist *addresses;                /* of `dialed`, as libcurl takes them */
 	struct curl_slist *headers, *public_headers; /* these without what is said in confidence */
 	enum http_method method;
 	struct http_upload upload;
@@ -399,22 +401,18 @@ static void set_options(struct http *h, const struct http_request *request)
 
 /* --- one URL after the other ---------------------------------------------------------------- */
 
-/* Where the environment names a proxy, libcurl knows for whom it is, and who resolves what. */
-static bool may_use_proxy(bool tls)
+/* Whose addresses are to be found: those of the proxy that the environment names, or the URL's host's. False: the proxy
+ * is one that libcurl alone speaks to, and finds. */
+static bool choose_dialed(struct http *h)
 {
-	static const char *const names[2][4] = {
-		[false] = { "http_proxy", "all_proxy",
-		            "ALL_PROXY" }, /* HTTP_PROXY: CVE-2016-5385 */
-		[true] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" },
-	};
+	struct err unheard;
+	struct proxy p;
+	int r = proxy_of_environment(&h->url, &p, &unheard);
 
-	for (size_t i = 0; i < 4 && names[tls][i]; i++) {
-		const char *value = getenv(names[tls][i]);
-
-		if (value && *value)
-			return true;
-	}
-	return false;
+	h->dialed_port = r == PROXY_NONE ? h->url.port : p.port;
+	memcpy(h->dialed, r == PROXY_NONE ? h->url.host : p.host, sizeof(h->dialed));
+	explicit_bzero(&p, sizeof(p));
+	return r == 0 || r == PROXY_NONE;
 }
 
 /* NULL: libcurl resolves the name, or reads the literal, by itself. */
@@ -426,7 +424,7 @@ static int set_addresses(struct http *h, const char *entry, struct err *err)
 	note_option(h, h->curl->easy_setopt(h->easy, CURLOPT_RESOLVE, h->addresses));
 	h->curl->slist_free_all(before);
 	if (entry && !h->addresses)
-		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "keep the addresses of %s", h->url.host);
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "keep the addresses of %s", h->dialed);
 	return 0;
 }
 
@@ -437,7 +435,7 @@ static int give_addresses(struct http *h, const struct resolve_answer *answer, s
 	struct text t = text_on(entry, sizeof(entry));
 	size_t given = 0;
 
-	text_append(&t, "%s:%u:", h->url.host, h->url.port);
+	text_append(&t, "%s:%u:", h->dialed, h->dialed_port);
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct resolve_address *a = &answer->addresses[i];
 		bool v6 = a->any.sa_family == AF_INET6;
@@ -450,7 +448,7 @@ static int give_addresses(struct http *h, const struct resolve_answer *answer, s
 		          sizeof(ip));
 		text_append(&t, v6 ? "%s[%s]" : "%s%s", given++ ? "," : "", ip);
 	}
-	return set_addresses(h, given > 0 && !h->url.host_is_ipv6 ? entry : NULL, err);
+	return set_addresses(h, given > 0 && !strchr(h->dialed, ':') ? entry : NULL, err);
 }
 
 static void on_resolved(void *owner, const struct resolve_answer *answer, const struct err *why)
@@ -488,9 +486,9 @@ static int begin(struct http *h, const char *text, struct err *err)
 	if (h->option_refused != CURLE_OK)
 		return ERR_SET(err, -EINVAL, ERR_HTTP, 0, "set up the request: %s",
 		               h->curl->easy_strerror(h->option_refused));
-	if (may_use_proxy(h->url.tls))
+	if (!choose_dialed(h))
 		return libcurl_loop_begin(h->transfer, h->easy, err);
-	return resolve_start(h->loop, h->url.host, h->url.port, h->family, CLOCK_NEVER_NS,
+	return resolve_start(h->loop, h->dialed, h->dialed_port, h->family, CLOCK_NEVER_NS,
 	                     on_resolved, h, &h->resolve, err);
 }
 

@@ -87,7 +87,7 @@ typedef void (*http_done)(void *owner, const struct http_answer *answer, const s
  *
  * Names are resolved by transport/resolve.h, each redirect's too, and libcurl races the addresses. A
  * proxy is taken from the environment as libcurl does (https_proxy, HTTPS_PROXY, http_proxy, all_proxy,
- * no_proxy); where one is named there, names are left to libcurl and to the proxy.
+ * no_proxy), and found likewise; the names behind it are its. One that is spoken to by TLS or SOCKS libcurl finds itself.
  *   -ENOPKG  libcurl is not installed;  -EINVAL, -EPROTONOSUPPORT  the URL;  -EINVAL  a header that is none */
 int http_ask(struct loop *l, const struct http_request *request, http_done done, void *owner,
              struct http **ret, struct err *err);

@@ -485,7 +485,41 @@ static void proxy_of_the_environment(void **state)
 	                    38);
 }
 
-/* What no_proxy excepts, libcurl resolves: the C library knows this name. */
+/* Its name is found as all are: libcurl does not know this one. */
+static void proxy_by_name(void **state)
+{
+	struct http_request request = request_of("http://server.test/hello");
+	unsigned int from = canned_requests(&server);
+	char proxy[128];
+
+	(void)state;
+	process_needs_threads(body);
+	snprintf(proxy, sizeof(proxy), "http://NDT.test:%d", server.port);
+	setenv("http_proxy", proxy, 1);
+	get(&request);
+	unsetenv("http_proxy");
+	assert_int_equal(canned_requests(&server) - from, 1);
+	assert_memory_equal(canned_head(&server, from), "GET http://server.test/hello HTTP/1.1\r\n",
+	                    38);
+}
+
+static void proxy_that_nobody_knows(void **state)
+{
+	struct http_request request = request_of("http://server.test/hello");
+	struct seen o;
+
+	(void)state;
+	process_needs_threads(body);
+	setenv("http_proxy", "none.test:3128", 1);
+	o = get(&request);
+	unsetenv("http_proxy");
+	assert_int_equal(o.err.code, -ENOENT);
+	assert_int_equal(o.err.domain, ERR_DNS);
+	assert_int_equal(o.err.detail, EAI_NONAME);
+	assert_non_null(strstr(o.err.text, "none.test"));
+}
+
+/* What no_proxy excepts is found, and reached, as ever. */
 static void proxy_of_others_only(void **state)
 {
 	unsigned int from = canned_requests(&server);
@@ -494,10 +528,10 @@ static void proxy_of_others_only(void **state)
 
 	(void)state;
 	process_needs_threads(body);
-	snprintf(url, sizeof(url), "http://localhost:%d/hello", server.port);
+	snprintf(url, sizeof(url), "http://ndt.test:%d/hello", server.port);
 	request = request_of(url);
 	setenv("http_proxy", proxy, 1);
-	setenv("no_proxy", "localhost", 1);
+	setenv("no_proxy", "ndt.test", 1);
 	assert_int_equal(get(&request).status, 200);
 	unsetenv("http_proxy");
 	unsetenv("no_proxy");
@@ -738,6 +772,8 @@ static int run_all(enum loop_body which)
 		cmocka_unit_test(name_is_waited_for_until_the_deadline),
 		cmocka_unit_test(https_is_not_left),
 		cmocka_unit_test(proxy_of_the_environment),
+		cmocka_unit_test(proxy_by_name),
+		cmocka_unit_test(proxy_that_nobody_knows),
 		cmocka_unit_test(proxy_of_others_only),
 		cmocka_unit_test(interface_is_used),
 		cmocka_unit_test(redirects_can_be_barred),
