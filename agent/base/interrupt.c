@@ -15,7 +15,8 @@ void interrupt_raise(void)
 	int saved_errno = errno;
 
 	/* A pipe that is full has said it already. */
-	(void)!write(asked_fd, "", 1);
+	while (write(asked_fd, "", 1) < 0 && errno == EINTR)
+		;
 	errno = saved_errno;
 }
 
