@@ -18,6 +18,7 @@
 #include "tests/cases.h"
 #include "tests/loop_plays.h"
 #include "tests/process.h"
+#include "tests/ring_ask.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -1042,48 +1043,6 @@ static const struct play_case play_cases[] = {
 
 /* --- P4: a ring does nothing else --------------------------------------------------------------- */
 
-/* The loop's ring, as whoever has taken over the process would find it. */
-static int find_ring(void)
-{
-	for (int fd = 0; fd < 1024; fd++) {
-		char path[64], target[64] = "";
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		if (readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "io_uring"))
-			return fd;
-	}
-	return -1;
-}
-
-/* Puts one request into it, past the loop; answers what the kernel says of it. */
-static int ask_ring(int ring_fd, const struct io_uring_params *layout,
-                    const struct io_uring_sqe *ask)
-{
-	size_t rings_bytes = layout->cq_off.cqes + layout->cq_entries * sizeof(struct io_uring_cqe);
-	size_t sqes_bytes = layout->sq_entries * sizeof(struct io_uring_sqe);
-	uint8_t *rings = mmap(NULL, rings_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd,
-	                      IORING_OFF_SQ_RING);
-	struct io_uring_sqe *sqes = mmap(NULL, sqes_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-	                                 ring_fd, IORING_OFF_SQES);
-	unsigned *sq_tail = (unsigned *)(rings + layout->sq_off.tail);
-	unsigned *cq_tail = (unsigned *)(rings + layout->cq_off.tail);
-	unsigned *array = (unsigned *)(rings + layout->sq_off.array);
-	const struct io_uring_cqe *cqes = (void *)(rings + layout->cq_off.cqes);
-	unsigned at = *sq_tail & (layout->sq_entries - 1);
-	int result;
-
-	assert_true(rings != MAP_FAILED && sqes != MAP_FAILED);
-	sqes[at] = *ask;
-	array[at] = at;
-	__atomic_store_n(sq_tail, *sq_tail + 1, __ATOMIC_RELEASE);
-	assert_int_equal(
-		syscall(SYS_io_uring_enter, ring_fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0), 1);
-	result = cqes[(*cq_tail - 1) & (layout->cq_entries - 1)].res;
-	munmap(rings, rings_bytes);
-	munmap(sqes, sqes_bytes);
-	return result;
-}
-
 static void ring_refuses_what_is_not_the_loops(void **state)
 {
 	static const uint8_t barred[] = {
@@ -1091,21 +1050,18 @@ static void ring_refuses_what_is_not_the_loops(void **state)
 		IORING_OP_SOCKET, IORING_OP_SEND,     IORING_OP_CLOSE,     IORING_OP_MKDIRAT,
 		IORING_OP_STATX,  IORING_OP_RENAMEAT, IORING_OP_URING_CMD, IORING_OP_SPLICE
 	};
-	struct io_uring_params layout = { .flags = IORING_SETUP_CQSIZE, .cq_entries = 1024 };
-	int other_fd = (int)syscall(SYS_io_uring_setup, 128, &layout); /* laid out alike */
+	struct io_uring_params layout;
 	struct loop *l = NULL;
 
 	(void)state;
-	if (other_fd >= 0)
-		close(other_fd);
-	if (loop_open(LOOP_BODY_IO_URING, &l, NULL) < 0)
+	if (ring_layout(&layout) < 0 || loop_open(LOOP_BODY_IO_URING, &l, NULL) < 0)
 		skip();
 	for (size_t i = 0; i < sizeof(barred); i++) {
 		struct io_uring_sqe ask = { .opcode = barred[i],
 			                    .fd = AT_FDCWD,
-			                    .addr = (uintptr_t) "/etc/passwd" };
+			                    .addr = (uintptr_t) "/nowhere/at/all" };
 
-		assert_int_equal(ask_ring(find_ring(), &layout, &ask), -EACCES);
+		assert_int_equal(ring_ask(ring_find(), &layout, &ask), -EACCES);
 	}
 	loop_close(l);
 }
