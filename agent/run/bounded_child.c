@@ -1,5 +1,6 @@
 #include "agent/run/bounded_child.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,11 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/base/spawner.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
@@ -21,14 +21,13 @@
 
 #define READ_BYTES       (64 * 1024)
 #define COMPLAINTS_BYTES 2048 /* the last ones of standard error */
-#define ABOVE_STDIO      10  /* no descriptor that the child is to get lies in the way of another */
-#define CANNOT_INVOKE    126 /* as the shells have them */
-#define NOT_FOUND        127
+#define ABOVE_STDIO      10 /* no descriptor that the child is to get lies in the way of another */
 #define PATIENCE_MS      1000
 
 enum { OUT, COMPLAINTS, MORE, STREAMS };
 
-#define FDS (BOUNDED_CHILD_RECORD_FD + 1) /* that the child has */
+#define FDS SPAWNER_FDS /* that the child has */
+static_assert(FDS == BOUNDED_CHILD_RECORD_FD + 1, "the last of them is the record");
 
 struct stream {
 	struct bounded_child *child;
@@ -54,35 +53,6 @@ struct bounded_child {
 };
 
 CLEANUP_DEFINE(bounded_child_killp, struct bounded_child *, bounded_child_kill)
-
-/* --- in the child ----------------------------------------------------------------------------------- */
-
-/* Only what signal-safety(7) allows. */
-_Noreturn static void become(const struct bounded_child_options *o, const int fds[FDS],
-                             pid_t parent)
-{
-	static const struct rlimit none = {};
-	sigset_t nothing;
-	int error;
-
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(CANNOT_INVOKE);
-	setrlimit(RLIMIT_CORE, &none); /* it would hold tokens */
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	sigemptyset(&nothing);
-	sigprocmask(SIG_SETMASK, &nothing, NULL);
-	for (int i = 0; i < FDS; i++)
-		if (fds[i] < 0 || dup2(fds[i], i) < 0)
-			close(i);
-	close_range(FDS, ~0U, 0);
-	execve(o->program, o->argv, o->environment);
-	error = errno;
-	dprintf(STDERR_FILENO, "could not run %s: %s\n", o->program, strerrordesc_np(error));
-	_exit(error == ENOENT ? NOT_FOUND : CANNOT_INVOKE);
-}
 
 /* --- streams ---------------------------------------------------------------------------------------- */
 
@@ -366,13 +336,26 @@ static int watch(struct bounded_child *c, struct err *err)
 	return 0;
 }
 
+static int start_by_spawner(struct bounded_child *c, const int fds[FDS], struct err *err)
+{
+	struct spawner_order order = { .program = c->options.program,
+		                       .argv = (const char *const *)c->options.argv,
+		                       .fds = fds };
+	int r = spawner_start(&order, &c->pid, err);
+
+	return r < 0 ? r : watch(c, err);
+}
+
 static int start(struct bounded_child *c, const int fds[FDS], struct err *err)
 {
 	pid_t parent = getpid();
 
+	if (spawner_is_there())
+		return start_by_spawner(c, fds, err);
 	c->pid = fork();
 	if (c->pid == 0)
-		become(&c->options, fds, parent);
+		spawner_become(c->options.program, c->options.argv, c->options.environment, fds,
+		               parent);
 	if (c->pid < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0,
 		               "start a process for %s (ulimit -u, pids.max)", c->options.program);

@@ -52,7 +52,8 @@ struct bounded_child_end {
 
 typedef void (*bounded_child_done)(void *owner, const struct bounded_child_end *end);
 
-/*   -EAGAIN, -ENOMEM, -EMFILE  no process, no memory, no descriptors
+/* Where there is a spawner (agent/base/spawner.h), that starts it, in an environment of its own knowledge.
+ *   -EAGAIN, -ENOMEM, -EMFILE  no process, no memory, no descriptors;  -EPERM, -ECHILD  of the spawner
  * That there is no such program, or it cannot be executed, is told by done(), with code 127 or 126. */
 int bounded_child_start(struct loop *loop, const struct bounded_child_options *options,
                         bounded_child_done done, void *owner, struct bounded_child **ret,

@@ -22,6 +22,7 @@ static const char *const wanted[] = {
 	"SSL_CERT_DIR",
 	"RADAR_POD_CPU_AES",
 	"RADAR_POD_LOCATE_TOKEN",
+	"RADAR_POD_BPF_SOCKET", /* where it asks for the kernel's figures */
 	/* of builds for tests */
 	"ASAN_OPTIONS",
 	"UBSAN_OPTIONS",
@@ -40,7 +41,7 @@ static bool is_wanted(const char *entry)
 	return false;
 }
 
-static void set_environment(struct test_command *c)
+void test_command_environment(struct test_command *c)
 {
 	size_t count = 0;
 
@@ -97,7 +98,7 @@ void test_command_ndt7(const struct config *config, const struct test_command_wi
 		add_pair(&a, "--trace-interval", intervals[config->trace]);
 	add_pair(&a, "--warning", wish->warning);
 	add(&a, "--no-store"); /* we do that */
-	set_environment(ret);
+	test_command_environment(ret);
 }
 
 void test_command_ookla(const struct config *config, const char *address, struct test_command *ret)
@@ -110,7 +111,7 @@ void test_command_ookla(const struct config *config, const char *address, struct
 	add(&a, "--accept-gdpr");
 	add_pair(&a, "--format", "json");
 	add_pair(&a, "--ip", address);
-	set_environment(ret);
+	test_command_environment(ret);
 }
 
 void test_command_add_environment(struct test_command *c, const char *entry)

@@ -26,6 +26,9 @@ struct test_command_wish {
 void test_command_ndt7(const struct config *config, const struct test_command_wish *wish,
                        const char *result_path, struct test_command *ret);
 
+/* Of our environment what a test may see. */
+void test_command_environment(struct test_command *ret);
+
 /* One more, "NAME=value". */
 void test_command_add_environment(struct test_command *c, const char *entry);
 

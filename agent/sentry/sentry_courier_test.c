@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 	};
 	int failed;
 
-	if (argc == 2 && strcmp(argv[1], COURIER_ROLE) == 0)
+	if (argc >= 2 && strcmp(argv[1], COURIER_ROLE) == 0)
 		courier_role();
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");

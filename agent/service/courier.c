@@ -1,6 +1,9 @@
 /* One child at a time. It is ABSENT, or RUNNING, or ENDING: told to end, and not yet reaped; calls that come then wait
  * for the next one. What has happened to a call is told from a turn of its own (on_turn()), one a turn, so that its
  * owner may end everything there.
+ *
+ * Its sandbox lets a courier read the one file of authorities that it was started with. Where a call names another one,
+ * which is after the configuration has changed, the next courier has that.
  */
 #include "agent/service/courier.h"
 
@@ -8,12 +11,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/base/child_watch.h"
+#include "agent/base/spawner.h"
 #include "agent/service/courier_call.h"
 #include "agent/service/courier_child.h"
 #include "agent/service/courier_frame.h"
@@ -33,6 +38,7 @@ struct courier {
 	enum child_state state;
 	pid_t pid;
 	int record_fd; /* of its crash; -1: none */
+	char *ca_file; /* that it may read; NULL: none */
 	const struct child_watch *watch;
 	struct loop_io *socket_io, *pid_io;
 	struct err why; /* of CHILD_ENDING, where we ended it */
@@ -265,7 +271,28 @@ static void kill_and_reap(struct courier *c)
 		;
 }
 
-static int start_child(struct courier *c, struct err *err)
+static bool reads_file_of(const struct courier *c, const struct courier_call *call)
+{
+	return !call->ca_file || (c->ca_file && strcmp(call->ca_file, c->ca_file) == 0);
+}
+
+static int start_process(struct courier *c, int theirs)
+{
+	const char *const argv[] = { "radar-pod", COURIER_ROLE, c->ca_file, NULL };
+	const int fds[SPAWNER_FDS] = {
+		-1, -1, -1, [COURIER_FD] = theirs, [COURIER_RECORD_FD] = c->record_fd
+	};
+	struct spawner_order order = { .program = SPAWNER_OURS, .argv = argv, .fds = fds };
+
+	if (spawner_is_there())
+		return spawner_start(&order, &c->pid, NULL);
+	return role_start_with(
+		COURIER_ROLE, c->ca_file,
+		(struct role_fd[]){ { theirs, COURIER_FD }, { c->record_fd, COURIER_RECORD_FD } },
+		2, &c->pid);
+}
+
+static int start_child(struct courier *c, const char *ca_file, struct err *err)
 {
 	CLEANUP(fd_closep) int ours = -1;
 	CLEANUP(fd_closep) int theirs = -1;
@@ -276,11 +303,11 @@ static int start_child(struct courier *c, struct err *err)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the courier");
 	ours = pair[0];
 	theirs = pair[1];
+	free(TAKE(c->ca_file, NULL));
+	if (ca_file && !(c->ca_file = strdup(ca_file)))
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "start the courier");
 	c->record_fd = c->watch ? c->watch->record(c->watch->owner) : -1;
-	r = role_start(
-		COURIER_ROLE,
-		(struct role_fd[]){ { theirs, COURIER_FD }, { c->record_fd, COURIER_RECORD_FD } },
-		2, &c->pid);
+	r = start_process(c, theirs);
 	if (r < 0) {
 		kill_and_reap(c);
 		return ERR_SET(err, r, ERR_SYS, 0, "start the courier");
@@ -322,6 +349,15 @@ static void send_order(struct courier *c, struct courier_call *call)
 	}
 }
 
+/* What is under way has its answer first. */
+static bool has_orders_out(const struct courier *c)
+{
+	for (size_t i = 0; i < COURIER_CALLS_MAX; i++)
+		if (c->calls[i] && !c->calls[i]->over && c->calls[i]->order_fd < 0)
+			return true;
+	return false;
+}
+
 static void send_orders(struct courier *c)
 {
 	for (size_t i = 0; i < COURIER_CALLS_MAX; i++) {
@@ -330,11 +366,13 @@ static void send_orders(struct courier *c)
 
 		if (!call || call->over || call->order_fd < 0)
 			continue;
-		if (c->state == CHILD_ABSENT && start_child(c, &err) < 0) {
+		if (c->state == CHILD_ABSENT && start_child(c, call->ca_file, &err) < 0) {
 			err.code = -ECHILD;
 			call_fails(call, &err);
-		} else if (c->state == CHILD_RUNNING) {
+		} else if (c->state == CHILD_RUNNING && reads_file_of(c, call)) {
 			send_order(c, call);
+		} else if (c->state == CHILD_RUNNING && !has_orders_out(c)) {
+			end_child(c, NULL);
 		}
 	}
 }
@@ -466,6 +504,7 @@ struct courier *courier_free(struct courier *c)
 	loop_remove(c->socket_io);
 	loop_remove(c->pid_io);
 	kill_and_reap(c);
+	free(c->ca_file);
 	free(c);
 	return NULL;
 }

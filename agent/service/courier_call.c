@@ -12,6 +12,7 @@ void courier_call_free(struct courier_call *call)
 {
 	fd_closep(&call->order_fd);
 	free(call->body);
+	free(call->ca_file);
 	free(call);
 }
 
@@ -26,6 +27,8 @@ int courier_call_new(const struct http_request *request, struct courier_call **r
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a request");
 	call->body_bytes_max = request->answer_bytes_max;
 	call->order_fd = -1;
+	if (request->ca_file && !(call->ca_file = strdup(request->ca_file)))
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a request");
 	r = courier_order_write(request, &call->order_fd, &call->head_bytes, err);
 	if (r < 0)
 		return r;

@@ -11,6 +11,7 @@ struct courier_call {
 	uint32_t id;
 	int order_fd; /* the request; -1: the child has it */
 	uint32_t head_bytes;
+	char *ca_file;    /* that it names; NULL: none */
 	bool turned_away; /* a child had ended before it could be given to it */
 	size_t body_bytes_max;
 	struct loop_timer deadline;

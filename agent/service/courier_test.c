@@ -598,9 +598,9 @@ int main(int argc, char **argv)
 {
 	int failed;
 
-	if (argc == 2 && strcmp(argv[1], COURIER_ROLE) == 0 && getenv(BAD))
+	if (argc >= 2 && strcmp(argv[1], COURIER_ROLE) == 0 && getenv(BAD))
 		bad_role(getenv(BAD)[0]);
-	if (argc == 2 && strcmp(argv[1], COURIER_ROLE) == 0)
+	if (argc >= 2 && strcmp(argv[1], COURIER_ROLE) == 0)
 		courier_role();
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");

@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 	struct err err;
 	int r;
 
-	if (argc == 2 && strcmp(argv[1], COURIER_ROLE) == 0)
+	if (argc >= 2 && strcmp(argv[1], COURIER_ROLE) == 0)
 		courier_role();
 	if (argc != 4)
 		return 1;

@@ -251,7 +251,7 @@ static void read_config(const char *locate_url)
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], COURIER_ROLE) == 0)
+	if (argc >= 2 && strcmp(argv[1], COURIER_ROLE) == 0)
 		courier_role();
 	if (argc < 3 || argc == 5)
 		return 1;

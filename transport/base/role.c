@@ -29,11 +29,12 @@ static int lift(const struct role_fd *from, struct role_fd *to)
 }
 
 /* The executable may have been replaced on the disk: the child is what we are. */
-static int spawn(const char *role, const struct role_fd *fds, size_t count, pid_t *ret)
+static int spawn(const char *role, const char *word, const struct role_fd *fds, size_t count,
+                 pid_t *ret)
 {
 	CLEANUP(actions_end) posix_spawn_file_actions_t actions;
 	CLEANUP(attributes_end) posix_spawnattr_t attributes;
-	char *arguments[] = { (char *)"radar-pod", (char *)role, NULL };
+	char *arguments[] = { (char *)"radar-pod", (char *)role, (char *)word, NULL };
 	int error = posix_spawn_file_actions_init(&actions);
 	sigset_t none;
 
@@ -49,7 +50,8 @@ static int spawn(const char *role, const struct role_fd *fds, size_t count, pid_
 	return error;
 }
 
-int role_start(const char *role, const struct role_fd *fds, size_t count, pid_t *ret)
+int role_start_with(const char *role, const char *word, const struct role_fd *fds, size_t count,
+                    pid_t *ret)
 {
 	struct role_fd lifted[ROLE_FD_MAX];
 	size_t n = 0;
@@ -62,8 +64,13 @@ int role_start(const char *role, const struct role_fd *fds, size_t count, pid_t 
 		n += !error;
 	}
 	if (!error)
-		error = spawn(role, lifted, n, ret);
+		error = spawn(role, word, lifted, n, ret);
 	while (n > 0)
 		close(lifted[--n].ours);
 	return -error;
+}
+
+int role_start(const char *role, const struct role_fd *fds, size_t count, pid_t *ret)
+{
+	return role_start_with(role, NULL, fds, count, ret);
 }

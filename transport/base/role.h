@@ -14,3 +14,7 @@ struct role_fd {
 /* Starts it with `role` as its argv[1] and these descriptors, of which those below 0 are left out, no signal
  * blocked, in a process group of its own: a terminal's Ctrl-C is the caller's to answer. Negative errno. */
 int role_start(const char *role, const struct role_fd *fds, size_t count, pid_t *ret);
+
+/* Likewise, with one word more behind the role; NULL: none. */
+int role_start_with(const char *role, const char *word, const struct role_fd *fds, size_t count,
+                    pid_t *ret);
