@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,9 +10,13 @@
 #include "agent/cli/command.h"
 #include "agent/cli/standard_output.h"
 #include "agent/cli/version.h"
+#include "agent/sandbox/sandbox.h"
 #include "agent/sentry/crash_process.h"
 #include "agent/service/courier_child.h"
+#include "bpf/cgroup.h"
 #include "bpf/loader.h"
+#include "transport/base/err.h"
+#include "transport/base/log.h"
 
 static enum exit_code cmd_help(int argc, char **argv);
 static enum exit_code cmd_bpf_loader(int argc, char **argv);
@@ -104,16 +109,39 @@ static enum exit_code cmd_help(int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/* A role without its sandbox is not begun. */
+static void enter_sandbox(enum sandbox_role role, const struct sandbox_varies *varies)
+{
+	struct err err = {};
+
+	if (sandbox_enter(role, varies, &err) == 0)
+		return;
+	log_err(LOG_LEVEL_ERROR, &err);
+	exit(EXIT_NOT_DONE);
+}
+
+/* Control groups may be mounted anywhere. */
 static enum exit_code cmd_bpf_loader(int argc, char **argv)
 {
+	char groups[CGROUP_PATH_BYTES];
+	struct sandbox_varies varies = {};
+
+	if (cgroup_mount_point(groups, NULL) == 0)
+		varies.readable[0] = groups;
+	enter_sandbox(SANDBOX_LOADER, &varies);
 	loader_role(argc == 2 ? argv[1] : NULL);
 }
 
+/* Its word is the file of authorities that its requests name. */
 static enum exit_code cmd_courier(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
+	struct sandbox_varies varies = {};
+
+	if (argc == 2)
+		varies.readable[0] = argv[1];
+	sandbox_add_trust(&varies);
 	crash_process_begin_child(COURIER_RECORD_FD, COURIER_ROLE);
+	enter_sandbox(SANDBOX_COURIER, &varies);
 	courier_role();
 }
 

@@ -18,20 +18,26 @@
 #include "transport/base/err.h"
 #include "transport/base/log.h"
 
+static void keep_capabilities(uint64_t kept)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	data[0].effective = data[0].permitted = (uint32_t)kept;
+	data[1].effective = data[1].permitted = (uint32_t)(kept >> 32);
+	syscall(SYS_capset, &header, data);
+}
+
 /* All that loading and attaching needs. Where CAP_SYS_ADMIN stands for them it stays, too. */
 static void keep_only_what_loads(uint64_t capabilities)
 {
 	const uint64_t three = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON | 1ULL << CAP_NET_ADMIN;
 	uint64_t kept = capabilities & three;
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
 	if (kept != three)
 		kept |= capabilities & 1ULL << CAP_SYS_ADMIN;
-	data[0].effective = data[0].permitted = (uint32_t)kept;
-	data[1].effective = data[1].permitted = (uint32_t)(kept >> 32);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	syscall(SYS_capset, &header, data);
+	keep_capabilities(kept);
 }
 
 /* What a service refuses that a child is not asked for. */
@@ -111,5 +117,6 @@ void loader_role(const char *user)
 	if (r < 0 || hear(&wish) < 0)
 		_exit(EXIT_FAILURE);
 	choose(&wish, peer, capabilities, &grant);
+	keep_capabilities(0); /* what is attached stands by its descriptors */
 	_exit(hand_out(&grant) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }

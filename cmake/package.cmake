@@ -25,7 +25,7 @@ it is, what limited the connection, and what TCP did in the kernel.")
 # there is no daemon, without the others something less.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_POD_PACKAGE_DEPENDS
-    "ca-certificates, libcurl4, libsqlite3-0 (>= 3.37), systemd | systemd-standalone-sysusers")
+    "ca-certificates, libcurl4, libseccomp2 (>= 2.5), libsqlite3-0 (>= 3.37), systemd | systemd-standalone-sysusers")
 set(CPACK_DEBIAN_POD_PACKAGE_RECOMMENDS "libbpf1, libsystemd0, libzstd1")
 set(CPACK_DEBIAN_POD_PACKAGE_CONFLICTS radar-agent)
 set(CPACK_DEBIAN_POD_PACKAGE_REPLACES radar-agent)

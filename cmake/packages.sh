@@ -4,7 +4,7 @@
 
 # clang and llvm compile what runs in the kernel, whatever compiles the rest.
 packages_build="build-essential ca-certificates clang-14 cmake llvm-14 ninja-build pkg-config
-	libbpf-dev libcurl4-openssl-dev libjs-dygraphs libsqlite3-0 libsqlite3-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl zlib1g-dev"
+	libbpf-dev libcurl4-openssl-dev libjs-dygraphs libseccomp-dev libsqlite3-0 libsqlite3-dev liburing-dev libssl-dev libsystemd-dev libzstd-dev openssl zlib1g-dev"
 
 # The second line is what fake servers and the test runner are made of, the third what tests compare
 # with or look through, the fourth what docs/traces.md shows a trace to, the fifth who judges the package
