@@ -139,6 +139,9 @@ static int open_listener(struct serve *s, struct listener *l, int port, struct e
 	fd = tcp_listen(s->o.listen, (uint16_t)port, &l->port, err);
 	if (fd < 0)
 		return fd;
+	/* What it accepts inherits it, and may then be told so again by who has no CAP_NET_ADMIN any more. */
+	if (s->shared.congestion)
+		tcp_set_congestion(fd, s->shared.congestion, NULL);
 	l->serve = s;
 	l->again = (struct loop_timer){ .fire = on_again, .owner = l };
 	r = loop_add(s->loop, fd, &listener_events, l, &l->io, err);

@@ -219,6 +219,14 @@ static int open_new(const struct whole_file *f)
 	return f->path[n - 1] == '/' ? -EISDIR : probe(f);
 }
 
+/* Now, while other directories can be reached. */
+static int begin_elsewhere(struct whole_file *f, int why)
+{
+	f->unborn.fd = spill_open(NULL);
+	f->homeless = true;
+	return f->unborn.fd < 0 ? why : 0;
+}
+
 static int open_path(struct whole_file *f, const char *path)
 {
 	struct stat st;
@@ -238,7 +246,7 @@ static int open_path(struct whole_file *f, const char *path)
 	f->replaces = true;
 	f->mode = st.st_mode & 0777;
 	r = probe(f);
-	return cannot_be_replaced(r) ? 0 : r;
+	return cannot_be_replaced(r) ? begin_elsewhere(f, r) : r;
 }
 
 int whole_file_open(const char *path, struct whole_file **ret, struct err *err)
@@ -297,9 +305,7 @@ static int begin(struct whole_file *f)
 
 	if (r == 0 || !f->replaces || !cannot_be_replaced(r))
 		return r;
-	f->unborn = (struct unborn){ .fd = spill_open(NULL) };
-	f->homeless = true;
-	return f->unborn.fd < 0 ? r : 0;
+	return begin_elsewhere(f, r);
 }
 
 int whole_file_write(struct whole_file *f, const void *data, size_t bytes, struct err *err)
@@ -355,6 +361,11 @@ int whole_file_commit(struct whole_file *f, struct err *err)
 const char *whole_file_path(const struct whole_file *f)
 {
 	return f->path;
+}
+
+const char *whole_file_directory(const struct whole_file *f)
+{
+	return f->device_fd < 0 ? f->directory : NULL;
 }
 
 struct whole_file *whole_file_close(struct whole_file *f)

@@ -32,5 +32,8 @@ int whole_file_commit(struct whole_file *f, struct err *err);
 /* Of what is there, links followed. */
 const char *whole_file_path(const struct whole_file *f);
 
+/* In which files are made and renamed until it is there; NULL: in none. */
+const char *whole_file_directory(const struct whole_file *f);
+
 /* Accepts NULL; always returns NULL. */
 struct whole_file *whole_file_close(struct whole_file *f);

@@ -12,6 +12,7 @@
 #include "agent/cli/doctor.h"
 #include "agent/cli/given_file.h"
 #include "agent/cli/options.h"
+#include "agent/sandbox/sandbox.h"
 #include "measure/people.h"
 #include "measure/serve.h"
 #include "transport/base/clock.h"
@@ -199,6 +200,8 @@ static int serve_until_stopped(struct server *s, const struct serve_wish *w, str
 		r = serve_open(s->loop, &o, w->quiet ? NULL : on_serve_event, NULL, &s->serve, err);
 	if (r == 0)
 		r = watch_stop(s, err);
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_SERVE, NULL, err);
 	if (r < 0)
 		return r;
 	say_fallback(s->loop);

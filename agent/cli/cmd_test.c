@@ -18,6 +18,7 @@
 #include "agent/cli/output_file.h"
 #include "agent/cli/standard_output.h"
 #include "agent/cli/stored.h"
+#include "agent/cli/test_sandbox.h"
 #include "agent/cli/test_stats.h"
 #include "agent/cli/test_trace.h"
 #include "agent/cli/trace_file.h"
@@ -264,6 +265,8 @@ static enum exit_code check_machine(const struct test_wish *w)
 	return code == EXIT_DONE ? check_io(w->io) : code;
 }
 
+CLEANUP_DEFINE(loop_closep, struct loop *, loop_close)
+
 /* --- the run ------------------------------------------------------------------------------------------ */
 
 /* Nobody reads what cannot be written: the test ends there. */
@@ -281,7 +284,7 @@ static void on_event(void *owner, const struct run_event *e)
 
 static struct run_options run_options(const struct test_wish *w, struct output *o,
                                       struct test_stats *stats, const struct test_trace *trace,
-                                      int stop_fd)
+                                      struct loop *loop, int stop_fd)
 {
 	bool both = w->download == w->upload;
 
@@ -298,7 +301,7 @@ static struct run_options run_options(const struct test_wish *w, struct output *
 		.early_exit = w->early_exit,
 		.max_bytes = w->max_bytes,
 		.scheme = (enum run_scheme)w->scheme,
-		.io = (enum loop_body)w->io,
+		.loop = loop,
 		.family = w->ipv4   ? AF_INET
 		          : w->ipv6 ? AF_INET6
 		                    : AF_UNSPEC,
@@ -364,10 +367,12 @@ struct test_files {
 	struct output_file *output;
 	struct output_file *result; /* NULL: not asked for; likewise below */
 	struct test_trace *trace;
+	struct stored_place store; /* all zero: the result is not kept */
 };
 
 static void test_files_close(struct test_files *f)
 {
+	stored_place_end(&f->store);
 	test_trace_close(f->trace);
 	output_file_close(f->result);
 	output_file_close(f->output);
@@ -386,7 +391,8 @@ static bool write_one(struct output *o, struct output_file *file, const struct t
 }
 
 /* What was ended before anything was measured is no result. */
-static void keep_result(const struct test_wish *w, const struct test_result *r)
+static void keep_result(const struct test_wish *w, struct stored_place *place,
+                        const struct test_result *r)
 {
 	struct output json = { .format = &output_json };
 	char *object = NULL;
@@ -399,7 +405,7 @@ static void keep_result(const struct test_wish *w, const struct test_result *r)
 		json.format->finish(&json, r, NULL);
 		resident_let_go(); /* SQLite's takes its place: a test is small */
 		if (fclose(json.to) == 0)
-			stored_keep(w->state_dir, r, object, bytes);
+			stored_keep(place, r, object, bytes);
 	}
 	free(object);
 }
@@ -426,6 +432,27 @@ static int prepare(const struct test_wish *w, const struct output_format *format
 		r = output_file_open(w->result, true, &files->result, err);
 	if (r == 0 && w->trace)
 		r = test_trace_open(w->trace, w->trace_interval_ns, &files->trace, err);
+	if (r == 0 && !w->no_store)
+		stored_place_find(w->state_dir, &files->store);
+	return r;
+}
+
+/* From here on it is what it is for: the loader has begun, the files are open, the loop has its ring. */
+static int enter_sandbox(const struct test_wish *w, const struct test_files *files,
+                         const struct test_stats *stats, struct err *err)
+{
+	struct test_sandbox_wish wish = {
+		.server = w->server,
+		.locate_url = w->locate_url,
+		.ca_file = w->ca_file,
+		.directories = { output_file_directory(files->output),
+		                 output_file_directory(files->result),
+		                 test_trace_directory(files->trace), files->store.directory },
+		.loader = stats->begun ? stats->child.pid : 0,
+	};
+	int r = test_sandbox_enter(&wish, err);
+
+	resident_let_go(); /* of what entering took, and of what beginning read */
 	return r;
 }
 
@@ -450,11 +477,40 @@ static void write_trace(struct test_trace *trace, struct test_result *result)
 	say_hint(advice_on_file(&result->trace.err));
 }
 
+/* What is asked of this machine before anything is measured. */
+static int get_ready(const struct test_wish *w, const struct output_format *format,
+                     struct test_files *files, struct test_stats *stats, struct loop **loop,
+                     int stop_fd, struct err *err)
+{
+	int r;
+
+	test_stats_begin(stats, (enum test_stats_wish)w->stats,
+	                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS, stop_fd);
+	r = prepare(w, format, files, err);
+	if (r == 0)
+		r = loop_open((enum loop_body)w->io, loop, err);
+	return r < 0 ? r : enter_sandbox(w, files, stats, err);
+}
+
+static enum exit_code tell(const struct test_wish *w, struct output *o, struct test_files *files,
+                           struct test_result *result)
+{
+	if (w->warning)
+		result_warn(result, "%s", w->warning);
+	if (standard_output_works())
+		say_what_failed(result);
+	if (files->trace)
+		write_trace(files->trace, result);
+	keep_result(w, &files->store, result);
+	return write_result(o, files, result);
+}
+
 static enum exit_code run(const struct test_wish *w, const struct output_format *format)
 {
 	CLEANUP(freep) struct test_result *result = calloc(1, sizeof(*result));
 	CLEANUP(test_files_close) struct test_files files = {};
 	CLEANUP(test_stats_end) struct test_stats stats = {};
+	CLEANUP(loop_closep) struct loop *loop = NULL;
 	struct output o = { .format = format, .terminal = terminal_of(STDOUT_FILENO) };
 	struct run_options options_of_run;
 	struct err err = {};
@@ -462,15 +518,12 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 
 	r = result ? interrupt_open(&stop_fd, &err)
 	           : ERR_SET(&err, -ENOMEM, ERR_SYS, 0, "allocate a result");
-	if (r == 0) {
-		test_stats_begin(&stats, (enum test_stats_wish)w->stats,
-		                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS, stop_fd);
-		r = prepare(w, format, &files, &err);
-	}
+	if (r == 0)
+		r = get_ready(w, format, &files, &stats, &loop, stop_fd, &err);
 	if (r < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		say_hint(advice_on_file(&err));
-		return r == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
+		return r == -ENOPKG || r == -ENOSYS ? EXIT_CANNOT_HERE : EXIT_NOT_DONE;
 	}
 	if (check_stats(w, &stats, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
@@ -479,7 +532,7 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		return EXIT_CANNOT_HERE;
 	}
 	o.to = files.output->to;
-	options_of_run = run_options(w, &o, &stats, files.trace, stop_fd);
+	options_of_run = run_options(w, &o, &stats, files.trace, loop, stop_fd);
 	r = run_test(&options_of_run, result, &err);
 	close(stop_fd);
 	test_stats_tell(&stats, result);
@@ -487,14 +540,7 @@ static enum exit_code run(const struct test_wish *w, const struct output_format 
 		log_err(LOG_LEVEL_ERROR, &err);
 		return code_of_refusal(w, &err);
 	}
-	if (w->warning)
-		result_warn(result, "%s", w->warning);
-	if (standard_output_works())
-		say_what_failed(result);
-	if (files.trace)
-		write_trace(files.trace, result);
-	keep_result(w, result);
-	return write_result(&o, &files, result);
+	return tell(w, &o, &files, result);
 }
 
 enum exit_code cmd_test(int argc, char **argv)

@@ -72,6 +72,11 @@ int output_file_commit(struct output_file *f, struct err *err)
 	return r < 0 ? give_to_stdout(f, r, err) : 0;
 }
 
+const char *output_file_directory(const struct output_file *f)
+{
+	return f && f->file ? whole_file_directory(f->file) : NULL;
+}
+
 struct output_file *output_file_close(struct output_file *f)
 {
 	if (!f)

@@ -34,5 +34,8 @@ int output_file_open(const char *path, bool whole, struct output_file **ret, str
  * standard output is asked, and said, at the program's end. */
 int output_file_commit(struct output_file *f, struct err *err);
 
+/* As whole_file_directory(); NULL for standard output, and of NULL. */
+const char *output_file_directory(const struct output_file *f);
+
 /* Accepts NULL; always returns NULL. */
 struct output_file *output_file_close(struct output_file *f);

@@ -52,6 +52,11 @@ const struct sample_sink *test_trace_sink(const struct test_trace *t)
 	return trace_file_sink(t->file);
 }
 
+const char *test_trace_directory(const struct test_trace *t)
+{
+	return t ? trace_file_directory(t->file) : NULL;
+}
+
 static int write_file(struct test_trace *t, const struct test_result *result, struct err *err)
 {
 	bool polled = strcmp(result->stats, tier_name(TIER_TCP_INFO)) == 0;

@@ -20,5 +20,8 @@ struct test_trace *test_trace_close(struct test_trace *t);
 
 const struct sample_sink *test_trace_sink(const struct test_trace *t);
 
+/* In which it makes its file; NULL: in none, and of NULL. */
+const char *test_trace_directory(const struct test_trace *t);
+
 /* Once, after the test: the file, whole or not at all, and what became of it into the result. */
 void test_trace_write(struct test_trace *t, struct test_result *result);

@@ -105,6 +105,11 @@ const char *trace_file_path(const struct trace_file *t)
 	return t->path;
 }
 
+const char *trace_file_directory(const struct trace_file *t)
+{
+	return whole_file_directory(t->file);
+}
+
 struct trace_header trace_file_header(const struct trace_file *t)
 {
 	struct trace_header h = { .anchor = t->anchor };

@@ -30,6 +30,9 @@ const struct sample_sink *trace_file_sink(const struct trace_file *t);
 struct trace_recorder *trace_file_recorder(const struct trace_file *t);
 const char *trace_file_path(const struct trace_file *t); /* as given */
 
+/* As whole_file_directory(). */
+const char *trace_file_directory(const struct trace_file *t);
+
 /* What is known of every trace: this program, this kernel, the clocks as the file was opened. */
 struct trace_header trace_file_header(const struct trace_file *t);
 

@@ -127,6 +127,15 @@ def test_R67_a_state_directory_that_cannot_be(server, environment, tmp_path):
     assert "the result is not kept (--no-store): could not make the state directory" in r.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="directories of others are for root")
+def test_root_keeps_it_in_a_directory_of_anothers(server, environment, state):
+    """As where the daemon has a user of its own; while it measures, root may not what only root may."""
+    state.mkdir(mode=0o700)
+    os.chown(state, 12345, 12345)
+    results = [measure(server, environment)["id"] for _ in range(2)]
+    assert ids(environment) == results[::-1]
+
+
 def test_while_another_writes(server, environment, state):
     """A reader sees what was stored, and waits for nobody."""
     measure(server, environment)
