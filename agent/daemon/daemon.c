@@ -10,7 +10,9 @@
 
 #include "agent/base/interrupt.h"
 #include "agent/base/resident.h"
+#include "agent/base/spawner.h"
 #include "agent/daemon/daemon_internal.h"
+#include "agent/daemon/daemon_sandbox.h"
 #include "agent/daemon/hangup.h"
 #include "agent/host/sysinfo.h"
 #include "agent/schedule/schedule.h"
@@ -404,6 +406,8 @@ static int begin(struct daemon *d, struct err *err)
 	int r = load_config(d, &d->config, err);
 
 	if (r == 0)
+		r = daemon_spawner_begin(d, err);
+	if (r == 0)
 		r = loop_open(LOOP_BODY_AUTO, &d->loop, err);
 	if (r == 0)
 		r = courier_new(d->loop, COURIER_IDLE_NS, &d->courier, err);
@@ -413,6 +417,8 @@ static int begin(struct daemon *d, struct err *err)
 		r = watch_signals(d, err);
 	if (r == 0)
 		r = open_status(d, err);
+	if (r == 0)
+		r = daemon_sandbox_enter(d, err);
 	if (r == 0 && daemon_is_registered(d))
 		r = daemon_cable_open(d, err);
 	if (r == 0)
@@ -438,6 +444,7 @@ static void end(struct daemon *d)
 	loop_remove(d->stop_io);
 	loop_close(d->loop);
 	store_close(d->store);
+	spawner_end();
 	notify_close(&d->notify);
 	explicit_bzero(&d->config, sizeof(d->config));
 }

@@ -9,6 +9,7 @@
 #include "agent/daemon/daemon_reports.h"
 #include "agent/daemon/notify.h"
 #include "agent/daemon/status_socket.h"
+#include "agent/sandbox/sandbox.h"
 #include "agent/schedule/backoff.h"
 #include "agent/service/cable.h"
 #include "agent/service/courier.h"
@@ -39,6 +40,7 @@ struct daemon {
 	uint64_t started_ns;
 	uint64_t watchdog_ns; /* between two of our signs to the service manager */
 	bool stopping, begun;
+	struct sandbox_lacks sandbox;
 
 	struct loop_timer turn; /* something may have to be done */
 	struct loop_timer watchdog;

@@ -21,8 +21,7 @@ static bool is_name(const char *interface)
 	return n > 0 && n < IF_NAMESIZE && !strchr(interface, '/') && interface[0] != '.';
 }
 
-/* The first of systemd's list; what a session has; what root has. */
-static const char *usual_directory(char out[SUPPLICANT_PATH_BYTES])
+const char *supplicant_usual_directory(char out[SUPPLICANT_PATH_BYTES])
 {
 	const char *given = getenv("RUNTIME_DIRECTORY");
 
@@ -38,7 +37,7 @@ static int make_directory(struct supplicant *s, const char *below, struct err *e
 {
 	char usual[SUPPLICANT_PATH_BYTES], directory[SUPPLICANT_PATH_BYTES];
 
-	below = below ? below : usual_directory(usual);
+	below = below ? below : supplicant_usual_directory(usual);
 	if (snprintf(directory, sizeof(directory), "%s/radar-pod-XXXXXX", below) >=
 	    (int)sizeof(directory) - (int)strlen("/wifi"))
 		return ERR_SET(err, -ENAMETOOLONG, ERR_SYS, 0, "have a socket below %s", below);

@@ -19,6 +19,9 @@ struct supplicant {
 		.fd = -1                                                                           \
 	}
 
+/* The first of systemd's list; what a session has; what root has: where a socket of ours is made, as long as one is asked. */
+const char *supplicant_usual_directory(char out[SUPPLICANT_PATH_BYTES]);
+
 /* Connects to the socket of `interface` below `sockets`, from a new one below `below` (NULL: see wifi.h).
  *   -ENOENT, -ECONNREFUSED  no supplicant has this interface;  -EACCES, …  we may not ask it
  *   -EINVAL  no interface has such a name;  -ENAMETOOLONG */

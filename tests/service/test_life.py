@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -93,8 +94,16 @@ TROUBLES = ["reset", "fin", "silent", "http404", "no_answer", "cut", "no_welcome
             "restart", "gone"]  # fmt: skip
 
 
-def children(d: Daemon) -> str:
-    return Path(f"/proc/{d.pid}/task/{d.pid}/children").read_text()
+def children(d: Daemon) -> list[str]:
+    """But for the one that starts the others, which is always there."""
+    listed = Path(f"/proc/{d.pid}/task/{d.pid}/children").read_text().split()
+    return [child for child in listed if comm_of(child) != "radar-pod-spawn"]
+
+
+def comm_of(pid: str) -> str:
+    with contextlib.suppress(OSError):  # over since
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def weight(d: Daemon) -> tuple[int, int, int]:

@@ -1,0 +1,11 @@
+/* What the daemon keeps, and who starts its children, as it keeps no way to. */
+#pragma once
+
+struct daemon;
+struct err;
+
+/* With the configuration read, and nothing else done. */
+int daemon_spawner_begin(struct daemon *d, struct err *err);
+
+/* With everything open that it will listen on, and before a thread or a connection. For good. */
+int daemon_sandbox_enter(struct daemon *d, struct err *err);
