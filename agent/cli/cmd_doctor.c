@@ -32,6 +32,7 @@ static const struct checked checks[] = {
 	{ "socket buffers", doctor_buffers },
 	{ "bind to device", doctor_bind },
 	{ "capabilities", doctor_capabilities },
+	{ "sandbox", doctor_sandbox },
 	{ "btf", doctor_btf },
 	{ "cgroup", doctor_cgroup },
 	{ "stats ebpf", doctor_stats_ebpf },

@@ -45,6 +45,7 @@ void doctor_libcurl(struct finding *f);
 /* doctor_rights.c */
 void doctor_bind(struct finding *f);
 void doctor_capabilities(struct finding *f);
+void doctor_sandbox(struct finding *f);
 
 __attribute__((format(printf, 2, 3))) void finding_say(struct finding *f, const char *format, ...);
 

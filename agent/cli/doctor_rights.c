@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/sandbox/sandbox.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 
@@ -73,4 +74,18 @@ void doctor_capabilities(struct finding *f)
 		return;
 	f->state = FINDING_LESS;
 	f->follows = "measuring needs none of them; the kernel's figures at each ACK do";
+}
+
+void doctor_sandbox(struct finding *f)
+{
+	struct sandbox_lacks lacks;
+
+	sandbox_lacking(&lacks);
+	if (!*lacks.text) {
+		finding_say(f, "seccomp filters; Landlock for files and TCP ports");
+		return;
+	}
+	f->state = FINDING_LESS;
+	finding_say(f, "lacks %s", lacks.text);
+	f->follows = "a test, the daemon or the lab server that is taken over reaches further";
 }

@@ -322,7 +322,7 @@ def test_doctor_says_what_follows_and_what_to_do():
     d = json.loads(run("doctor", "--json").stdout)
     findings = {f["what"]: f for f in d["findings"]}
     assert {"kernel", "io_uring", "epoll", "clock", "aes", "ktls", "ca store", "libcurl",
-            "congestion control", "capabilities", "btf", "cgroup"} <= set(findings)
+            "congestion control", "capabilities", "sandbox", "btf", "cgroup"} <= set(findings)
     for f in d["findings"]:
         assert f["state"] in ("good", "less", "broken")
         assert f["detail"]
