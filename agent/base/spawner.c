@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "transport/base/cleanup.h"
+#include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/passing.h"
 
@@ -25,10 +26,16 @@
 #define PATIENCE_S    5 /* it answers within a millisecond */
 
 struct message {
-	uint32_t words; /* in `text`, each with its NUL: the program, then its argv */
+	uint32_t number; /* of the order, which the answer repeats */
+	uint32_t words;  /* in `text`, each with its NUL: the program, then its argv */
 	uint8_t has[SPAWNER_FDS];
 	uint8_t reserved[3];
 	char text[SPAWNER_TEXT_BYTES];
+};
+
+struct answer {
+	uint32_t number;
+	int32_t pid; /* or a negative errno */
 };
 
 static int spawner_fd = -1;
@@ -138,13 +145,13 @@ _Noreturn static void serve(const struct spawner_options *o, int fd)
 		int came[SPAWNER_FDS];
 		size_t count = 0;
 		int r = passing_receive(fd, &m, sizeof(m), came, SPAWNER_FDS, &count);
-		int32_t answer;
+		struct answer answer;
 
 		if (r == -EINTR)
 			continue;
 		if (r < 0)
 			_exit(EXIT_SUCCESS);
-		answer = obey(o, &m, came, count);
+		answer = (struct answer){ m.number, obey(o, &m, came, count) };
 		while (count > 0)
 			close(came[--count]);
 		if (send(fd, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
@@ -237,20 +244,62 @@ static bool write_order(const struct spawner_order *o, struct message *m, int fd
 	return fits;
 }
 
+static int send_order(const struct message *m, const int *fds, size_t count)
+{
+	int r;
+
+	do
+		r = passing_send(spawner_fd, m, sizeof(*m), fds, count);
+	while (r == -EINTR);
+	return r;
+}
+
+/* Whom nobody waited for: what it was started for is told as failed already. */
+static void abandon(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* With a time limit recv(2) is not begun again behind a signal, whatever SA_RESTART says. */
+static int hear_answer(uint32_t number, int32_t *ret)
+{
+	uint64_t until_ns = clock_now_ns() + PATIENCE_S * NS_PER_S;
+
+	for (;;) {
+		struct answer a;
+		ssize_t n = recv(spawner_fd, &a, sizeof(a), 0);
+
+		if (n < 0 && errno == EINTR && clock_now_ns() < until_ns)
+			continue;
+		if (n != sizeof(a))
+			return -ECHILD;
+		if (a.number == number) {
+			*ret = a.pid;
+			return 0;
+		}
+		abandon(a.pid);
+	}
+}
+
 int spawner_start(const struct spawner_order *order, pid_t *ret, struct err *err)
 {
 	static struct message m;
+	static uint32_t number;
 	int fds[SPAWNER_FDS];
 	size_t count;
-	int32_t answer;
+	int32_t answer = 0;
 	int r;
 
-	m = (struct message){};
+	m = (struct message){ .number = ++number };
 	if (!write_order(order, &m, fds, &count))
 		return ERR_SET(err, -E2BIG, ERR_SYS, 0, "order %s of the spawner", order->program);
-	r = passing_send(spawner_fd, &m, sizeof(m), fds, count);
-	if (r == 0 && recv(spawner_fd, &answer, sizeof(answer), 0) != sizeof(answer))
-		r = -ECHILD;
+	r = send_order(&m, fds, count);
+	if (r == 0)
+		r = hear_answer(number, &answer);
 	if (r < 0)
 		return ERR_SET(err, -ECHILD, ERR_SYS, 0, "reach the spawner");
 	if (answer < 0)

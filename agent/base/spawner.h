@@ -46,7 +46,8 @@ int spawner_begin(const struct spawner_options *options, struct err *err);
 bool spawner_is_there(void);
 void spawner_end(void);
 
-/*   -EPERM  the spawner may not;  -E2BIG  more words than there is room for;  -ECHILD  it is gone
+/*   -EPERM  the spawner may not;  -E2BIG  more words than there is room for;  -ECHILD  it is gone, or
+ *           has not answered within 5 s; what it starts all the same is ended at the next call
  *   others  of clone(2) */
 int spawner_start(const struct spawner_order *order, pid_t *ret, struct err *err);
 

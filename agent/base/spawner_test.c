@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,6 +167,35 @@ static void takes_as_many_words_as_there_is_room_for(void **state)
 	                 -E2BIG);
 }
 
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+/* A signal at any instant, and none is begun again. */
+static void each_answer_is_its_orders(void **state)
+{
+	const struct itimerval storm = { .it_interval.tv_usec = 100, .it_value.tv_usec = 100 };
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct shell shells[60];
+	char out[256];
+
+	(void)state;
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &storm, NULL), 0);
+	for (int i = 0; i < 60; i++) {
+		char script[32];
+
+		snprintf(script, sizeof(script), "echo %d", i);
+		assert_int_equal(start(script, -1, &shells[i]), 0);
+	}
+	assert_int_equal(setitimer(ITIMER_REAL, &(struct itimerval){}, NULL), 0);
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(hear(&shells[i], out), 0);
+		assert_int_equal(atoi(out), i);
+	}
+}
+
 /* And its like go on. */
 static void child_that_is_no_program_has_a_code(void **state)
 {
@@ -193,6 +223,7 @@ int main(void)
 		cmocka_unit_test(its_parent_is_this_process),
 		cmocka_unit_test(refuses_what_it_may_not),
 		cmocka_unit_test(takes_as_many_words_as_there_is_room_for),
+		cmocka_unit_test(each_answer_is_its_orders),
 		cmocka_unit_test(child_that_is_no_program_has_a_code),
 	};
 	int failed = cmocka_run_group_tests(before, NULL, NULL);

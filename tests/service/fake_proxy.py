@@ -40,7 +40,9 @@ class FakeProxy:
         self.requests.append(head.decode())
         if self.answer is not None:
             client.sendall(self.answer)
-            client.recv(1)  # until it goes
+            with contextlib.suppress(OSError):
+                while client.recv(65536):  # until it goes; what follows the head, unread, would be a reset
+                    pass
             client.close()
             return
         host, _, port = head.split()[1].decode().rpartition(":")
