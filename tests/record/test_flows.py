@@ -282,15 +282,17 @@ def test_the_interval_thins_and_zero_does_not(tmp_path, sink):
 def test_what_the_ring_could_not_take_is_counted_and_told(tmp_path, sink):
     """The recorder is stopped, so that nothing is drained: 2,000 ends are more than the ring holds."""
     script = f"input()\n{TEN_THOUSAND.replace('10_000', '2_000')}\nprint('over', flush=True)\ninput()\n"
-    p = subprocess.Popen([PROGRAM, "record", "--out", tmp_path / "t.csv.zst", *python(script, sink.port)],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: groups() and (OWN_GROUP / groups()[0] / "cgroup.procs").read_text(), "it to run")
-    p.send_signal(signal.SIGSTOP)
-    p.stdin.write("\n")
-    p.stdin.flush()
-    assert p.stdout.readline() == "over\n"
-    p.send_signal(signal.SIGCONT)
-    _, said = p.communicate("\n", timeout=60)
+    with subprocess.Popen([PROGRAM, "record", "--out", tmp_path / "t.csv.zst", *python(script, sink.port, 0)],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        try:
+            wait_until(lambda: groups() and (OWN_GROUP / groups()[0] / "cgroup.procs").read_text(), "it to run")
+            p.send_signal(signal.SIGSTOP)
+            p.stdin.write("\n")
+            p.stdin.flush()
+            assert p.stdout.readline() == "over\n"
+        finally:
+            p.send_signal(signal.SIGCONT)  # whatever comes: a stopped one is waited for by each later test
+        _, said = p.communicate("\n", timeout=60)
     assert p.returncode == DONE
     t = Trace(tmp_path / "t.csv.zst")
     assert t.end["lost"] > 0 and t.end["lost_for_space"] == 0
