@@ -18,7 +18,7 @@ from typing import Any
 
 import pod
 import pytest
-from daemon import RADAR_POD, eventually
+from daemon import RADAR_POD, children_of, eventually
 from fake_cable import SECRET
 from fake_sentry import FakeSentry
 from fake_service import FakeService
@@ -57,15 +57,6 @@ def check_P1(pid: int, capabilities: set[int] = frozenset()) -> None:
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
-def children(pid: int, role: str) -> list[int]:
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # over since
-            if role.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
-                found.append(int(child))
-    return found
-
-
 @contextlib.contextmanager
 def measuring(tmp_path: Path, **keys: Any) -> Iterator[tuple[Pod, PodService]]:
     """A pod whose test against our own server takes its twenty seconds, and whose courier has something to do."""
@@ -83,7 +74,7 @@ def test_P1_a_pod_and_all_that_it_starts(tmp_path: Path) -> None:
         service.fail_always("socket", Fault(status=500))
         service.cable.break_off(reset=True)  # then the heartbeat is asked over HTTP
         for role in ("test", "courier"):
-            [child] = eventually(lambda role=role: [c for c in children(p.pid, role) if has_entered(c)][:1])
+            [child] = eventually(lambda role=role: [c for c in children_of(p.pid, role) if has_entered(c)][:1])
             check_P1(child)
         check_P1(p.pid)
         assert p.is_alive()
@@ -234,7 +225,7 @@ def test_P6_a_secret_is_in_the_configuration_alone(tmp_path: Path) -> None:
         service.fail_always("socket", Fault(status=500))
         service.cable.break_off(reset=True)
         for role in ("test", "courier"):
-            [child] = eventually(lambda role=role: [c for c in children(p.pid, role) if has_entered(c)][:1])
+            [child] = eventually(lambda role=role: [c for c in children_of(p.pid, role) if has_entered(c)][:1])
             said += seen_from_outside(child)
         said += seen_from_outside(p.pid)
         os.kill(child, 11)  # the courier: a crash, and its report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -30,6 +31,15 @@ def eventually(what: Callable[[], Any], within_s: float = IN_VAIN_S, every_s: fl
             assert value, f"not within {within_s} s"
             return value
         time.sleep(every_s)
+
+
+def children_of(pid: int, role: str) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # over since
+            if role.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                found.append(int(child))
+    return found
 
 
 class Daemon:

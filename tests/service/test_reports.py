@@ -4,7 +4,6 @@ tells what is left."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -20,7 +19,7 @@ import pod
 import pytest
 import scripted
 import wire
-from daemon import IN_VAIN_S, RADAR_POD, Daemon, eventually
+from daemon import IN_VAIN_S, RADAR_POD, Daemon, children_of, eventually
 from fake_cable import POD, SECRET, Service
 from fake_sentry import KEY, PROJECT, FakeSentry
 from http1 import Fault
@@ -164,15 +163,6 @@ def crash_child(pid: int, role: str) -> None:
         return [child for child in children_of(pid, role) if caught_signals(child) & (1 << (signal.SIGSEGV - 1))]
 
     os.kill(eventually(ready)[0], signal.SIGSEGV)
-
-
-def children_of(pid: int, role: str) -> list[int]:
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # over since
-            if role.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
-                found.append(int(child))
-    return found
 
 
 def test_r61_off_without_a_dsn(service: Service, sentry: FakeSentry, daemon: Make) -> None:
