@@ -6,6 +6,7 @@
 #include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1041,15 +1042,99 @@ static const struct play_case play_cases[] = {
 	ON_BOTH("closes with work under way", closes_with_work_under_way),
 };
 
+/* --- what the ring is ---------------------------------------------------------------------------- */
+
+struct ring_case {
+	const char *name;
+	unsigned setup;  /* skipped where the kernel has no such ring */
+	unsigned submit; /* io_uring_enter(2)'s, from another thread */
+	unsigned flags;
+};
+
+/* Of a ring of any thread the kernel takes either call. */
+static const struct ring_case ring_cases[] = {
+	{ "single issuer: another thread's requests are refused", IORING_SETUP_SINGLE_ISSUER, 1,
+	  0 },
+	{ "deferred task work: another thread cannot have it done",
+	  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, 0, IORING_ENTER_GETEVENTS },
+};
+
+static void *enter_from_outside(void *row)
+{
+	const struct ring_case *c = row;
+	long r = syscall(SYS_io_uring_enter, ring_find(), c->submit, 0, c->flags, NULL, 0);
+
+	return (void *)(intptr_t)(r < 0 ? -errno : 0);
+}
+
+static void ring_belongs_to_one_thread(void **state)
+{
+	const struct ring_case *c = *state;
+	struct io_uring_params params = { .flags = c->setup };
+	int ring_fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+	struct loop *l = NULL;
+	pthread_t outsider;
+	void *answer;
+
+	if (ring_fd < 0)
+		skip();
+	close(ring_fd);
+	assert_int_equal(loop_open(LOOP_BODY_IO_URING, &l, NULL), 0);
+	assert_int_equal(pthread_create(&outsider, NULL, enter_from_outside, *state), 0);
+	assert_int_equal(pthread_join(outsider, &answer), 0);
+	assert_int_equal((intptr_t)answer, -EEXIST);
+	loop_close(l);
+}
+
+/* One request, however much comes; its buffers are of the ring that was registered, as a ring of the
+ * loop's refuses IORING_OP_PROVIDE_BUFFERS. */
+static void receives_by_one_request(void **state)
+{
+	struct io_uring_params layout;
+	struct owner o = { .hook = stop };
+	struct loop *l = NULL;
+	struct ring_map ring;
+	unsigned armed;
+	int pair[2];
+
+	(void)state;
+	if (ring_layout(&layout) < 0 || loop_open(LOOP_BODY_IO_URING, &l, NULL) < 0)
+		skip();
+	assert_int_equal(ring_map(ring_find(), &layout, &ring), 0);
+	tcp_pair(pair);
+	own(&o, l, pair[0]);
+	loop_receive(o.io);
+	run(l, 0);
+	armed = ring_requests(&ring, &layout);
+	assert_int_equal(ring_last(&ring, &layout)->opcode, IORING_OP_RECV);
+	assert_true(ring_last(&ring, &layout)->ioprio & IORING_RECV_MULTISHOT);
+	assert_true(ring_last(&ring, &layout)->flags & IOSQE_BUFFER_SELECT);
+	for (uint64_t place = 0; place < 10; place++) {
+		uint8_t byte = pattern(place);
+
+		assert_int_equal(send(pair[1], &byte, 1, 0), 1);
+		assert_int_equal(run(l, SOON_NS), LOOP_STOPPED);
+	}
+	assert_int_equal(o.received_bytes, 10);
+	assert_int_equal(o.wrong_bytes, 0);
+	assert_int_equal(ring_requests(&ring, &layout), armed);
+	ring_unmap(&ring);
+	loop_remove(o.io);
+	close(pair[1]);
+	loop_close(l);
+}
+
 /* --- P4: a ring does nothing else --------------------------------------------------------------- */
 
 static void ring_refuses_what_is_not_the_loops(void **state)
 {
-	static const uint8_t barred[] = {
-		IORING_OP_OPENAT, IORING_OP_READ,     IORING_OP_WRITE,     IORING_OP_UNLINKAT,
-		IORING_OP_SOCKET, IORING_OP_SEND,     IORING_OP_CLOSE,     IORING_OP_MKDIRAT,
-		IORING_OP_STATX,  IORING_OP_RENAMEAT, IORING_OP_URING_CMD, IORING_OP_SPLICE
-	};
+	static const uint8_t barred[] = { IORING_OP_OPENAT,         IORING_OP_READ,
+		                          IORING_OP_WRITE,          IORING_OP_UNLINKAT,
+		                          IORING_OP_SOCKET,         IORING_OP_SEND,
+		                          IORING_OP_CLOSE,          IORING_OP_MKDIRAT,
+		                          IORING_OP_STATX,          IORING_OP_RENAMEAT,
+		                          IORING_OP_URING_CMD,      IORING_OP_SPLICE,
+		                          IORING_OP_PROVIDE_BUFFERS };
 	struct io_uring_params layout;
 	struct loop *l = NULL;
 
@@ -1144,11 +1229,14 @@ int main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(io_uring_runs_where_the_kernel_has_it),
 		cmocka_unit_test(epoll_by_choice_is_no_fallback),
+		{ "io_uring: receives by one request, into a ring of buffers",
+		  receives_by_one_request, NULL, NULL, NULL },
 		{ "P4: the ring refuses what is not the loop's", ring_refuses_what_is_not_the_loops,
 		  NULL, NULL, NULL },
 	};
 	int failed = CASES_RUN(plays, play_cases);
 
+	failed += CASES_RUN(ring_belongs_to_one_thread, ring_cases);
 	failed += CASES_RUN(falls_back, barred_cases);
 	failed += cmocka_run_group_tests(others, NULL, NULL);
 	return failed != 0;
