@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import Any
 
 import pytest
 
-# Results that a test does not ask to be kept elsewhere are kept here, and gone with the run.
-_state = tempfile.TemporaryDirectory(prefix="radar-pod-state.")
-os.environ["STATE_DIRECTORY"] = _state.name
-
 ALL_SKIPPED = 77  # ctest's SKIP_RETURN_CODE; pytest by itself would answer 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_directory(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Results that a test does not ask to be kept elsewhere are kept here: among what pytest clears away itself, also
+    after a run that was killed."""
+    os.environ["STATE_DIRECTORY"] = str(tmp_path_factory.mktemp("state"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -118,6 +118,17 @@ static void what_is_no_directory_is_told(void **state)
 	assert_int_equal(trace_shelf_prune("/dev/null", 0, &err), -ENOTDIR);
 }
 
+/* The last of all: the shelf has removed nothing but its own, and left no more than that. */
+static void nothing_else_is_left(void **state)
+{
+	(void)state;
+	assert_int_equal(unlink(in_shelf("mine.jsonl.zst")), 0);
+	assert_int_equal(unlink(in_shelf("2025-01-01T00-00-00.000Z.jsonl.zst")), 0);
+	assert_int_equal(unlink(in_shelf("2025-01-01T00-00-00.000Z.jsonl.zst.bak")), 0);
+	assert_int_equal(rmdir(in_shelf("")), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +136,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_go_first),
 		cmocka_unit_test(a_full_disk_has_no_room_for_traces),
 		cmocka_unit_test(what_is_no_directory_is_told),
+		cmocka_unit_test(nothing_else_is_left),
 	};
 
 	if (!mkdtemp(folder))

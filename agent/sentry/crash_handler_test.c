@@ -436,11 +436,23 @@ static void a_childs_file_has_no_name(void **state)
 	close(fd);
 }
 
+/* The last of all: what each of them may leave is a record. */
+static void nothing_else_is_left(void **state)
+{
+	char path[256];
+
+	(void)state;
+	path_of("crash-test.record", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(R62_foreign_files),
 		cmocka_unit_test(a_childs_file_has_no_name),
+		cmocka_unit_test(nothing_else_is_left),
 	};
 	int failed;
 
