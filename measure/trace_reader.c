@@ -200,6 +200,9 @@ static int parse(struct trace_reader *t, const char *line, size_t n, struct trac
 
 	if (r == -EPROTONOSUPPORT && err)
 		*err = why;
+	else if (r < 0 && t->line == 1) /* any other file */
+		ERR_SET(err, -EBADMSG, ERR_SYS, 0, "line 1: not the header of a trace: %s",
+		        why.text);
 	else if (r < 0)
 		refuse(t, err, why.text);
 	return r;

@@ -127,8 +127,7 @@ static enum exit_code complain(const char *file, const struct err *err)
 	if (err->code == -EBADMSG || err->code == -EPROTONOSUPPORT)
 		log_error("could not read %s: %s", file, err->text);
 	else
-		log_error("could not read %s: %s", file,
-		          err_sentence(err, sentence, sizeof(sentence)));
+		log_error("%s: %s", file, err_sentence(err, sentence, sizeof(sentence)));
 	return err->code == -ENOPKG ? EXIT_CANNOT_HERE : EXIT_BAD_FILE;
 }
 

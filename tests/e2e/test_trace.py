@@ -360,7 +360,7 @@ def test_half_a_compressed_trace_is_used_as_far_as_it_goes(traced, tmp_path):
 BAD = [
     ("a newer version", HEADER.replace("trace/1", "trace/2"), "version 2"),
     ("nothing", "", "it is empty"),
-    ("no trace", "hello\n", "line 1"),
+    ("no trace", "hello\n", "line 1: not the header of a trace: "),
     ("a wrong type", HEADER + FLOW + '{"at_ns":"x","flow":1,"event":"ack"}\n', "line 3: at_ns"),
     ("a huge line", HEADER + "x" * 1_000_000, "line 2: it is too long"),
     ("a flow of nobody", HEADER + '{"at_ns":1,"flow":9,"event":"ack"}\n', "line 2: flow"),
@@ -378,6 +378,12 @@ def test_a_bad_trace_is_refused_with_its_line(tmp_path, verb, text, says):
     assert r.returncode == BAD_FILE
     assert says in r.stderr and r.stderr.count("\n") == 1
     assert [f.name for f in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize("verb", ["info", "export"])
+def test_a_directory_is_no_trace(tmp_path, verb):
+    r = run("trace", verb, str(tmp_path))
+    assert (r.returncode, r.stderr) == (BAD_FILE, f"error: {tmp_path}: could not read it: Is a directory\n")
 
 
 def test_what_a_trace_says_does_not_steer_the_terminal(tmp_path):
