@@ -36,6 +36,15 @@ static double in_result(double value)
 	return (double)(uint64_t)(value * 1e3 + 0.5) / 1e3 * (1 + 1e-12);
 }
 
+struct figure people_half_percent(struct figure rate, struct figure low, struct figure high)
+{
+	double percent = 50 * (high.value - low.value) / rate.value;
+
+	if (!rate.known || !low.known || !high.known || !isfinite(percent))
+		return (struct figure){ false, 0 };
+	return (struct figure){ true, percent };
+}
+
 const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES])
 {
 	if (!is_printable(mbps))

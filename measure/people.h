@@ -7,6 +7,12 @@
 
 #define PEOPLE_BYTES 40
 
+/* Half of a rate's 95 % interval in percent of the rate, above which there is no talk of a steady one. */
+#define PEOPLE_STEADY_PERCENT_MAX 25.0
+
+/* That half; unknown where one of them is, or where the rate is none. */
+struct figure people_half_percent(struct figure rate, struct figure low, struct figure high);
+
 /* "187.4 Mbit/s", "2.31 Gbit/s", "312 kbit/s"; "-" where it is not known. Each answers out. */
 const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES]);
 

@@ -75,7 +75,39 @@ static void reads_well(void **state)
 	assert_string_equal(c->print(c->f, out), c->want);
 }
 
+/* Each is { rate, low, high }; NAN stands for what is not known. */
+static struct half_case {
+	const char *name;
+	double figures[3], want_percent;
+} half_cases[] = {
+	{ "a usual interval", { 191, 190, 192 }, 100 / 191.0 },
+	{ "one that reaches to nothing", { 4, 0, 8 }, 100 },
+	{ "no rate", { NAN, 1, 2 }, NAN },
+	{ "no lower end", { 1, NAN, 2 }, NAN },
+	{ "no upper end", { 1, 1, NAN }, NAN },
+	{ "a rate of 0", { 0, 0, 1 }, NAN },
+};
+
+static struct figure figure_of(double value)
+{
+	return (struct figure){ !isnan(value), value };
+}
+
+static void half_is_a_share(void **state)
+{
+	const struct half_case *c = *state;
+	struct figure half = people_half_percent(figure_of(c->figures[0]), figure_of(c->figures[1]),
+	                                         figure_of(c->figures[2]));
+
+	assert_int_equal(half.known, !isnan(c->want_percent));
+	if (half.known)
+		assert_true(fabs(half.value - c->want_percent) < 1e-9);
+}
+
 int main(void)
 {
-	return CASES_RUN(reads_well, people_cases) != 0;
+	int failed = CASES_RUN(reads_well, people_cases);
+
+	failed += CASES_RUN(half_is_a_share, half_cases);
+	return failed != 0;
 }

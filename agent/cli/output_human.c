@@ -148,18 +148,29 @@ static const char *comma(const struct text *t)
 	return t->bytes > 0 ? ", " : "";
 }
 
-/* The rate once the start is over, and half of its 95 % interval. */
+static struct figure mbps(double bps)
+{
+	return (struct figure){ true, bps / 1e6 };
+}
+
+/* The rate once the start is over, and half of its 95 % interval: unless that says that there was none. */
 static void put_steady(const struct summary_out *s, const struct direction_result *d)
 {
 	const struct steady_rate *r = &d->steady;
 	char rate[PEOPLE_BYTES];
+	struct figure half;
 
 	if (!output_measured(d) || !r->known)
 		return;
-	put_line(s, "Steady", "%s %s %.2g %%, %s from %.1f s on",
-	         people_rate((struct figure){ true, r->bps / 1e6 }, rate), s->t.utf8 ? "±" : "+-",
-	         50 * (r->ci95_high_bps - r->ci95_low_bps) / r->bps, ndt7_test_name(d->test),
-	         (double)r->from_ns / NS_PER_S);
+	half = people_half_percent(mbps(r->bps), mbps(r->ci95_low_bps), mbps(r->ci95_high_bps));
+	people_rate(mbps(r->bps), rate);
+	if (half.value > PEOPLE_STEADY_PERCENT_MAX)
+		put_line(s, "Steady", "no: the %s went up and down around %s",
+		         ndt7_test_name(d->test), rate);
+	else
+		put_line(s, "Steady", "%s %s %.2g %%, %s from %.1f s on", rate,
+		         s->t.utf8 ? "±" : "+-", half.value, ndt7_test_name(d->test),
+		         (double)r->from_ns / NS_PER_S);
 }
 
 static void put_latency(const struct summary_out *s, const struct test_result *r)

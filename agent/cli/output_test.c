@@ -159,6 +159,18 @@ static void only_upload(struct test_result *r)
 	r->download = (struct direction_result){ .test = NDT7_DOWNLOAD };
 }
 
+static void a_quarter(struct test_result *r)
+{
+	r->download.steady.ci95_low_bps = 191e6 * 0.75;
+	r->download.steady.ci95_high_bps = 191e6 * 1.25;
+}
+
+static void three_quarters(struct test_result *r)
+{
+	r->download.steady.ci95_low_bps = 191e6 * 0.25;
+	r->download.steady.ci95_high_bps = 191e6 * 1.75;
+}
+
 static void no_server_texts(struct test_result *r)
 {
 	r->download.server = (struct measurement){};
@@ -296,6 +308,12 @@ static struct says_case says_cases[] = {
 	  "  Upload       21.1 Mbit/s   as received by the server, 26.3 MB in 10.0 s\n" },
 	{ "human: the steady rate", &output_human, NULL,
 	  "191.0 Mbit/s ± 0.42 %, download from 1.3 s on" },
+	{ "human: a quarter to either side is a steady rate", &output_human, a_quarter,
+	  "  Steady      191.0 Mbit/s ± 25 %, download from 1.3 s on\n" },
+	{ "human: what went up and down is none", &output_human, three_quarters,
+	  "  Steady      no: the download went up and down around 191.0 Mbit/s\n" },
+	{ "json: its interval all the same", &output_json, three_quarters,
+	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[47.75,334.25]," },
 	{ "human: polled figures", &output_human, NULL, "ndt7; the kernel's TCP_INFO every 10 ms" },
 	{ "human: figures by eBPF", &output_human, from_ebpf,
 	  "ndt7; the kernel's figures as ACKs come (ebpf), latency" },

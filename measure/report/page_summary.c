@@ -1,5 +1,4 @@
 /* What a layman wants to know, on top: sentences, four large figures, and what to be wary of. */
-#include <math.h>
 
 #include "measure/people.h"
 #include "measure/report/page_parts.h"
@@ -131,13 +130,17 @@ static void put_card(struct html *h, const char *of, const char *label, const ch
 /* As the terminal says it. */
 static void put_steady(struct html *h, const struct told_direction *d)
 {
-	double half =
-		50 * (d->steady_high_mbps.value - d->steady_low_mbps.value) / d->steady_mbps.value;
+	struct figure half =
+		people_half_percent(d->steady_mbps, d->steady_low_mbps, d->steady_high_mbps);
 	char rate[PEOPLE_BYTES];
 
-	html_put(h, "steady %s", people_rate(d->steady_mbps, rate));
-	if (d->steady_low_mbps.known && d->steady_high_mbps.known && isfinite(half))
-		html_put(h, " ± %.2g %%", half);
+	people_rate(d->steady_mbps, rate);
+	if (half.known && half.value > PEOPLE_STEADY_PERCENT_MAX)
+		html_put(h, "not steady: up and down around %s", rate);
+	else if (half.known)
+		html_put(h, "steady %s ± %.2g %%", rate, half.value);
+	else
+		html_put(h, "steady %s", rate);
 }
 
 static void put_rate_card(struct html *h, const char *of, const char *label,

@@ -117,6 +117,16 @@ static void a_result_alone(void **state)
 	assert_does_not_say("<script");
 }
 
+static void a_rate_that_was_not_steady(void **state)
+{
+	(void)state;
+	make_page(NULL, "{" SCHEMA ",\"upload\":null,\"download\":{\"goodput_mbps\":5000,"
+	                "\"steady_mbps\":5210,\"steady_ci95_mbps\":[1302.5,9117.5]}}");
+	assert_says("<p>not steady: up and down around 5.21 Gbit/s</p>");
+	assert_does_not_say("±");
+	assert_says("<td data-value=\"9117.500000\">9.12 Gbit/s</td>");
+}
+
 static void both_directions_null(void **state)
 {
 	(void)state;
@@ -203,6 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_result_alone),
+		cmocka_unit_test(a_rate_that_was_not_steady),
 		cmocka_unit_test(both_directions_null),
 		cmocka_unit_test(a_trace_alone),
 		cmocka_unit_test(of_different_tests),
