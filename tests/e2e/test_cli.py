@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -909,6 +910,71 @@ def test_serve_says_that_there_is_no_such_congestion_control():
     assert f"hint: this kernel has {there}" in r.stderr
 
 
+def socket_to(pid, port):
+    """That process's socket whose peer has this port, as one of ours: pidfd_getfd(2)."""
+    libc, began = ctypes.CDLL(None, use_errno=True), time.monotonic()
+    process = os.pidfd_open(pid)
+    try:
+        while time.monotonic() - began < 20:
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                fd = libc.syscall(438, process, int(name), 0)
+                if fd < 0 and ctypes.get_errno() == errno.EPERM:
+                    pytest.skip("pidfd_getfd(2) is not permitted here")
+                if fd < 0: # it is closed again
+                    continue
+                if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                    os.close(fd)
+                    continue
+                found = socket.socket(fileno=fd)
+                with contextlib.suppress(OSError):
+                    if found.getpeername()[1] == port:
+                        return found
+                found.close()
+            time.sleep(0.02)
+    finally:
+        os.close(process)
+    pytest.fail(f"no socket of process {pid} is connected to port {port}")
+
+
+def congestion_of(connection):
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+
+
+@pytest.mark.parametrize("words, control", [(["--cc", "reno"], "reno"), (["--cc", "cubic"], "cubic"), ([], "bbr")],
+                         ids=["reno", "cubic", "as the reference"])
+def test_serve_sets_what_its_connections_send_by(words, control):
+    there = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    if control not in there:
+        pytest.skip(f"this kernel has no {control}")
+    with serving(*words) as (urls, process), \
+            socket.create_connection(("127.0.0.1", int(urls["ws"].rsplit(":", 1)[1]))) as client, \
+            socket_to(process.pid, client.getsockname()[1]) as accepted:
+        # The one is inherited, the other set behind accept(2), when the server is waiting for the request.
+        assert congestion_of(accepted) == control
+        assert eventually(lambda: accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
+def test_a_test_does_not_let_a_pong_wait_for_an_ack():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        p = subprocess.Popen([PROGRAM, "test", "--server", f"ws://127.0.0.1:{port}", "--no-store"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            silent.accept()[0].recv(1) # it has asked
+            with socket_to(p.pid, port) as connection:
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        finally:
+            p.kill()
+            p.wait()
+
+
+def eventually(condition, seconds=20):
+    began = time.monotonic()
+    while not condition() and time.monotonic() - began < seconds:
+        time.sleep(0.02)
+    return condition()
+
+
 def test_serve_says_that_nothing_was_measured():
     p = subprocess.Popen([PROGRAM, "serve", "--ws", "0"], stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True)
@@ -935,6 +1001,25 @@ def test_a_variable_that_means_nothing_is_warned_of(value, warns):
     r = run("doctor", env={**os.environ, "RADAR_POD_CPU_AES": value})
     assert r.returncode == DONE
     assert r.stderr.count("RADAR_POD_CPU_AES takes yes or no") == warns
+
+
+@pytest.mark.parametrize("aes, scheme", [("yes", "wss"), ("no", "ws")])
+def test_the_scheme_follows_the_cpu(server, aes, scheme):
+    host = server[scheme].partition("://")[2].strip("/")
+    r = run("test", "--server", host, "--insecure", "--max-bytes", "2MB", "--format", "json",
+            env={**os.environ, "RADAR_POD_CPU_AES": aes})
+    assert r.returncode == DONE, r.stderr
+    result = json.loads(r.stdout)
+    assert (result["scheme"], result["scheme_reason"]) == (scheme, f"RADAR_POD_CPU_AES={aes}")
+
+
+@pytest.mark.parametrize("aes, cipher", [("yes", "TLS_AES_128_GCM_SHA256"),
+                                         ("no", "TLS_CHACHA20_POLY1305_SHA256")])
+def test_the_cipher_follows_the_cpu(server, aes, cipher):
+    r = run("test", "--server", server["wss"], "--insecure", "--max-bytes", "2MB", "--format", "json",
+            env={**os.environ, "RADAR_POD_CPU_AES": aes})
+    assert r.returncode == DONE, r.stderr
+    assert json.loads(r.stdout)["tls"]["cipher"] == cipher
 
 
 def test_a_test_warns_of_it_too(server):
