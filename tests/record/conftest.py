@@ -89,6 +89,17 @@ def inside(group):
     return lambda: (pathlib.Path(group) / "cgroup.procs").write_text("0")
 
 
+def in_mounts(script, *command):
+    """Runs a command in mounts of its own, as the script has changed them."""
+    network = ["-n"] if "ip link" in script else []
+    r = subprocess.run(["unshare", "-m", *network, "sh", "-ec", f'mount --make-rprivate /\n{script}\nexec "$@"', "sh",
+                        *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, timeout=60)
+    if "unshare failed" in r.stderr:
+        pytest.skip(r.stderr.strip())
+    return r
+
+
 @contextlib.contextmanager
 def group_of_its_own(above, name):
     group = above / f"test-{name}-{os.getpid()}"

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import (CANNOT_HERE, DONE, GROUPS, MOUNT, NOT_DONE, OWN_GROUP, PROGRAM, Trace, group_of_its_own,
-                      groups, inside, python, record, run, wait_until)
+                      groups, in_mounts, inside, python, record, run, wait_until)
 
 
 def sleeping(tmp_path, name="t.csv", **more):
@@ -122,16 +122,6 @@ def test_below_the_callers_group(tmp_path):
 
 
 # --- what stands in its way ------------------------------------------------------------------------
-
-
-def in_mounts(script, *command):
-    """Runs a command in mounts of its own, as the script has changed them."""
-    r = subprocess.run(["unshare", "-m", *(["-n"] if "ip link" in script else []), "sh", "-ec", f'mount --make-rprivate /\n{script}\nexec "$@"', "sh",
-                        *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, text=True, timeout=60)
-    if "unshare failed" in r.stderr:
-        pytest.skip(r.stderr.strip())
-    return r
 
 
 HIDDEN = [

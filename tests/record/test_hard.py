@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from conftest import (CANNOT_HERE, DONE, OWN_GROUP, PARTLY, PROGRAM, Trace, group_of_its_own, groups, inside,
-                      python, record, run)
+from conftest import (CANNOT_HERE, DONE, OWN_GROUP, PARTLY, PROGRAM, Trace, group_of_its_own, groups, in_mounts,
+                      inside, python, record, run)
 
 # --- privileges ------------------------------------------------------------------------------------
 
@@ -89,6 +89,19 @@ def test_bpf_refused_by_seccomp(tmp_path):
     assert r.returncode == CANNOT_HERE
     assert r.stderr.count("bpf(2) is barred although the capabilities are there") == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kernel_without_btf(tmp_path, sink):
+    """It does not describe its types: the lesser source does without, and the other is not to be had."""
+    script = f"import socket\nsocket.create_connection(('127.0.0.1', {sink.port})).sendall(b'hello')\n"
+    hidden = "mount -t tmpfs none /sys/kernel/btf"
+    r = in_mounts(hidden, PROGRAM, "record", "--out", tmp_path / "t.csv", *python(script))
+    assert r.returncode == DONE, r.stderr
+    t = Trace(tmp_path / "t.csv")
+    assert t.header["source"] == "ebpf-sockops" and [f["remote_port"] for f in t.flows] == [sink.port]
+    r = in_mounts(hidden, PROGRAM, "record", "--stats", "ebpf", "--out", tmp_path / "u.csv", "touch", tmp_path / "ran")
+    assert r.returncode == CANNOT_HERE and "the kernel does not describe its types (BTF)" in r.stderr
+    assert [f.name for f in tmp_path.iterdir()] == ["t.csv"]
 
 
 # --- another program on the group ------------------------------------------------------------------
