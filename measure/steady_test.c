@@ -1,5 +1,6 @@
 #include "measure/steady.h"
 
+#include "measure/people.h"
 #include "tests/cases.h"
 #include "transport/base/clock.h"
 #include "transport/base/draw.h"
@@ -189,6 +190,45 @@ static void interval_covers(void **test)
 	}
 	print_message("%s: %.1f %% of %d\n", c->name, 100.0 * covered / RUNS, RUNS);
 	assert_true(covered >= RUNS * c->least_percent / 100);
+}
+
+/* --- how wide it is ------------------------------------------------------------------------------- */
+
+/* What others leave of two processors, over loopback: behind the half in which the cut may lie another level. */
+static double late_step(uint64_t ms, uint64_t *random, double *state)
+{
+	(void)state;
+	return (ms < 6000 ? 0.85e6 : 1.225e6) * (1 + 0.05 * draw_normal(random));
+}
+
+/* Half of the interval, in percent of the rate. Beyond PEOPLE_STEADY_PERCENT_MAX nobody is told of a steady one: ten
+ * batches that hang together so much are worth less than a single one. */
+struct width {
+	const char *name;
+	double (*bytes)(uint64_t ms, uint64_t *random, double *state);
+	double least_percent, most_percent;
+};
+
+static const struct width widths[] = {
+	{ "independent bins", independent, 1, 5 },
+	{ "behind slow start", doubling_start, 0.01, 1 },
+	{ "a sawtooth", sawtooth, 1, 10 },
+	{ "another level at six seconds", late_step, 1.5 * PEOPLE_STEADY_PERCENT_MAX, 100 },
+};
+
+static void interval_is_as_wide(void **test)
+{
+	const struct width *c = *test;
+	struct series series = { c->name, c->bytes, 10000, 0, 0, 0, false };
+	struct steady s;
+	struct steady_rate rate;
+	double half;
+
+	play(&series, 1, &s);
+	steady_estimate(&s, CLOCK_NEVER_NS, &path, &rate);
+	half = 50 * (rate.ci95_high_bps - rate.ci95_low_bps) / rate.bps;
+	print_message("%s: %.2f %%\n", c->name, half);
+	assert_true(half >= c->least_percent && half <= c->most_percent);
 }
 
 /* --- single looks --------------------------------------------------------------------------------- */
@@ -382,6 +422,7 @@ int main(void)
 	failed += CASES_RUN(probe_is_taken_out, probe_cases);
 	failed += CASES_RUN(interval_reaches_to_what_the_path_carries, dry_cases);
 	failed += CASES_RUN(interval_covers, coverages);
+	failed += CASES_RUN(interval_is_as_wide, widths);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }
