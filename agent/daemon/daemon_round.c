@@ -120,6 +120,7 @@ static void end_round(struct daemon_tests *t, const struct round_end *end)
 	t->tried += end->tried;
 	t->measured += end->measured;
 	daemon_plan_ended(&t->plan, end->uploads > 0, end->hold_local_ns);
+	daemon_tests_say_lost(t);
 	daemon_tests_hold(t);
 	daemon_tests_turn_soon(t);
 	t->world.turn_soon(t->world.daemon);

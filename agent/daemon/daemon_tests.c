@@ -93,13 +93,30 @@ static int begin_uploads(struct daemon_tests *t, struct err *err)
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
+/* What a limit of the spool has cost is told, whoever stored a result (contract R39). */
+void daemon_tests_say_lost(struct daemon_tests *t)
+{
+	uint64_t before = t->lost;
+	struct err err;
+
+	if (store_lost(t->world.store, &t->lost, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err);
+	else if (t->lost > before)
+		log_error("%llu results that had not arrived are lost, the oldest: more were kept "
+		          "than spool_max_results, spool_max_bytes or spool_max_age allows",
+		          (unsigned long long)(t->lost - before));
+}
+
 static void on_tidy(void *owner)
 {
 	struct daemon_tests *t = owner;
+	struct store_clock now;
 	struct err err;
 
-	if (!t->round && store_tidy(t->world.store, clock_utc_ns(), &err) < 0)
+	store_clock_read(&now);
+	if (!t->round && store_tidy(t->world.store, &now, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err);
+	daemon_tests_say_lost(t);
 	loop_timer_set(t->world.loop, &t->tidy, loop_now_ns(t->world.loop) + TIDY_NS);
 }
 
@@ -132,7 +149,9 @@ static int begin(void *self, const struct daemon_world *world, struct err *err)
 	t->turn = (struct loop_timer){ .fire = daemon_round_turn, .owner = t };
 	t->tidy = (struct loop_timer){ .fire = on_tidy, .owner = t };
 	daemon_plan_start(&t->plan, world->store, world->config);
-	r = runner_new(&o, &t->runner, err);
+	r = store_lost(world->store, &t->lost, err);
+	if (r == 0)
+		r = runner_new(&o, &t->runner, err);
 	if (r == 0)
 		r = begin_uploads(t, err);
 	if (r < 0) {

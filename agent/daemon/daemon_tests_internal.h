@@ -20,6 +20,7 @@ struct daemon_tests {
 	struct upload_courier *wire;
 	struct uploader *uploader;
 	bool stopping;
+	uint64_t lost; /* results, ever, as far as it was told */
 
 	/* --- the tests of one turn --- */
 	struct round *round;        /* NULL: none runs */
@@ -42,6 +43,7 @@ void daemon_round_stop(struct daemon_tests *t);
 /* daemon_tests.c: nothing is sent while a test runs, nor by who is no pod yet, nor any more. */
 void daemon_tests_hold(struct daemon_tests *t);
 void daemon_tests_turn_soon(struct daemon_tests *t);
+void daemon_tests_say_lost(struct daemon_tests *t);
 
 /* daemon_tests_status.c */
 void daemon_tests_put_status(void *self, struct json_writer *w);

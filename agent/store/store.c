@@ -121,6 +121,7 @@ int store_open(const char *directory, enum store_role role, const struct store_l
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the store");
 	s->lock.fd = -1;
 	s->role = role;
+	store_clock_read(&s->opened);
 	if (limits)
 		s->limits = *limits;
 	report = report ? report : &unheard;
@@ -151,8 +152,9 @@ struct store *store_close(struct store *s)
 	return NULL;
 }
 
-int store_tidy(struct store *s, uint64_t utc_ns, struct err *err)
+int store_tidy(struct store *s, const struct store_clock *now, struct err *err)
 {
+	uint64_t utc_ns = store_age_clock(s, now);
 	int r = store_write_begin(&s->db, err);
 
 	if (r < 0)

@@ -65,9 +65,6 @@ int store_open(const char *directory, enum store_role role, const struct store_l
 /* Accepts NULL; always returns NULL. */
 struct store *store_close(struct store *s);
 
-/* Drops what is beyond the limits, and empties the write-ahead log into the file. For idle moments. */
-int store_tidy(struct store *s, uint64_t utc_ns, struct err *err);
-
 /* No room for another result: a write has failed for lack of it (ENOSPC, EDQUOT) and none has gone well since, or the
  * file system has less than STORE_ROOM_BYTES left. */
 #define STORE_ROOM_BYTES (256 * 1024)
@@ -149,6 +146,9 @@ struct store_clock {
 	char boot_id[37];
 };
 void store_clock_read(struct store_clock *ret);
+
+/* Drops what is beyond the limits, and empties the write-ahead log into the file. For idle moments. */
+int store_tidy(struct store *s, const struct store_clock *now, struct err *err);
 
 /* A time to wait, and when it began. */
 struct store_wait {
@@ -243,6 +243,7 @@ struct store_counts {
 	uint64_t damaged; /* results found not to be whole */
 };
 int store_count(struct store *s, struct store_counts *ret, struct err *err);
+int store_lost(struct store *s, uint64_t *ret, struct err *err); /* dropped_unsent alone */
 
 /* --- error reports -------------------------------------------------------------------------------- */
 

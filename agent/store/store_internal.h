@@ -15,6 +15,7 @@ struct store {
 	enum store_role role;
 	struct store_limits limits;
 	char directory[STORE_DIRECTORY_BYTES]; /* links followed */
+	struct store_clock opened;             /* from when on the wall clock is checked */
 };
 
 /* DIRECTORY/store.db and what follows it: "", "-wal", ".new". */
@@ -44,6 +45,10 @@ int store_result_there(struct store *s, const char *id, struct err *err);
 
 /* Drops what is beyond the limits, inside a transaction; `coming_bytes` are about to be stored. */
 int store_results_prune(struct store *s, uint64_t utc_ns, uint64_t coming_bytes, struct err *err);
+
+/* The wall clock, for telling what is old: where it has gone forward by more than time has passed since the store was
+ * opened, what it was then and the time since. */
+uint64_t store_age_clock(const struct store *s, const struct store_clock *now);
 
 /* store_events.c, store_facts.c; inside a transaction */
 int store_events_prune(struct store *s, uint64_t utc_ns, struct err *err);

@@ -152,7 +152,8 @@ static int put_in_outbox(struct store *s, int64_t seq, struct err *err)
 }
 
 /* Inside the transaction. */
-static int put(struct store *s, const struct store_row *row, struct err *err)
+static int put(struct store *s, const struct store_row *row, const struct store_clock *now,
+               struct err *err)
 {
 	size_t bytes = row->object.bytes + row->raw.bytes;
 	int64_t seq = 0;
@@ -160,7 +161,7 @@ static int put(struct store *s, const struct store_row *row, struct err *err)
 
 	if (r != 0)
 		return r < 0 ? r : STORE_ALREADY;
-	r = store_results_prune(s, row->told.stored_utc_ns, bytes, err);
+	r = store_results_prune(s, store_age_clock(s, now), bytes, err);
 	if (r == 0)
 		r = store_result_insert(s, 0, row, &seq, err);
 	if (r == 0 && row->told.delivery == STORE_WAITING)
@@ -180,19 +181,21 @@ static void settle(struct store *s)
 int store_put(struct store *s, const struct store_result *result, bool upload, struct err *err)
 {
 	struct store_result stored = *result;
+	struct store_clock now;
 	struct store_row row;
 	int r = check_result(result, upload, err);
 
 	if (r < 0)
 		return r;
 	stored.delivery = upload ? STORE_WAITING : STORE_PRIVATE;
-	stored.stored_utc_ns = clock_utc_ns();
+	store_clock_read(&now);
+	stored.stored_utc_ns = now.utc_ns;
 	r = store_row_pack(&stored, &row, err);
 	if (r < 0)
 		return r;
 	r = store_write_begin(&s->db, err);
 	if (r == 0)
-		r = store_write_end(&s->db, put(s, &row, err), err);
+		r = store_write_end(&s->db, put(s, &row, &now, err), err);
 	store_row_end(&row);
 	if (r == 0)
 		settle(s);
@@ -201,10 +204,13 @@ int store_put(struct store *s, const struct store_result *result, bool upload, s
 
 /* --- dropping ------------------------------------------------------------------------------------- */
 
-/* A clock that has gone back makes no result old. */
+/* No pod has stored a result before: a machine without a clock of its own begins in 1970, or where its system was made. */
+#define FIRST_RELEASE_NS (1767225600 * NS_PER_S) /* 2026-01-01 */
+
+/* A clock that has gone back makes no result old, nor does one that was set only after the result was stored. */
 static const char whose_turn[] =
 	"SELECT r.seq, r.delivery = 'waiting', r.stored_ns FROM results r LEFT JOIN outbox o "
-	"USING(seq) WHERE ?1 = 0 OR r.stored_ns < ?1 "
+	"USING(seq) WHERE ?1 = 0 OR (r.stored_ns < ?1 AND r.stored_ns >= ?2) "
 	"ORDER BY CASE WHEN o.seq IS NULL THEN 0 WHEN o.state = 'quarantined' THEN 1 ELSE 2 END, "
 	"r.seq LIMIT 1";
 
@@ -233,6 +239,7 @@ static int drop_next(struct store *s, uint64_t before_ns, struct err *err)
 
 	statement_open(&st, &s->db, whose_turn);
 	bind_number(&st, 1, (int64_t)before_ns);
+	bind_number(&st, 2, (int64_t)FIRST_RELEASE_NS);
 	r = statement_step(&st, err, "look for what to drop");
 	if (r <= 0)
 		return r < 0 ? r : STORE_NONE;
@@ -251,6 +258,15 @@ static int used_bytes(struct store *s, uint64_t *ret, struct err *err)
 		r = store_db_number(&s->db, "PRAGMA freelist_count", &free_pages, err);
 	*ret = (uint64_t)(pages - free_pages) * 4096;
 	return r;
+}
+
+uint64_t store_age_clock(const struct store *s, const struct store_clock *now)
+{
+	uint64_t passed_ns =
+		now->boot_ns > s->opened.boot_ns ? now->boot_ns - s->opened.boot_ns : 0;
+	uint64_t most_ns = s->opened.utc_ns + passed_ns;
+
+	return now->utc_ns < most_ns ? now->utc_ns : most_ns;
 }
 
 static int prune_old(struct store *s, uint64_t utc_ns, struct err *err)
@@ -420,5 +436,18 @@ int store_count(struct store *s, struct store_counts *ret, struct err *err)
 
 	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries) && r == 0; i++)
 		r = store_db_number(&s->db, queries[i].sql, (int64_t *)queries[i].into, err);
+	return r;
+}
+
+int store_lost(struct store *s, uint64_t *ret, struct err *err)
+{
+	int64_t n = 0;
+	int r = store_db_number(&s->db,
+	                        "SELECT coalesce(sum(count), 0) FROM counters "
+	                        "WHERE name = 'dropped_unsent'",
+	                        &n, err);
+
+	if (r == 0)
+		*ret = (uint64_t)n;
 	return r;
 }

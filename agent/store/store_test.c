@@ -546,6 +546,15 @@ static void wait_left(void **state)
 
 /* --- limits (R39) --------------------------------------------------------------------------------- */
 
+static int tidy_after(int64_t utc_s, int64_t boot_s)
+{
+	struct store_clock then = now;
+
+	then.utc_ns += (uint64_t)utc_s * NS_PER_S;
+	then.boot_ns += (uint64_t)boot_s * NS_PER_S;
+	return store_tidy(store, &then, &err);
+}
+
 static void R39_count(void **state)
 {
 	(void)state;
@@ -594,18 +603,58 @@ static void R39_bytes(void **state)
 
 static void R39_age(void **state)
 {
-	uint64_t utc_ns = clock_utc_ns();
+	uint64_t lost;
 
 	(void)state;
 	put(1);
 	store->limits.max_age_ns = 3600 * NS_PER_S;
-	assert_int_equal(store_tidy(store, utc_ns, &err), 0);
+	assert_int_equal(tidy_after(0, 0), 0);
 	assert_true(has(1));
-	assert_int_equal(store_tidy(store, utc_ns - 86400 * NS_PER_S, &err), 0);
-	assert_true(has(1)); /* a clock that has gone back */
-	assert_int_equal(store_tidy(store, utc_ns + 3700 * NS_PER_S, &err), 0);
+	assert_int_equal(tidy_after(3700, 3700), 0);
 	assert_false(has(1));
 	assert_int_equal(counts().dropped_unsent, 1);
+	assert_int_equal(store_lost(store, &lost, &err), 0);
+	assert_int_equal(lost, 1);
+}
+
+struct step_case {
+	const char *name;
+	int64_t opened_s, stored_s; /* by the wall clock, from now */
+	int64_t utc_s, boot_s;      /* when it is looked at */
+	bool is_kept;
+};
+
+#define YEAR_S (365 * 86400LL)
+
+static struct step_case step_cases[] = {
+	{ "H5: the wall clock goes back a day", 0, 0, -86400, 10, true },
+	{ "H5: forward a day", 0, 0, 86400, 10, true },
+	{ "H5: forward ten years", 0, 0, 10 * YEAR_S, 10, true },
+	{ "H5: forward a day, a day after", 0, 0, 2 * 86400, 86400, false },
+	{ "H5: stored in 1970, and the clock is set", -56 * YEAR_S, -56 * YEAR_S, 10, 10, true },
+	{ "H5: and after a restart", 0, -56 * YEAR_S, 10, 10, true },
+	{ "H5: stored in 2038, and the clock is set", 12 * YEAR_S, 12 * YEAR_S, 10, 10, true },
+	{ "stored before a restart, in time", 0, -3000, 10, 10, true },
+	{ "stored before a restart, long ago", 0, -4000, 10, 10, false },
+};
+
+/* One that is old by a clock that was wrong is not lost for it. */
+static void wall_clock_steps(void **state)
+{
+	const struct step_case *c = *state;
+	char sql[96];
+
+	setup(NULL);
+	put(1);
+	store->limits.max_age_ns = 3600 * NS_PER_S;
+	store->opened.utc_ns += (uint64_t)c->opened_s * NS_PER_S;
+	snprintf(sql, sizeof(sql), "UPDATE results SET stored_ns = %lld",
+	         (long long)(now.utc_ns + (uint64_t)c->stored_s * NS_PER_S));
+	assert_int_equal(store_db_run(&store->db, sql, &err), 0);
+	assert_int_equal(tidy_after(c->utc_s, c->boot_s), 0);
+	assert_int_equal(counts().results, c->is_kept);
+	assert_int_equal(counts().dropped_unsent, !c->is_kept);
+	teardown(NULL);
 }
 
 /* --- error reports -------------------------------------------------------------------------------- */
@@ -652,7 +701,9 @@ static void events_have_a_ceiling(void **state)
 			store_event_put(store, now.utc_ns, false, large, sizeof(large), &err), 0);
 	assert_true(counts().events <= 4);
 	assert_int_equal(store_event_put(store, now.utc_ns, false, large, 2 << 20, &err), -EFBIG);
-	assert_int_equal(store_tidy(store, now.utc_ns + STORE_EVENTS_AGE_NS + 1, &err), 0);
+	assert_int_equal(
+		tidy_after(STORE_EVENTS_AGE_NS / NS_PER_S + 1, STORE_EVENTS_AGE_NS / NS_PER_S + 1),
+		0);
 	assert_int_equal(counts().events, 0);
 }
 
@@ -765,6 +816,7 @@ int main(void)
 	};
 	int failed = CASES_RUN(wait_left, wait_cases);
 
+	failed += CASES_RUN(wall_clock_steps, step_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }
