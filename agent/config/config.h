@@ -114,6 +114,13 @@ struct config_change {
 int config_save(const char *path, const struct config_change *changes, size_t count,
                 struct err *err);
 
+/* Where config_save(path) writes: the directory of `path`, and where that is a link, the one of the file that it leads to;
+ * else "". What is missing of the first is made. */
+struct config_directories {
+	char named[CONFIG_PATH_BYTES], real[CONFIG_PATH_BYTES];
+};
+void config_directories(const char *path, struct config_directories *ret);
+
 /* The state directory: `given` (of --state-dir), the configuration's, $STATE_DIRECTORY of systemd, or
  * /var/lib/radar-pod for root and radar-pod below $XDG_STATE_HOME or ~/.local/state for others. `given` and
  * `config` may be NULL.  -ENOENT  no HOME;  -ENAMETOOLONG */

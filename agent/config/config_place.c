@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/directories.h"
 #include "agent/config/config.h"
 #include "transport/base/bytes.h"
+#include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 
 #define SYSTEM_DIRECTORY "/etc/radar-pod"
@@ -85,6 +87,26 @@ int config_may_begin(const char *given, const char *path, struct err *err)
 	return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
 	               "%s: there is no such file, and in its directory none can be made: %s",
 	               shown, strerrordesc_np(errno));
+}
+
+static void directory_of(const char *path, char ret[CONFIG_PATH_BYTES])
+{
+	char whole[CONFIG_PATH_BYTES];
+
+	bytes_copy_text(whole, sizeof(whole), path);
+	bytes_copy_text(ret, CONFIG_PATH_BYTES, dirname(whole));
+}
+
+/* What cannot be made is told where it is written to. */
+void config_directories(const char *path, struct config_directories *ret)
+{
+	CLEANUP(freep) char *real = realpath(path, NULL);
+
+	directories_make(path, 0);
+	directory_of(path, ret->named);
+	ret->real[0] = '\0';
+	if (real)
+		directory_of(real, ret->real);
 }
 
 /* systemd's variables have several directories, separated by colons, where a unit asks for several. */

@@ -19,7 +19,8 @@ static void register_later(struct daemon *d)
 	daemon_turn_soon(d);
 }
 
-/* On the disk before anything uses them: a pod that nobody knows of stays at the service for good. */
+/* On the disk before anything uses them: a pod that nobody knows of stays at the service for good. Before it is asked
+ * for it is made sure that they can be. */
 static void keep_credentials(struct daemon *d)
 {
 	const struct config_change changes[] = { { "client_id", d->pod.pod },
@@ -78,6 +79,12 @@ static void ask_to_register(struct daemon *d)
 	struct service_identity who = service_identity_of(&d->config);
 	struct err err;
 
+	if (config_save(d->o->config_path, NULL, 0, &err) < 0) {
+		err_prefix(&err, "register, as the credentials could not be kept");
+		register_later(d);
+		log_err(LOG_LEVEL_ERROR, &err);
+		return;
+	}
 	if (service_register_request(&who, &r, &d->request, &err) < 0 ||
 	    courier_ask(d->courier, &d->request.http, on_registered, d, &d->call, &err) < 0) {
 		service_request_end(&d->request);
