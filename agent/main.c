@@ -10,6 +10,7 @@
 #include "agent/cli/command.h"
 #include "agent/cli/standard_output.h"
 #include "agent/cli/version.h"
+#include "agent/daemon/daemon_ports.h"
 #include "agent/sandbox/sandbox.h"
 #include "agent/sentry/crash_process.h"
 #include "agent/service/courier_child.h"
@@ -132,11 +133,15 @@ static enum exit_code cmd_bpf_loader(int argc, char **argv)
 	loader_role(argc == 2 ? argv[1] : NULL);
 }
 
-/* Its word is the file of authorities that its requests name. */
+/* Its word is the file of authorities that its requests name; its ports are in the environment that the daemon's spawner
+ * has for it. */
 static enum exit_code cmd_courier(int argc, char **argv)
 {
-	struct sandbox_varies varies = {};
+	struct daemon_ports ports = daemon_ports_read(getenv(DAEMON_PORTS_OF_PARENT));
+	struct sandbox_varies varies = { .any_port = ports.any };
 
+	for (size_t i = 0; i < ports.count; i++)
+		sandbox_add_port(&varies, ports.at[i]);
 	if (argc == 2)
 		varies.readable[0] = argv[1];
 	sandbox_add_trust(&varies);

@@ -251,6 +251,7 @@ static void take_config(struct daemon *d, const struct config *fresh)
 		explicit_bzero(&d->pod, sizeof(d->pod));
 	daemon_reloaded(d, !same);
 	log_info("the configuration was read again%s", same ? "" : ": another service or pod");
+	daemon_sandbox_check_ports(d);
 }
 
 static void on_hangup(void *owner, int poll_events)

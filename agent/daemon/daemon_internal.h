@@ -6,6 +6,7 @@
 
 #include "agent/config/config.h"
 #include "agent/daemon/daemon.h"
+#include "agent/daemon/daemon_ports.h"
 #include "agent/daemon/daemon_reports.h"
 #include "agent/daemon/notify.h"
 #include "agent/daemon/status_socket.h"
@@ -41,6 +42,7 @@ struct daemon {
 	uint64_t watchdog_ns; /* between two of our signs to the service manager */
 	bool stopping, begun;
 	struct sandbox_lacks sandbox;
+	struct daemon_ports ports; /* that may be connected to */
 
 	struct loop_timer turn; /* something may have to be done */
 	struct loop_timer watchdog;

@@ -4,13 +4,11 @@
 #include "agent/daemon/daemon_sandbox.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/base/directories.h"
 #include "agent/base/spawner.h"
 #include "agent/daemon/daemon_children.h"
 #include "agent/daemon/daemon_internal.h"
@@ -34,7 +32,8 @@ static bool may(void *owner, const char *program, char *const *argv)
 	return daemon_children_may(&children, program, argv);
 }
 
-/* The courier's is the daemon's, for proxies and where the journal is; any other child has a test's. */
+/* The courier's is the daemon's, for proxies and where the journal is, and the ports that it may connect to, which are not
+ * the daemon's to say; any other child has a test's. */
 static char *const *environment_of(void *owner, char *const *argv, bool has_record)
 {
 	size_t n = 0;
@@ -55,7 +54,10 @@ static char *const *environment_of(void *owner, char *const *argv, bool has_reco
 static void forget(void *owner)
 {
 	struct daemon *d = owner;
+	char ports[DAEMON_PORTS_TEXT];
 
+	daemon_ports_write(&d->ports, ports);
+	setenv(DAEMON_PORTS_OF_PARENT, ports, 1);
 	explicit_bzero(&d->config, sizeof(d->config));
 	notify_close(&d->notify);
 	test_command_environment(&environment);
@@ -66,6 +68,7 @@ int daemon_spawner_begin(struct daemon *d, struct err *err)
 	const struct spawner_options o = { may, d, environment_of, forget };
 	int r = config_state_dir(d->o->state_dir, &d->config, children.state_dir, err);
 
+	d->ports = daemon_ports_of(&d->config);
 	bytes_copy_text(children.ookla_binary, sizeof(children.ookla_binary),
 	                d->config.ookla_binary);
 	return r < 0 ? r : spawner_begin(&o, err);
@@ -82,19 +85,30 @@ static void say_what_is_lacking(struct daemon *d)
 		            d->sandbox.text);
 }
 
+void daemon_sandbox_check_ports(const struct daemon *d)
+{
+	if (!d->sandbox.ports && !daemon_ports_have(&d->ports, &d->config))
+		log_error("server_url or sentry_dsn names a TCP port that this daemon has given up "
+		          "at its start: restart it");
+}
+
 /* The configuration's directory is made, as the credentials of a first start will be written to it. */
 int daemon_sandbox_enter(struct daemon *d, struct err *err)
 {
-	char config[CONFIG_PATH_BYTES], sockets[SUPPLICANT_PATH_BYTES];
+	struct config_directories config;
+	char sockets[SUPPLICANT_PATH_BYTES];
 	struct sandbox_varies v = {};
 
-	directories_make(d->o->config_path, 0);
-	bytes_copy_text(config, sizeof(config), d->o->config_path);
+	config_directories(d->o->config_path, &config);
 	sandbox_add_writable(&v, d->state_dir);
-	sandbox_add_writable(&v, dirname(config));
+	sandbox_add_writable(&v, config.named);
+	sandbox_add_writable(&v, config.real);
 	sandbox_add_readable(&v, d->config.ca_file);
 	sandbox_add_trust(&v);
 	v.sockets = supplicant_usual_directory(sockets);
+	for (size_t i = 0; i < d->ports.count; i++)
+		sandbox_add_port(&v, d->ports.at[i]);
+	v.any_port = d->ports.any;
 	say_what_is_lacking(d);
 	return sandbox_enter(SANDBOX_AGENT, &v, err);
 }

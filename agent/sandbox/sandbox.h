@@ -19,15 +19,16 @@ struct err;
 
 enum sandbox_role {
 	SANDBOX_LOADER, /* keeps the capabilities that it loads with: bpf/loader_child.c gives them up */
-	SANDBOX_COURIER, /* HTTP for the daemon */
-	SANDBOX_TEST,    /* one measurement */
-	SANDBOX_SERVE,   /* the lab server, when it listens */
-	SANDBOX_AGENT,   /* the daemon: its children are begun by agent/base/spawner.h */
+	SANDBOX_COURIER,  /* HTTP for the daemon */
+	SANDBOX_TEST,     /* one measurement */
+	SANDBOX_SERVE,    /* the lab server, when it listens */
+	SANDBOX_AGENT,    /* the daemon: its children are begun by agent/base/spawner.h */
+	SANDBOX_REGISTER, /* its identity, asked for by hand */
 	SANDBOX_ROLES,
 };
 
 #define SANDBOX_PATHS_MAX 12
-#define SANDBOX_PORTS_MAX 8
+#define SANDBOX_PORTS_MAX 12
 
 /* What a role's row in the table cannot know. Paths are copied by nobody: they are read before sandbox_enter() returns. */
 struct sandbox_varies {

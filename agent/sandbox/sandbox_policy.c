@@ -399,7 +399,7 @@ static const struct sandbox_policy policies[SANDBOX_ROLES] = {
 		.name = "courier",
 		.calls = { &living, &threads, &reading, &sockets, &connecting },
 		.paths = { running, names, trust, lasting, instruments },
-		.ports = SANDBOX_ANY_PORT,
+		.ports = SANDBOX_SOME_PORTS,
 	},
 	[SANDBOX_TEST] = {
 		.name = "test",
@@ -412,7 +412,14 @@ static const struct sandbox_policy policies[SANDBOX_ROLES] = {
 		.name = "agent",
 		.calls = { &living, &threads, &writing, &sockets, &connecting, &asking_radios, &accepting, &fast, &children },
 		.paths = { running, names, trust, lasting, machine, instruments },
-		.ports = SANDBOX_ANY_PORT,
+		.ports = SANDBOX_SOME_PORTS,
+		.rings = true,
+	},
+	[SANDBOX_REGISTER] = {
+		.name = "register",
+		.calls = { &living, &threads, &writing, &sockets, &connecting, &fast },
+		.paths = { running, names, trust, instruments },
+		.ports = SANDBOX_SOME_PORTS,
 		.rings = true,
 	},
 	[SANDBOX_SERVE] = {

@@ -15,8 +15,9 @@ struct role_case {
 };
 
 static const struct role_case role_cases[] = {
-	{ "bpf-loader", SANDBOX_LOADER }, { "courier", SANDBOX_COURIER }, { "test", SANDBOX_TEST },
-	{ "serve", SANDBOX_SERVE },       { "agent", SANDBOX_AGENT },
+	{ "bpf-loader", SANDBOX_LOADER }, { "courier", SANDBOX_COURIER },
+	{ "test", SANDBOX_TEST },         { "serve", SANDBOX_SERVE },
+	{ "agent", SANDBOX_AGENT },       { "register", SANDBOX_REGISTER },
 };
 
 static bool has_name(const char *names, const char *wanted)

@@ -18,7 +18,7 @@ import pytest
 
 INSIDE = os.environ.get("RADAR_POD_SANDBOX_INSIDE", "build/release/tests/sandbox/sandbox_inside")
 INSTRUMENTED = "RADAR_POD_SANITIZED" in os.environ
-ROLES = ["bpf-loader", "courier", "test", "serve", "agent"]
+ROLES = ["bpf-loader", "courier", "test", "serve", "agent", "register"]
 DENIED = {"ENOSYS", "EPERM", "EACCES", "SIGSYS"}
 
 CALLS = [
@@ -146,15 +146,17 @@ def test_what_varies_is_open_and_nothing_beside_it(tmp_path: Path) -> None:
         assert attempt("test", "read", str(tmp_path / "beside"), *options) in DENIED
 
 
+@pytest.mark.parametrize("role", ["test", "courier", "agent", "register"])
 @pytest.mark.parametrize("how", ["connect", "ring-connect"])
-def test_P4_five_ports_beside_the_tests_own(how: str, listeners: list[int]) -> None:
+def test_P4_five_ports_beside_its_own(role: str, how: str, listeners: list[int]) -> None:
     own, *others = listeners
     if not is_possible(how, str(own)):
         pytest.skip("there is no io_uring here")
-    assert attempt("test", how, str(own), "--port", str(own)) == "done"
+    if (role, how) != ("courier", "ring-connect"):  # which has no ring
+        assert attempt(role, how, str(own), "--port", str(own)) == "done"
     for port in others:
         assert is_possible(how, str(port))
-        assert attempt("test", how, str(port), "--port", str(own)) in DENIED
+        assert attempt(role, how, str(port), "--port", str(own)) in DENIED
 
 
 @pytest.mark.parametrize("role", ["bpf-loader", "serve"])

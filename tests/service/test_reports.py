@@ -19,7 +19,7 @@ import pod
 import pytest
 import scripted
 import wire
-from daemon import IN_VAIN_S, RADAR_POD, Daemon, children_of, eventually
+from daemon import IN_VAIN_S, LATE_S, RADAR_POD, Daemon, children_of, eventually
 from fake_cable import POD, SECRET, Service
 from fake_sentry import KEY, PROJECT, FakeSentry
 from http1 import Fault
@@ -333,25 +333,34 @@ def test_14_a_server_that_says_nothing_delays_nobody(service: Service, sentry: F
     """13 too: R61's "slow never delays heartbeats"."""
     sentry.silent_s = 60
     service.manner = "http404"
-    d = daemon(ping_freq=1).start()
-    eventually(lambda: service.statuses())
-    d.signal(signal.SIGHUP)  # something to be told at once would be fatal: a record that cannot be read is
-    eventually(lambda: len(service.statuses()) >= 8)
+    d = daemon(ping_freq=1)
+    d.state.mkdir()
+    (d.state / "crash-agent.record").write_bytes(b"what is no record" * 100)  # told as soon as anything is
+    d.start()
+    eventually(lambda: sentry.envelopes)
+    told = time.monotonic()
+    so_far = len(service.statuses())
+    eventually(lambda: len(service.statuses()) >= so_far + 6)
+    assert time.monotonic() - told < 6 * 1.2 + LATE_S, "once a second, as ever"
     before = time.monotonic()
     assert d.stop()[0] == 0
     assert time.monotonic() - before < 15, "2 s for what is left, and no more"
+    assert len(sentry.envelopes) == 1
 
 
 def test_sighup_another_dsn(service: Service, sentry: FakeSentry, daemon: Make) -> None:
-    d = daemon(sentry_dsn="").start()
+    """Of a host and a port that were named when the daemon began: other ports are closed to it."""
+    d = daemon(sentry_dsn=sentry.dsn.rpartition("/")[0] + "/8").start()
     connected(d, service)
-    d.config.write_text(d.config.read_text() + f"sentry_dsn={sentry.dsn}\n")
+    d.config.write_text("".join(f"sentry_dsn={sentry.dsn}\n" if line.startswith("sentry_dsn=") else line
+                                for line in d.config.read_text().splitlines(keepends=True)))  # fmt: skip
     d.signal(signal.SIGHUP)
     eventually(lambda: "was read again" in d.said())
+    assert "restart it" not in d.said()
     service.say_text("no json")
     eventually(lambda: "could not" in d.said())
     assert d.stop()[0] == 0
-    assert len(sentry.events()) == 1
+    assert len(sentry.events()) == 1 and sentry.envelopes[0].path == f"/api/{PROJECT}/envelope/"
 
 
 def test_the_next_report_is_shown_and_not_sent(service: Service, sentry: FakeSentry, daemon: Make) -> None:
