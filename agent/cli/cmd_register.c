@@ -10,6 +10,8 @@
 #include "agent/cli/options.h"
 #include "agent/config/config.h"
 #include "agent/config/config_environment.h"
+#include "agent/daemon/daemon_ports.h"
+#include "agent/sandbox/sandbox.h"
 #include "agent/service/service.h"
 #include "transport/base/bytes.h"
 #include "transport/base/clock.h"
@@ -23,7 +25,7 @@ struct register_wish {
 	const char *token, *pod_name, *label;
 	const char *network_id, *network_name, *network_address;
 	const char *latitude, *longitude, *download_mbps, *upload_mbps;
-	bool create_network, force, assign;
+	bool create_network, force, assign, check;
 };
 
 #define ROW(...) OPTION_ROW(register_wish, __VA_ARGS__)
@@ -32,6 +34,8 @@ static const struct option options[] = {
 	ROW(TEXT, "--config-file", "FILE", config_file, "the configuration; -c is the same"),
 	ROW(SWITCH, "--force", NULL, force,
 	    "also where there are credentials: a new pod; -f is the same"),
+	ROW(SWITCH, "--check", NULL, check,
+	    "only ask whether the service knows the pod that is registered here"),
 	OPTION_HEADING("The pod"),
 	ROW(TEXT, "--pod-name", "NAME", pod_name, "its name"),
 	ROW(TEXT, "--label", "TEXT", label, "a mark of the device, such as a shelf's number"),
@@ -125,10 +129,16 @@ static int gather(const struct register_wish *w, struct config_environment *ret,
 	return 0;
 }
 
-static int check(const struct config_environment *e, bool assign, struct err *err)
+static int check(const struct register_wish *w, const struct config_environment *e, struct err *err)
 {
 	bool somewhere = (e->has_latitude && e->has_longitude) || e->network_address;
+	bool assign = w->assign;
 
+	if (w->check && (assign || w->force || w->token))
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--check changes nothing: without --assign, --force and --token");
+	if (w->check)
+		return 0;
 	if (e->has_latitude != e->has_longitude)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
 		               "--network-latitude and --network-longitude go together");
@@ -199,6 +209,7 @@ static int ask(struct loop *l, enum service_endpoint endpoint,
 
 struct registering {
 	const struct config_environment *wish;
+	bool checks;
 	char path[CONFIG_PATH_BYTES];
 	struct config config;
 	struct service_identity who;
@@ -285,7 +296,7 @@ static int assign_pod(struct registering *g, struct err *err)
 	return 0;
 }
 
-/* The first agent's line. */
+/* The first agent's line; of a secret that was not given just now, none. */
 static void print_pod(const struct service_pod *pod)
 {
 	struct json_writer w = { .to = stdout };
@@ -293,7 +304,8 @@ static void print_pod(const struct service_pod *pod)
 	json_begin_object(&w, NULL);
 	json_put_count(&w, "id", (uint64_t)pod->id);
 	json_put_text(&w, "unix_user", pod->pod);
-	json_put_text(&w, "secret", pod->secret);
+	if (*pod->secret)
+		json_put_text(&w, "secret", pod->secret);
 	json_put_count(&w, "location_id", (uint64_t)pod->location_id);
 	json_put_count(&w, "account_id", (uint64_t)pod->account_id);
 	json_end_object(&w);
@@ -331,15 +343,58 @@ static void take_registered(struct registering *g)
 	bytes_copy_text(g->pod.secret, sizeof(g->pod.secret), g->config.secret);
 }
 
+/* Where the credentials are written to, and the service's port: nothing else. */
+static int enter_sandbox(const struct registering *g, struct err *err)
+{
+	struct daemon_ports ports = daemon_ports_of(&g->config);
+	struct sandbox_varies v = { .any_port = ports.any };
+	struct config_directories config;
+
+	config_directories(g->path, &config);
+	sandbox_add_writable(&v, config.named);
+	sandbox_add_writable(&v, config.real);
+	sandbox_add_readable(&v, g->config.ca_file);
+	sandbox_add_trust(&v);
+	for (size_t i = 0; i < ports.count; i++)
+		sandbox_add_port(&v, ports.at[i]);
+	return sandbox_enter(SANDBOX_REGISTER, &v, err);
+}
+
+/* Contract E3. */
+static enum exit_code check_pod(struct registering *g)
+{
+	struct service_request request = {};
+	struct service_pod known = {};
+	struct err err = {};
+	int r;
+
+	take_registered(g);
+	g->who.pod = g->pod.pod;
+	g->who.secret = g->pod.secret;
+	r = service_me_request(&g->who, &request, &err);
+	if (r == 0)
+		r = ask(g->loop, SERVICE_ME, &request, &known, &err);
+	service_request_end(&request);
+	if (r < 0) {
+		err_prefix(&err, "ask %s for %s", g->config.server_url, g->pod.pod);
+		log_err(LOG_LEVEL_ERROR, &err);
+		return EXIT_NOT_DONE;
+	}
+	print_pod(&known);
+	return EXIT_DONE;
+}
+
 static enum exit_code run(struct registering *g)
 {
 	bool is_new = !is_registered(g) || g->wish->force;
 	struct err err = {};
 
-	if (loop_open(LOOP_BODY_AUTO, &g->loop, &err) < 0) {
+	if (loop_open(LOOP_BODY_AUTO, &g->loop, &err) < 0 || enter_sandbox(g, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		return EXIT_NOT_DONE;
 	}
+	if (g->checks)
+		return check_pod(g);
 	if (!is_new)
 		take_registered(g);
 	else if (!register_new(g))
@@ -387,7 +442,13 @@ static bool prepare(struct registering *g, const struct register_wish *wish, enu
 		return false;
 	}
 	say_notes(&notes);
-	if (is_registered(g) && !g->wish->force && !wish->assign) {
+	g->checks = wish->check;
+	if (g->checks && !is_registered(g)) {
+		log_error("this is no pod yet: %s has no credentials", g->path);
+		*ret = EXIT_NOT_DONE;
+		return false;
+	}
+	if (is_registered(g) && !g->wish->force && !wish->assign && !wish->check) {
 		say_registered(g);
 		*ret = EXIT_DONE;
 		return false;
@@ -407,7 +468,7 @@ static enum exit_code register_as(const struct register_wish *wish)
 	struct err err = {};
 	enum exit_code code;
 
-	if (gather(wish, &e, &err) < 0 || check(&e, wish->assign, &err) < 0)
+	if (gather(wish, &e, &err) < 0 || check(wish, &e, &err) < 0)
 		return options_complain(&syntax, &err);
 	if (prepare(&g, wish, &code))
 		code = run(&g);

@@ -85,6 +85,18 @@ def test_P1_serve(tmp_path: Path) -> None:
         check_P1(server.process.pid)
 
 
+def test_P1_register(tmp_path: Path) -> None:
+    """While it waits for the service, which says nothing."""
+    with FakeService() as service:
+        service.fail("register", Fault(silent=True))
+        config = tmp_path / "config.conf"
+        config.write_text(f"server_url={service.url}\n")
+        with subprocess.Popen([RADAR_POD, "register", "-c", config], stderr=subprocess.DEVNULL) as registering:
+            eventually(lambda: service.of("register"))
+            check_P1(registering.pid)
+            registering.kill()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="loading is for root")
 def test_P1_the_loader_has_nothing_when_it_hands_out_and_is_gone_within_a_second() -> None:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -182,6 +194,16 @@ def test_P3_serve_misses_nothing(tmp_path: Path) -> None:
             os.kill(int(child), 15)
     assert done.returncode == 0, done.stderr
     assert not refusals(log)
+
+
+def test_P3_register_misses_nothing(tmp_path: Path) -> None:
+    with FakeService() as service:
+        config = tmp_path / "config.conf"
+        config.write_text(f"server_url={service.url}\n")
+        for words in ([], ["--force", "--token", "Vd3-account-token"], ["--check"]):
+            done = traced(tmp_path / "log", RADAR_POD, "register", "-c", str(config), *words)
+            assert done.returncode == 0, done.stderr
+            assert not refusals(tmp_path / "log")
 
 
 @in_own_network
