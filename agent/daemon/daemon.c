@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -71,6 +72,22 @@ void daemon_boot_told(struct daemon *d)
 
 /* --- orders ------------------------------------------------------------------------------------------ */
 
+/* A service repeats what it asks, every five seconds after ten minutes: that is a warning once. */
+void daemon_warn_of_order(struct daemon *d, const char *format, ...)
+{
+	char text[sizeof(d->said_order)];
+	enum log_level level = LOG_LEVEL_DEBUG;
+	va_list args;
+
+	va_start(args, format);
+	bytes_print_line(text, sizeof(text), format, args);
+	va_end(args);
+	if (strcmp(text, d->said_order) != 0)
+		level = LOG_LEVEL_WARNING;
+	log_line(level, __FILE__, __LINE__, __func__, "%s", text);
+	bytes_copy_text(d->said_order, sizeof(d->said_order), text);
+}
+
 void daemon_order_test(struct daemon *d, const struct schedule_interfaces *on)
 {
 	const struct daemon_orders *o = &d->o->orders;
@@ -80,8 +97,9 @@ void daemon_order_test(struct daemon *d, const struct schedule_interfaces *on)
 		if (!on->names[i][0] || if_nametoindex(on->names[i]) > 0)
 			schedule_interfaces_add(&there, on->names[i]);
 		else
-			log_warning("the service asks for a test on %s, which is not there",
-			            on->names[i]);
+			daemon_warn_of_order(
+				d, "the service asks for a test on %s, which is not there",
+				on->names[i]);
 	}
 	d->orders++;
 	d->asked_since_sync = true;
@@ -111,8 +129,9 @@ void daemon_order_update(struct daemon *d, const char *version, const char *url)
 	if (o->update)
 		o->update(o->self, version, url);
 	else
-		log_warning("the service offers version %s, which this build does not install",
-		            version);
+		daemon_warn_of_order(
+			d, "the service offers version %s, which this build does not install",
+			version);
 }
 
 void daemon_reloaded(struct daemon *d, bool other_service_or_pod)

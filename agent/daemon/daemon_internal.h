@@ -73,6 +73,7 @@ struct daemon {
 	char beat_answer[SERVICE_REASON_BYTES];    /* "" where it was taken */
 	uint64_t connections, orders;
 	char said_end[256]; /* the last ending that was logged above debug */
+	char said_order[SERVICE_REASON_BYTES + 128]; /* likewise, what is not followed */
 };
 
 /* daemon.c: from a turn of the loop of its own, whatever is due is done. */
@@ -80,6 +81,8 @@ void daemon_turn_soon(struct daemon *d);
 void daemon_order_test(struct daemon *d, const struct schedule_interfaces *on);
 void daemon_order_no_test(struct daemon *d);
 void daemon_order_update(struct daemon *d, const char *version, const char *url);
+void daemon_warn_of_order(struct daemon *d, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void daemon_boot_told(struct daemon *d);
 void daemon_reloaded(struct daemon *d, bool other_service_or_pod);
 bool daemon_is_registered(const struct daemon *d);

@@ -129,25 +129,29 @@ static void beat_answered(struct daemon *d, enum heartbeat_answer answer, uint64
 	daemon_turn_soon(d);
 }
 
+/* What cannot be read is somebody else's, who stands before the service: a portal, say. */
 static void take_beat(struct daemon *d, const struct http_answer *answer)
 {
 	static const struct schedule_interfaces by_default = { .count = 1 };
+	char reason[SERVICE_REASON_BYTES];
 	struct service_heartbeat h;
 	struct err err;
 
 	if (service_heartbeat_read(d->config.server_url, answer->body, answer->body_bytes, &h,
 	                           &err) < 0) {
-		log_err(LOG_LEVEL_WARNING, &err);
+		err_sentence(&err, reason, sizeof(reason));
+		beat_answered(d, HEARTBEAT_FAILED, 0, reason);
 		daemon_report(d, "service", "HEARTBEAT_UNREADABLE", &err);
 		return;
 	}
+	beat_answered(d, HEARTBEAT_TAKEN, 0, "");
 	if (h.test_requested)
 		daemon_order_test(d, &by_default);
 	else
 		daemon_order_no_test(d);
 	if (h.update_refused[0])
-		log_warning("an update to %s is not followed: %s", h.update_version,
-		            h.update_refused);
+		daemon_warn_of_order(d, "an update to %s is not followed: %s", h.update_version,
+		                     h.update_refused);
 	else if (h.update)
 		daemon_order_update(d, h.update_version, h.update_url);
 }
@@ -166,7 +170,6 @@ static void on_beat(void *owner, const struct http_answer *answer, const struct 
 	}
 	switch (service_verdict(SERVICE_STATUS, answer->status)) {
 	case SERVICE_DONE:
-		beat_answered(d, HEARTBEAT_TAKEN, 0, "");
 		take_beat(d, answer);
 		return;
 	case SERVICE_DENIED:
