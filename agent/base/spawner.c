@@ -39,6 +39,7 @@ struct answer {
 };
 
 static int spawner_fd = -1;
+static int life_fd = -1; /* a pipe into which nobody writes; the spawner alone has its other end */
 static pid_t spawner_pid;
 
 /* --- in the child ----------------------------------------------------------------------------------------- */
@@ -179,23 +180,32 @@ _Noreturn static void begin_serving(const struct spawner_options *o, int fd, pid
 int spawner_begin(const struct spawner_options *options, struct err *err)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	CLEANUP(fd_closep) int ours = -1;
+	CLEANUP(fd_closep) int theirs = -1;
+	CLEANUP(fd_closep) int our_life = -1;
+	CLEANUP(fd_closep) int their_life = -1;
 	pid_t parent = getpid();
-	int pair[2];
+	int pair[2], life[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make a socket for the spawner");
-	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	ours = pair[0];
+	theirs = pair[1];
+	if (pipe2(life, O_CLOEXEC) < 0)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "make a pipe for the spawner");
+	our_life = life[0];
+	their_life = life[1];
+	setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	spawner_pid = fork();
 	if (spawner_pid == 0) {
-		close(pair[0]);
-		begin_serving(options, pair[1], parent);
+		close(ours);
+		close(our_life);
+		begin_serving(options, theirs, parent);
 	}
-	close(pair[1]);
-	if (spawner_pid < 0) {
-		close(pair[0]);
+	if (spawner_pid < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "start the spawner (ulimit -u, pids.max)");
-	}
-	spawner_fd = pair[0];
+	spawner_fd = TAKE(ours, -1);
+	life_fd = TAKE(our_life, -1);
 	return 0;
 }
 
@@ -204,13 +214,19 @@ bool spawner_is_there(void)
 	return spawner_fd >= 0;
 }
 
+int spawner_watch(void)
+{
+	return TAKE(life_fd, -1);
+}
+
 /* It ends by itself. */
 void spawner_end(void)
 {
 	if (spawner_fd < 0)
 		return;
 	close(spawner_fd);
-	spawner_fd = -1;
+	fd_closep(&life_fd);
+	spawner_fd = life_fd = -1;
 	while (waitpid(spawner_pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

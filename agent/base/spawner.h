@@ -44,6 +44,10 @@ struct spawner_options {
 
 int spawner_begin(const struct spawner_options *options, struct err *err);
 bool spawner_is_there(void);
+
+/* A descriptor, from then on the caller's, at which POLLHUP says that the spawner is gone: nothing can be started any more.
+ * -1 at a second time. */
+int spawner_watch(void);
 void spawner_end(void);
 
 /*   -EPERM  the spawner may not;  -E2BIG  more words than there is room for;  -ECHILD  it is gone, or

@@ -231,6 +231,17 @@ static void on_stop_asked(void *owner, int poll_events)
 	daemon_turn_soon(d);
 }
 
+/* What can start no test and no courier must not live on as if all were well: whoever started it starts it anew. */
+static void on_spawner_gone(void *owner, int poll_events)
+{
+	struct daemon *d = owner;
+
+	if (d->stopping)
+		return;
+	d->has_no_spawner = true;
+	on_stop_asked(d, poll_events);
+}
+
 static int load_config(struct daemon *d, struct config *ret, struct err *err)
 {
 	struct config_notes notes = {};
@@ -294,6 +305,7 @@ static void on_hangup(void *owner, int poll_events)
 
 static const struct loop_events stop_events = { .polled = on_stop_asked };
 static const struct loop_events hangup_events = { .polled = on_hangup };
+static const struct loop_events spawner_events = { .polled = on_spawner_gone };
 
 static int watch(struct daemon *d, int fd, const struct loop_events *events, struct loop_io **ret,
                  struct err *err)
@@ -436,6 +448,8 @@ static int begin(struct daemon *d, struct err *err)
 	if (r == 0)
 		r = watch_signals(d, err);
 	if (r == 0)
+		r = watch(d, spawner_watch(), &spawner_events, &d->spawner_io, err);
+	if (r == 0)
 		r = open_status(d, err);
 	if (r == 0)
 		r = daemon_sandbox_enter(d, err);
@@ -460,6 +474,7 @@ static void end(struct daemon *d)
 	status_socket_close(d->group_status);
 	status_socket_close(d->status);
 	tls_context_free(d->tls);
+	loop_remove(d->spawner_io);
 	loop_remove(d->hangup_io);
 	loop_remove(d->stop_io);
 	loop_close(d->loop);
@@ -482,6 +497,9 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		say_hello(&d);
 		notify_send(&d.notify, "READY=1");
 		r = loop_run(d.loop, CLOCK_NEVER_NS, err);
+		if (r == 0 && d.has_no_spawner)
+			r = ERR_SET(err, -ECHILD, ERR_SYS, 0,
+			            "go on: the process that starts tests and uploads was ended");
 	}
 	if (r < 0)
 		daemon_report(&d, "daemon", "ENDED", err); /* by the next start */

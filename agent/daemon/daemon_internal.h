@@ -36,11 +36,11 @@ struct daemon {
 	struct status_socket *group_status; /* in the runtime one; NULL: there is none */
 	struct notify notify;
 	struct daemon_reports reports;
-	struct loop_io *stop_io, *hangup_io;
+	struct loop_io *stop_io, *hangup_io, *spawner_io;
 	int hangup_fd;
 	uint64_t started_ns;
 	uint64_t watchdog_ns; /* between two of our signs to the service manager */
-	bool stopping, begun;
+	bool stopping, begun, has_no_spawner;
 	struct sandbox_lacks sandbox;
 	struct daemon_ports ports; /* that may be connected to */
 
