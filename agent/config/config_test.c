@@ -441,6 +441,31 @@ static void finds_the_file(void **state)
 	assert_string_equal(found, path);
 }
 
+static void where_a_save_writes(void **state)
+{
+	struct config_directories d;
+	char elsewhere[256], real[300];
+
+	(void)state;
+	config_directories(path, &d);
+	assert_string_equal(d.named, directory);
+	assert_string_equal(d.real, "");
+	write_text("a=1\n");
+	config_directories(path, &d);
+	assert_string_equal(d.real, directory);
+	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", directory);
+	snprintf(real, sizeof(real), "%s/pod.conf", elsewhere);
+	assert_int_equal(mkdir(elsewhere, 0700), 0);
+	assert_int_equal(rename(path, real), 0);
+	assert_int_equal(symlink(real, path), 0);
+	config_directories(path, &d);
+	assert_string_equal(d.named, directory);
+	assert_string_equal(d.real, elsewhere);
+	snprintf(path, sizeof(path), "%s/new/config.conf", directory);
+	config_directories(path, &d);
+	assert_int_equal(access(d.named, W_OK), 0);
+}
+
 static void finds_the_state(void **state)
 {
 	char found[CONFIG_PATH_BYTES];
@@ -534,6 +559,7 @@ int main(void)
 		WITH_DIRECTORY(what_is_no_file),
 		WITH_DIRECTORY(larger_than_a_mebibyte),
 		WITH_DIRECTORY(finds_the_file),
+		WITH_DIRECTORY(where_a_save_writes),
 		WITH_DIRECTORY(finds_the_state),
 		WITH_DIRECTORY(finds_what_lives_as_long_as_the_daemon),
 		cmocka_unit_test(page_has_every_key),
