@@ -3,14 +3,19 @@
  *
  *   FAST_CLOCK_TIMES=360 LD_PRELOAD=…/libfast_clock.so radar-pod agent …
  *
+ * $FAST_CLOCK_WALL names a file whose first 8 bytes are an int64_t: seconds by which the wall clock is wrong, at any time
+ * another number.
+ *
  * io_uring waits in the kernel, where nobody can shorten it: it is refused, as where it is barred, and the loop takes
  * epoll. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,6 +25,7 @@
 
 static long long times = 1;
 static long long base_ns[CLOCK_BOOTTIME + 1];
+static const volatile long long *wrong_s; /* the wall clock; NULL: it is right */
 
 static long long real_ns(clockid_t id)
 {
@@ -27,6 +33,16 @@ static long long real_ns(clockid_t id)
 
 	syscall(SYS_clock_gettime, id, &t);
 	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void map_wall(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	wrong_s = mmap(NULL, sizeof(*wrong_s), PROT_READ, MAP_SHARED, fd, 0);
+	if (wrong_s == MAP_FAILED)
+		_exit(99);
+	close(fd);
 }
 
 static void bar_io_uring(void)
@@ -54,6 +70,9 @@ __attribute__((constructor)) static void begin(void)
 		_exit(99);
 	for (clockid_t id = 0; id <= CLOCK_BOOTTIME; id++)
 		base_ns[id] = real_ns(id);
+	given = getenv("FAST_CLOCK_WALL");
+	if (given)
+		map_wall(given);
 	bar_io_uring();
 }
 
@@ -64,6 +83,8 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	if (id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME && id != CLOCK_REALTIME)
 		return (int)syscall(SYS_clock_gettime, id, ret);
 	ns = base_ns[id] + (real_ns(id) - base_ns[id]) * times;
+	if (id == CLOCK_REALTIME && wrong_s)
+		ns += *wrong_s * NS_PER_S;
 	*ret = (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
 	return 0;
 }

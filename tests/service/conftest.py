@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "servers"), str(HERE.parent / "peers")]
+sys.path += [str(HERE.parent / name) for name in ("servers", "peers", "agent")]
 
 import certificates  # noqa: E402
 import peers  # noqa: E402

@@ -329,13 +329,14 @@ def test_05_an_answer_is_final(service: Service, sentry: FakeSentry, daemon: Mak
     assert len(sentry.events()) == 1
 
 
+@sanitized
 def test_14_a_server_that_says_nothing_delays_nobody(service: Service, sentry: FakeSentry, daemon: Make) -> None:
     """13 too: R61's "slow never delays heartbeats"."""
     sentry.silent_s = 60
     service.manner = "http404"
-    d = daemon(ping_freq=1)
-    d.state.mkdir()
-    (d.state / "crash-agent.record").write_bytes(b"what is no record" * 100)  # told as soon as anything is
+    d = daemon(ping_freq=1).start()
+    eventually(lambda: service.statuses())
+    crash(d, signal.SIGSEGV)  # what the next start tells, as soon as it tells anything
     d.start()
     eventually(lambda: sentry.envelopes)
     told = time.monotonic()
