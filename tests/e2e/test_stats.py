@@ -42,7 +42,9 @@ def loader_of(pid):
                     with open(f"/proc/{child}/cmdline") as line:
                         if line.read().split("\0")[1] == "bpf-loader":
                             return int(child)
-        except (OSError, IndexError):
+        except IndexError:
+            pass # of a program that has just begun nothing is told for an instant
+        except OSError:
             return None
     return None
 
