@@ -24,7 +24,7 @@ static void take(void *self, const struct tcp_sample *s)
 
 	summary.take(summary.self, s);
 	take_bytes(t, s);
-	if (s->present & TCP_SAMPLE_LIMITS)
+	if (t->result->test != NDT7_DOWNLOAD && s->present & TCP_SAMPLE_LIMITS)
 		t->limits = *s;
 	if (s->present & TCP_SAMPLE_DELIVERY_RATE && s->app_limited && t->begun &&
 	    s->at_ns > t->at_ns)

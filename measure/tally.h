@@ -13,7 +13,7 @@ struct tally {
 	struct direction_result *result; /* local, steady, limits are filled */
 	struct steady steady;
 	bool begun;
-	struct tcp_sample limits; /* the latest that tells of them; present 0: none */
+	struct tcp_sample limits; /* of an upload: the latest that tells of them; present 0: none */
 	uint64_t at_ns;           /* of the latest */
 	uint64_t app_limited_us;
 	uint64_t acked_before; /* bytes acknowledged before the first sample: TLS, the upgrade */
