@@ -108,6 +108,14 @@ void feed_drain(struct feed *f)
 		sockstat_drain(f->sockstat, &sink);
 }
 
+bool feed_drain_some(struct feed *f)
+{
+	struct sockstat_sink sink = sink_of(f);
+
+	return f->sockstat &&
+	       sockstat_drain_some(f->sockstat, &sink, FEED_SLICE_RECORDS) == FEED_SLICE_RECORDS;
+}
+
 void feed_lost(struct feed *f, uint64_t cookie, uint64_t records)
 {
 	struct feed_flow *flow = find(f, cookie);

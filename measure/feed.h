@@ -26,6 +26,10 @@ struct sockstat;
 #define FEED_DRAIN_NS      (50 * 1000000ULL)
 #define FEED_DRAIN_EACH_NS (10 * 1000000ULL)
 
+/* A twentieth of a millisecond: thousands at once would keep who drains from reading its socket until the
+ * sender has to wait. */
+#define FEED_SLICE_RECORDS 512U
+
 struct feed_flow {
 	uint64_t cookie;
 	uint64_t lost; /* of its records, as far as the trace was told */
@@ -62,6 +66,9 @@ void feed_announce(struct feed *f, const struct tcp_flow *flow);
 void feed_listen(struct feed *f, uint64_t cookie, struct sample_sink figures);
 
 void feed_drain(struct feed *f);
+
+/* FEED_SLICE_RECORDS at most. True: more may wait. */
+bool feed_drain_some(struct feed *f);
 
 /* So many records of a flow of ours the ring could not take. */
 void feed_lost(struct feed *f, uint64_t cookie, uint64_t records);

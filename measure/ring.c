@@ -8,6 +8,10 @@
 
 #include "transport/base/err.h"
 
+/* The writers look at the consumer's page for each record: told of each one that was read, they would wait for
+ * that line each time. */
+#define ROOM_TOLD 16
+
 #define LENGTH_MASK (~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT))
 
 int ring_open(int map_fd, size_t data_bytes, struct ring *ret, struct err *err)
@@ -58,13 +62,14 @@ static const void *whole(const struct ring *r, uint64_t position, void *room, si
 	return room;
 }
 
-size_t ring_drain(struct ring *r, void *room, size_t room_bytes, ring_taker take, void *self)
+size_t ring_drain(struct ring *r, void *room, size_t room_bytes, size_t most, ring_taker take,
+                  void *self)
 {
 	uint64_t end = __atomic_load_n((const uint64_t *)r->producer, __ATOMIC_ACQUIRE);
-	uint64_t at = *r->consumer;
+	uint64_t at = *r->consumer, told = at;
 	size_t taken = 0;
 
-	while (at < end && end - at <= r->data_bytes) {
+	while (at < end && end - at <= r->data_bytes && taken < most) {
 		uint32_t header =
 			__atomic_load_n((const uint32_t *)data_at(r, at), __ATOMIC_ACQUIRE);
 		size_t bytes = header & LENGTH_MASK;
@@ -76,7 +81,11 @@ size_t ring_drain(struct ring *r, void *room, size_t room_bytes, ring_taker take
 			taken++;
 		}
 		at += (BPF_RINGBUF_HDR_SZ + bytes + 7) / 8 * 8;
+		if (at - told < r->data_bytes / ROOM_TOLD)
+			continue;
 		__atomic_store_n(r->consumer, at, __ATOMIC_RELEASE);
+		told = at;
 	}
+	__atomic_store_n(r->consumer, at, __ATOMIC_RELEASE);
 	return taken;
 }

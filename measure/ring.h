@@ -23,5 +23,7 @@ void ring_close(struct ring *r); /* accepts one that was closed, or is all zero 
 typedef void (*ring_taker)(void *self, const void *record, size_t bytes);
 
 /* Up to where the writers are now, with `room` of `room_bytes` for each record; a longer one, and one
- * that its writer threw away, is passed over. Answers how many were handed to `take`. */
-size_t ring_drain(struct ring *r, void *room, size_t room_bytes, ring_taker take, void *self);
+ * that its writer threw away, is passed over. Answers how many were handed to `take`: `most` at most, and
+ * where it is so many, there may be more. */
+size_t ring_drain(struct ring *r, void *room, size_t room_bytes, size_t most, ring_taker take,
+                  void *self);

@@ -48,11 +48,16 @@ static void keep(void *self, const void *record, size_t bytes)
 	f->got_bytes[f->count++] = bytes;
 }
 
-static size_t drain(struct fake *f)
+static size_t drain_some(struct fake *f, size_t most)
 {
 	unsigned char room[ROOM];
 
-	return ring_drain(&f->ring, room, sizeof(room), keep, f);
+	return ring_drain(&f->ring, room, sizeof(room), most, keep, f);
+}
+
+static size_t drain(struct fake *f)
+{
+	return drain_some(f, SIZE_MAX);
 }
 
 static void nothing_is_nothing(void **state)
@@ -79,6 +84,47 @@ static void records_come_in_order(void **state)
 	assert_int_equal(f.got[1][23], 73);
 	assert_int_equal(f.consumer, 48); /* whole words, headers too */
 	assert_int_equal(drain(&f), 0);
+}
+
+static void a_few_at_a_time(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	fake_begin(&f, 0);
+	for (unsigned char i = 0; i < 5; i++)
+		fake_write(&f, 8, i == 1 ? BPF_RINGBUF_DISCARD_BIT : 0, i);
+	assert_int_equal(drain_some(&f, 2), 2);
+	assert_int_equal(f.got[1][0], 2); /* one was thrown away */
+	assert_int_equal(f.consumer, 48);
+	assert_int_equal(drain_some(&f, 2), 2);
+	assert_int_equal(drain_some(&f, 2), 0);
+	assert_int_equal(f.got[3][0], 4);
+}
+
+/* So that the writers go on while a full ring is read. */
+static size_t consumed_when_the_last_came;
+
+static void keep_and_look(void *self, const void *record, size_t bytes)
+{
+	struct fake *f = self;
+
+	keep(self, record, bytes);
+	consumed_when_the_last_came = f->consumer;
+}
+
+static void room_is_told_on_the_way(void **state)
+{
+	unsigned char room[ROOM];
+	struct fake f;
+
+	(void)state;
+	fake_begin(&f, 0);
+	for (unsigned char i = 0; i < 8; i++)
+		fake_write(&f, 8, 0, i);
+	assert_int_equal(ring_drain(&f.ring, room, sizeof(room), SIZE_MAX, keep_and_look, &f), 8);
+	assert_in_range(consumed_when_the_last_came, DATA / 2, DATA - 16);
+	assert_int_equal(f.consumer, DATA);
 }
 
 static void a_record_goes_on_at_the_beginning(void **state)
@@ -153,6 +199,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_nothing),
 		cmocka_unit_test(records_come_in_order),
+		cmocka_unit_test(a_few_at_a_time),
+		cmocka_unit_test(room_is_told_on_the_way),
 		cmocka_unit_test(a_record_goes_on_at_the_beginning),
 		cmocka_unit_test(what_is_being_written_waits),
 		cmocka_unit_test(what_was_thrown_away_is_passed_over),

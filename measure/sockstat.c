@@ -330,14 +330,19 @@ static void take_record(void *self, const void *record, size_t bytes)
 		s->lost_told += ((const struct tcpstat_flow *)record)->lost;
 }
 
-size_t sockstat_drain(struct sockstat *s, const struct sockstat_sink *sink)
+size_t sockstat_drain_some(struct sockstat *s, const struct sockstat_sink *sink, size_t most)
 {
 	size_t taken;
 
 	s->sink = sink;
-	taken = ring_drain(&s->ring, &s->record, sizeof(s->record), take_record, s);
+	taken = ring_drain(&s->ring, &s->record, sizeof(s->record), most, take_record, s);
 	s->sink = NULL;
 	return taken;
+}
+
+size_t sockstat_drain(struct sockstat *s, const struct sockstat_sink *sink)
+{
+	return sockstat_drain_some(s, sink, SIZE_MAX);
 }
 
 int sockstat_finish(struct sockstat *s, const struct sockstat_sink *sink, struct err *err)

@@ -60,6 +60,9 @@ int sockstat_flow(struct sockstat *s, int socket_fd, struct tcpstat_flow *ret, s
  * meanwhile waits for the next call. Answers how many records there were. */
 size_t sockstat_drain(struct sockstat *s, const struct sockstat_sink *sink);
 
+/* The same, `most` of them at most; where there were so many, more may wait. */
+size_t sockstat_drain_some(struct sockstat *s, const struct sockstat_sink *sink, size_t most);
+
 /* Since the programs were loaded, over all CPUs and flows. */
 int sockstat_counters(struct sockstat *s, struct tcpstat_counters *ret, struct err *err);
 

@@ -9,6 +9,7 @@
 struct watch_source {
 	void (*begin)(struct watch *w);
 	void (*start)(struct watch *w);
+	bool (*more)(struct watch *w); /* prepares a look; true: there is more to do before it */
 	void (*look)(struct watch *w);
 	void (*end)(struct watch *w);
 	uint64_t (*period_ns)(const struct watch *w);
@@ -73,6 +74,12 @@ static void polled_begin(struct watch *w)
 		               loop_now_ns(w->o.loop) + trace_period_ns(w));
 }
 
+static bool nothing_more(struct watch *w)
+{
+	(void)w;
+	return false;
+}
+
 static void polled_look(struct watch *w)
 {
 	struct tcp_sample s;
@@ -96,11 +103,17 @@ static uint64_t polled_period_ns(const struct watch *w)
 
 static const struct watch_source polled = { .begin = polled_begin,
 	                                    .start = polled_look,
+	                                    .more = nothing_more,
 	                                    .look = polled_look,
 	                                    .end = polled_end,
 	                                    .period_ns = polled_period_ns };
 
 /* --- records --------------------------------------------------------------------------------------- */
+
+static bool more_records(struct watch *w)
+{
+	return feed_drain_some(w->o.feed);
+}
 
 static void recorded_look(struct watch *w)
 {
@@ -138,23 +151,31 @@ static uint64_t recorded_period_ns(const struct watch *w)
 
 static const struct watch_source recorded = { .begin = recorded_look,
 	                                      .start = recorded_start,
+	                                      .more = more_records,
 	                                      .look = recorded_look,
 	                                      .end = recorded_end,
 	                                      .period_ns = recorded_period_ns };
 
 /* --- a watch ----------------------------------------------------------------------------------------- */
 
+/* What is to be done before a look may take several turns, in between which what came on the socket is read. Where they
+ * last until the next look is due, records come faster than they go, and are taken all at once. */
 static void on_turn(void *owner)
 {
 	struct watch *w = owner;
-	uint64_t now_ns = loop_now_ns(w->o.loop);
+	uint64_t period_ns = w->source->period_ns(w), now_ns = loop_now_ns(w->o.loop);
 
+	if (now_ns < w->due_ns + period_ns && w->source->more(w)) {
+		loop_timer_set(w->o.loop, &w->turn, loop_now_ns(w->o.loop));
+		return;
+	}
 	if (now_ns - w->looked_at_ns > w->unseen_ns)
 		w->unseen_ns = now_ns - w->looked_at_ns;
 	w->looked_at_ns = now_ns;
 	w->source->look(w);
 	w->o.looked(w->o.owner);
-	loop_timer_set(w->o.loop, &w->turn, w->turn.at_ns + w->source->period_ns(w));
+	w->due_ns += period_ns;
+	loop_timer_set(w->o.loop, &w->turn, w->due_ns);
 }
 
 void watch_open(struct watch *w, const struct watch_options *options)
@@ -214,7 +235,8 @@ void watch_start(struct watch *w, uint64_t now_ns)
 	w->started = true;
 	w->looked_at_ns = now_ns;
 	w->source->start(w);
-	loop_timer_set(w->o.loop, &w->turn, now_ns + w->source->period_ns(w));
+	w->due_ns = now_ns + w->source->period_ns(w);
+	loop_timer_set(w->o.loop, &w->turn, w->due_ns);
 }
 
 void watch_end(struct watch *w, const char *ending)

@@ -50,6 +50,7 @@ struct watch {
 	struct tcp_flow flow;
 	bool started;
 	uint64_t looked_at_ns;
+	uint64_t due_ns;    /* the next look */
 	uint64_t unseen_ns; /* the longest time between two turns */
 	struct loop_timer turn;
 	struct loop_timer trace_turn; /* polled: the trace's */

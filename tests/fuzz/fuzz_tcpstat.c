@@ -76,7 +76,7 @@ static void drain_ring(const uint8_t *data, size_t n)
 	memset(mapped, 0, sizeof(mapped));
 	memcpy(mapped, &producer, sizeof(producer));
 	memcpy(mapped + PAGE, data + 2, n < DATA ? n : DATA);
-	CHECK(ring_drain(&ring, &room, sizeof(room), take_record, NULL) <= DATA / 8);
+	CHECK(ring_drain(&ring, &room, sizeof(room), SIZE_MAX, take_record, NULL) <= DATA / 8);
 	CHECK(consumer <= producer + 8);
 }
 
