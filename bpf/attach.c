@@ -94,6 +94,7 @@ static void set_knobs(struct loading *l, enum tier tier)
 		.us_per_jiffy = us_per_jiffy(),
 		.tags_whole_cgroup = l->wish->whole_cgroup,
 		.samples_by_sockops = tier == TIER_SOCKOPS,
+		.receipts_together = !l->wish->whole_cgroup,
 	};
 }
 

@@ -27,21 +27,26 @@ struct {
 
 const volatile struct tcpstat_knobs knobs;
 
-static __always_inline void count(struct tcpstat_flow *flow, bool taken)
+static __always_inline void count_many(struct tcpstat_flow *flow, __u64 how_many, bool taken)
 {
 	__u32 zero = 0;
 	struct tcpstat_counters *here = bpf_map_lookup_elem(&counters, &zero);
 
 	if (taken)
-		flow->emitted++;
+		flow->emitted += how_many;
 	else
-		flow->lost++;
+		flow->lost += how_many;
 	if (!here)
 		return;
 	if (taken)
-		here->emitted++;
+		here->emitted += how_many;
 	else
-		here->lost++;
+		here->lost += how_many;
+}
+
+static __always_inline void count(struct tcpstat_flow *flow, bool taken)
+{
+	count_many(flow, 1, taken);
 }
 
 /* The bucket goes through memory: without CAP_PERFMON the verifier adds to a pointer only what it knows

@@ -177,21 +177,84 @@ static __always_inline void account(struct tcpstat_flow *flow, const struct tcp_
 	flow->seen[kind]++;
 }
 
+/* Nothing was sent since snd_nxt was `seq`, nothing waits to be, and all of it is acknowledged: what a sender's
+ * fields say cannot have changed in between, as only data that is on its way changes it. */
+static __always_inline bool has_sent_nothing(const struct tcp_sock *tp, __u32 seq)
+{
+	return tp->packets_out == 0 && tp->snd_nxt == seq && tp->write_seq == seq;
+}
+
+/* What was received comes before what follows it. */
+static __always_inline void emit_receipts(struct tcpstat_flow *flow)
+{
+	__u32 receipts = flow->receipts.count;
+	__u64 bytes = offsetof(struct tcpstat_receipts, receipt);
+
+	if (receipts == 0 || receipts > TCPSTAT_RECEIPTS)
+		return;
+	bytes += receipts * sizeof(struct tcpstat_receipt);
+	count_many(flow, receipts,
+	           bpf_ringbuf_output(&records, &flow->receipts, bytes, BPF_RB_NO_WAKEUP) == 0);
+	flow->receipts.count = 0;
+}
+
 static __always_inline void emit_event(struct tcpstat_flow *flow, const struct tcp_sock *tp,
                                        enum tcpstat_kind kind)
 {
-	struct tcpstat_event *e = bpf_ringbuf_reserve(&records, sizeof(*e), 0);
+	struct tcpstat_event *e;
 
+	emit_receipts(flow);
+	flow->receipts.whole_ns = 0;
+	e = bpf_ringbuf_reserve(&records, sizeof(*e), 0);
 	count(flow, e);
 	if (!e)
 		return;
 	fill(e, tp, flow, kind);
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	flow->whole_seq = tp->snd_nxt;
+	if (kind != TCPSTAT_ACK || !has_sent_nothing(tp, flow->whole_seq))
+		return;
+	flow->receipts.whole_ns = flow->looked_ns;
+	flow->receipts.cookie = flow->event.cookie;
+	flow->receipts.state = flow->state;
+	flow->receipts.ca_state = flow->ca_state;
+}
+
+static __always_inline bool goes_on(const struct tcpstat_flow *flow, const struct tcp_sock *tp)
+{
+	const struct tcpstat_receipts *r = &flow->receipts;
+
+	return r->whole_ns && flow->looked_ns - r->whole_ns < TCPSTAT_WHOLE_NS &&
+	       flow->state == r->state && flow->ca_state == r->ca_state &&
+	       has_sent_nothing(tp, flow->whole_seq);
+}
+
+/* Where many come, a few are told together: the ring's lock, and the wait for lines that the reader's CPU has, are then
+ * theirs in common. The whole record of each TCPSTAT_WHOLE_NS, and whatever ends the connection, brings what waits. */
+static __always_inline void add_receipt(struct tcpstat_flow *flow, const struct tcp_sock *tp)
+{
+	__u32 at = flow->receipts.count;
+	struct tcpstat_receipt *e;
+
+	if (at >= TCPSTAT_RECEIPTS)
+		return;
+	e = &flow->receipts.receipt[at];
+	e->at_ns = flow->looked_ns;
+	e->bytes_received = tp->bytes_received;
+	e->rcv_rtt_us = tp->rcv_rtt_est.rtt_us >> 3;
+	e->snd_wnd_bytes = tp->snd_wnd;
+	e->rcv_wnd_bytes = tp->rcv_wnd;
+	e->ooo_segments = tp->rcv_ooopack;
+	flow->receipts.count = at + 1;
+	if (at + 1 == TCPSTAT_RECEIPTS || !knobs.receipts_together)
+		emit_receipts(flow);
 }
 
 /* The first `bytes` of the flow: each longer record begins as the shorter ones do. */
 static __always_inline void emit_flow(struct tcpstat_flow *flow, __u64 bytes)
 {
+	emit_receipts(flow);
+	flow->receipts.whole_ns = 0;
 	count(flow, bpf_ringbuf_output(&records, flow, bytes, BPF_RB_NO_WAKEUP) == 0);
 }
 
@@ -226,6 +289,7 @@ static __always_inline void emit_end(struct tcpstat_flow *flow, const struct tcp
 		flow->error = tp->inet_conn.icsk_inet.sk.sk_err;
 		read_identity(flow, tp, false);
 	}
+	emit_receipts(flow);
 	count(flow, true);
 	if (bpf_ringbuf_output(&records, flow, sizeof(*flow), BPF_RB_NO_WAKEUP) == 0)
 		return;
@@ -255,6 +319,8 @@ static __always_inline int handle_event(struct sock *sk, enum tcpstat_kind kind,
 		emit_end(flow, tp);
 	else if (kind == TCPSTAT_STATE)
 		emit_state(flow, tp, detail);
+	else if (kind == TCPSTAT_ACK && goes_on(flow, tp))
+		add_receipt(flow, tp);
 	else
 		emit_event(flow, tp, kind);
 	return 0;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
 /* What the programs in the kernel tell of a TCP connection, and the process that measures reads.
  *
- * A ring buffer carries three kinds of records. Each begins with a struct tcpstat_event, whose
- * `kind` says what follows it: nothing, the rest of a struct tcpstat_begin, or the rest of a
- * struct tcpstat_flow. The last is also what the socket's storage holds while it lives.
+ * A ring buffer carries whole records, of three kinds, and receipts. A whole one begins with a struct
+ * tcpstat_event, whose `kind` says what follows it: nothing, the rest of a struct tcpstat_begin, or the
+ * rest of a struct tcpstat_flow. The last is also what the socket's storage holds while it lives.
+ * Receipts are in a struct tcpstat_receipts.
  *
  * Only sockets with an entry in the storage map are looked at. An entry is made by the process
  * that owns the socket, zero but for `event.cookie`, or by a program on the cgroup.
@@ -89,6 +90,37 @@ struct tcpstat_event {
 };
 _Static_assert(sizeof(struct tcpstat_event) == 152, "both sides agree on the layout");
 
+/* A segment that came to a socket which has sent nothing since its last whole record, and had nothing on
+ * its way or waiting then: of a download nearly each. What is not here is as it was in that record, so that
+ * neither the fields of a sender are read for it nor three cache lines go from one CPU to another. */
+struct tcpstat_receipt {
+	__u64 at_ns;
+	__u64 bytes_received;
+	__u32 rcv_rtt_us;
+	__u32 snd_wnd_bytes;
+	__u32 rcv_wnd_bytes;
+	__u32 ooo_segments;
+};
+_Static_assert(sizeof(struct tcpstat_receipt) == 32, "both sides agree on the layout");
+
+#define TCPSTAT_RECEIPTS 16 /* a power of two */
+
+/* A few of them in one record, which is as long as `count` says. */
+struct tcpstat_receipts {
+	__u64 cookie;
+	__u64 whole_ns; /* at_ns of the record that they go on from, which is an ACK's, too */
+	__u32 count;
+	__u8 state; /* of them all, as in that record */
+	__u8 ca_state;
+	__u8 reserved[10];
+	struct tcpstat_receipt receipt[TCPSTAT_RECEIPTS];
+};
+_Static_assert(sizeof(struct tcpstat_receipts) == 32 + 32 * TCPSTAT_RECEIPTS,
+               "both sides agree; no other record is a multiple of 32 bytes");
+
+/* A receipt's whole record is not older than that: options that the socket's owner sets move what no segment does. */
+#define TCPSTAT_WHOLE_NS 1000000ULL
+
 #define TCPSTAT_NAME_BYTES 16 /* TASK_COMM_LEN, TCP_CA_NAME_MAX */
 
 enum tcpstat_role {
@@ -156,14 +188,20 @@ struct tcpstat_flow {
 	__u32 delivered;
 	__u32 latest_rtt_us;
 	__u32 latest_bucket;
+	__u32 whole_seq; /* tcp_sock.snd_nxt and .write_seq in the record that receipts go on from */
+	__u32 reserved;
 	__u8 state;
 	__u8 ca_state;
 	__u8 app_limited;
 	__u8 error; /* sk_err when it closed, an errno: 0: none; TCPSTAT_ERROR_UNKNOWN */
 
 	__u32 rtt_histogram[TCPSTAT_RTT_BUCKETS];
+
+	struct tcpstat_receipts
+		receipts; /* that the ring has not been given yet; whole_ns 0: none may follow */
 };
-_Static_assert(sizeof(struct tcpstat_flow) == 152 + 80 + 25 * 8 + 4 * TCPSTAT_RTT_BUCKETS,
+_Static_assert(sizeof(struct tcpstat_flow) == 152 + 80 + 26 * 8 + 4 * TCPSTAT_RTT_BUCKETS +
+                                                      sizeof(struct tcpstat_receipts),
                "both sides agree on the layout");
 
 struct tcpstat_counters {
@@ -180,8 +218,10 @@ struct tcpstat_knobs {
 	__u8 sockops_knows_pid;  /* sockops: the kernel tells it the process */
 	__u8 sockops_knows_comm; /* sockops: and its name, which needs CAP_PERFMON */
 	__u8 samples_by_sockops; /* sockops: it is the only source */
+	__u8 receipts_together; /* few sockets, whose reader bears a millisecond's wait, or an idle one's */
+	__u8 reserved[7];
 };
-_Static_assert(sizeof(struct tcpstat_knobs) == 16, "both sides agree on the layout");
+_Static_assert(sizeof(struct tcpstat_knobs) == 24, "both sides agree on the layout");
 
 /* Which power of two v is at least; v is not 0. BPF has no instruction for it, and each branch would be one more
  * path for the verifier: below 2^step, adding 2^step - 1 carries into bit `step` from 1 on. */

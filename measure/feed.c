@@ -112,8 +112,7 @@ bool feed_drain_some(struct feed *f)
 {
 	struct sockstat_sink sink = sink_of(f);
 
-	return f->sockstat &&
-	       sockstat_drain_some(f->sockstat, &sink, FEED_SLICE_RECORDS) == FEED_SLICE_RECORDS;
+	return f->sockstat && sockstat_drain_some(f->sockstat, &sink, FEED_SLICE_SAMPLES);
 }
 
 void feed_lost(struct feed *f, uint64_t cookie, uint64_t records)

@@ -28,7 +28,7 @@ struct sockstat;
 
 /* A twentieth of a millisecond: thousands at once would keep who drains from reading its socket until the
  * sender has to wait. */
-#define FEED_SLICE_RECORDS 512U
+#define FEED_SLICE_SAMPLES 512U
 
 struct feed_flow {
 	uint64_t cookie;
@@ -67,7 +67,7 @@ void feed_listen(struct feed *f, uint64_t cookie, struct sample_sink figures);
 
 void feed_drain(struct feed *f);
 
-/* FEED_SLICE_RECORDS at most. True: more may wait. */
+/* About FEED_SLICE_SAMPLES of them. True: more may wait. */
 bool feed_drain_some(struct feed *f);
 
 /* So many records of a flow of ours the ring could not take. */

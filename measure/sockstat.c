@@ -12,6 +12,7 @@
 
 #include "measure/ring.h"
 #include "measure/tcpinfo.h"
+#include "measure/wholes.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
@@ -21,9 +22,14 @@ struct sockstat {
 	struct ring ring;
 	struct tcpstat_counters *per_cpu; /* maps.cpus of them */
 	uint64_t lost_told;
+	uint64_t taken; /* samples, ever */
+	struct wholes wholes;
 	const struct sockstat_sink *sink; /* while a drain lasts */
 	struct tcpstat_flow record;       /* the longest there is */
 };
+
+/* After so many it is looked how many samples they were. */
+#define SLICE_RECORDS 16
 
 CLEANUP_DEFINE(sockstat_closep, struct sockstat *, sockstat_close)
 
@@ -52,6 +58,7 @@ struct sockstat *sockstat_close(struct sockstat *s)
 	if (!s)
 		return NULL;
 	ring_close(&s->ring);
+	wholes_free(&s->wholes);
 	free(s->per_cpu);
 	free(s);
 	return NULL;
@@ -238,12 +245,42 @@ static struct tcp_flow flow_of(const struct tcpstat_event *e, const struct tcpst
 	return f;
 }
 
-static void take_sample(const struct tcpstat_event *e, const struct sockstat_sink *sink)
+/* Where one more would not fit, receipts that go on from it say what they say themselves. */
+static void take_sample(const struct tcpstat_event *e, struct wholes *wholes,
+                        const struct sockstat_sink *sink)
 {
 	struct tcp_sample sample = sample_of(e);
 
 	tcp_sample_drop_unset(&sample);
+	if (e->kind == TCPSTAT_ACK && e->inflight_segments == 0 && e->notsent_bytes == 0)
+		wholes_keep(wholes, &sample);
 	sink->samples.take(sink->samples.self, &sample);
+}
+
+#define RECEIPT_HAS                                                                                \
+	(TCP_SAMPLE_RCV_RTT | TCP_SAMPLE_SND_WND | TCP_SAMPLE_RCV_WND | TCP_SAMPLE_OOO |           \
+	 TCP_SAMPLE_CA_STATE | TCP_SAMPLE_TCP_STATE)
+
+static void take_receipts(const struct tcpstat_receipts *e, struct wholes *wholes,
+                          const struct sockstat_sink *sink)
+{
+	struct tcp_sample alone = { .cookie = e->cookie, .event = TCP_SAMPLE_ACK };
+	struct whole *whole = wholes_find(wholes, e->cookie);
+	struct tcp_sample *s = whole && whole->ns == e->whole_ns ? &whole->sample : &alone;
+
+	s->ca_state = e->ca_state;
+	s->state = e->state;
+	for (uint32_t i = 0; i < e->count; i++) {
+		s->present |= RECEIPT_HAS;
+		s->at_ns = e->receipt[i].at_ns;
+		s->bytes_received = e->receipt[i].bytes_received;
+		s->rcv_rtt_us = e->receipt[i].rcv_rtt_us;
+		s->snd_wnd_bytes = e->receipt[i].snd_wnd_bytes;
+		s->rcv_wnd_bytes = e->receipt[i].rcv_wnd_bytes;
+		s->ooo_segments = e->receipt[i].ooo_segments;
+		tcp_sample_drop_unset(s);
+		sink->samples.take(sink->samples.self, s);
+	}
 }
 
 static void take_begin(const struct tcpstat_begin *b, const struct sockstat_sink *sink)
@@ -279,12 +316,14 @@ static const char *ending_of(const struct tcpstat_flow *f)
 	return "closed";
 }
 
-static void take_end(const struct tcpstat_flow *f, const struct sockstat_sink *sink)
+static void take_end(const struct tcpstat_flow *f, struct wholes *wholes,
+                     const struct sockstat_sink *sink)
 {
 	struct tcp_flow flow = flow_of(&f->event, &f->who, f->began_ns);
 
 	bytes_copy_text(flow.ending, sizeof(flow.ending), ending_of(f));
-	take_sample(&f->event, sink);
+	wholes_drop(wholes, f->event.cookie);
+	take_sample(&f->event, wholes, sink);
 	if (sink->samples.meet)
 		sink->samples.meet(sink->samples.self, &flow);
 	if (f->lost && sink->samples.lose)
@@ -305,18 +344,42 @@ static size_t size_of(enum tcpstat_kind kind)
 	}
 }
 
-bool sockstat_record(const void *data, size_t bytes, const struct sockstat_sink *sink)
+static bool is_end(const void *record, size_t bytes)
+{
+	return bytes == sizeof(struct tcpstat_flow) &&
+	       ((const struct tcpstat_event *)record)->kind == TCPSTAT_END;
+}
+
+/* No whole record is as long. */
+static bool are_receipts(const struct tcpstat_receipts *r, size_t bytes)
+{
+	const size_t head = offsetof(struct tcpstat_receipts, receipt), each = sizeof(*r->receipt);
+
+	static_assert(sizeof(struct tcpstat_event) % sizeof(*r->receipt) != 0 &&
+	                      sizeof(struct tcpstat_begin) % sizeof(*r->receipt) != 0 &&
+	                      sizeof(struct tcpstat_flow) > sizeof(*r),
+	              "records are told apart by their sizes");
+	return bytes > head && bytes <= sizeof(*r) && (bytes - head) % each == 0 &&
+	       r->count == (bytes - head) / each;
+}
+
+bool sockstat_record(const void *data, size_t bytes, struct wholes *wholes,
+                     const struct sockstat_sink *sink)
 {
 	const struct tcpstat_event *e = data;
 
+	if (are_receipts(data, bytes)) {
+		take_receipts(data, wholes, sink);
+		return true;
+	}
 	if (bytes < sizeof(*e) || e->kind >= TCPSTAT_KINDS || bytes != size_of(e->kind))
 		return false;
 	if (e->kind == TCPSTAT_BEGIN)
 		take_begin(data, sink);
 	else if (e->kind == TCPSTAT_END)
-		take_end(data, sink);
+		take_end(data, wholes, sink);
 	else
-		take_sample(e, sink);
+		take_sample(e, wholes, sink);
 	return true;
 }
 
@@ -324,25 +387,34 @@ static void take_record(void *self, const void *record, size_t bytes)
 {
 	struct sockstat *s = self;
 
-	if (!sockstat_record(record, bytes, s->sink))
-		return;
-	if (((const struct tcpstat_event *)record)->kind == TCPSTAT_END)
+	s->taken +=
+		are_receipts(record, bytes) ? ((const struct tcpstat_receipts *)record)->count : 1;
+	if (sockstat_record(record, bytes, &s->wholes, s->sink) && is_end(record, bytes))
 		s->lost_told += ((const struct tcpstat_flow *)record)->lost;
-}
-
-size_t sockstat_drain_some(struct sockstat *s, const struct sockstat_sink *sink, size_t most)
-{
-	size_t taken;
-
-	s->sink = sink;
-	taken = ring_drain(&s->ring, &s->record, sizeof(s->record), most, take_record, s);
-	s->sink = NULL;
-	return taken;
 }
 
 size_t sockstat_drain(struct sockstat *s, const struct sockstat_sink *sink)
 {
-	return sockstat_drain_some(s, sink, SIZE_MAX);
+	size_t taken;
+
+	s->sink = sink;
+	taken = ring_drain(&s->ring, &s->record, sizeof(s->record), SIZE_MAX, take_record, s);
+	s->sink = NULL;
+	return taken;
+}
+
+bool sockstat_drain_some(struct sockstat *s, const struct sockstat_sink *sink, uint64_t samples)
+{
+	const uint64_t until = s->taken + samples;
+	size_t taken;
+
+	s->sink = sink;
+	do
+		taken = ring_drain(&s->ring, &s->record, sizeof(s->record), SLICE_RECORDS,
+		                   take_record, s);
+	while (taken == SLICE_RECORDS && s->taken < until);
+	s->sink = NULL;
+	return taken == SLICE_RECORDS;
 }
 
 int sockstat_finish(struct sockstat *s, const struct sockstat_sink *sink, struct err *err)

@@ -25,6 +25,7 @@
 
 struct err;
 struct sockstat;
+struct wholes;
 
 #define SOCKSTAT_CPUS_MAX 8192U
 
@@ -60,8 +61,8 @@ int sockstat_flow(struct sockstat *s, int socket_fd, struct tcpstat_flow *ret, s
  * meanwhile waits for the next call. Answers how many records there were. */
 size_t sockstat_drain(struct sockstat *s, const struct sockstat_sink *sink);
 
-/* The same, `most` of them at most; where there were so many, more may wait. */
-size_t sockstat_drain_some(struct sockstat *s, const struct sockstat_sink *sink, size_t most);
+/* The same, until there were so many samples, or a few hundred more. True: more may wait. */
+bool sockstat_drain_some(struct sockstat *s, const struct sockstat_sink *sink, uint64_t samples);
 
 /* Since the programs were loaded, over all CPUs and flows. */
 int sockstat_counters(struct sockstat *s, struct tcpstat_counters *ret, struct err *err);
@@ -72,5 +73,7 @@ const struct tcpstat_counters *sockstat_cpu_counters(const struct sockstat *s, u
 /* Drains, and tells sink->samples.lose() of what no flow's end told it. */
 int sockstat_finish(struct sockstat *s, const struct sockstat_sink *sink, struct err *err);
 
-/* One record, as it stands in the ring. False, and nothing is handed on, where it is none. */
-bool sockstat_record(const void *data, size_t bytes, const struct sockstat_sink *sink);
+/* One record, as it stands in the ring; `wholes` has those before it that a receipt may go on from. False, and
+ * nothing is handed on, where it is none. */
+bool sockstat_record(const void *data, size_t bytes, struct wholes *wholes,
+                     const struct sockstat_sink *sink);

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "measure/wholes.h"
 #include "tests/cases.h"
 #include "transport/base/err.h"
 
@@ -47,12 +48,21 @@ static void keep_end(void *self, const struct tcpstat_flow *flow)
 	l->ends++;
 }
 
-static bool give(struct log *l, const void *data, size_t bytes)
+static bool give_after(struct wholes *before, struct log *l, const void *data, size_t bytes)
 {
 	struct sockstat_sink sink = { { keep_sample, keep_flow, keep_lost, l }, keep_end };
 
 	*l = (struct log){};
-	return sockstat_record(data, bytes, &sink);
+	return sockstat_record(data, bytes, before, &sink);
+}
+
+static bool give(struct log *l, const void *data, size_t bytes)
+{
+	struct wholes none = {};
+	bool taken = give_after(&none, l, data, bytes);
+
+	wholes_free(&none);
+	return taken;
 }
 
 struct size_case {
@@ -107,6 +117,123 @@ static void absent_stays_absent(void **state)
 
 	assert_true(give(&l, &e, sizeof(e)));
 	assert_int_equal(l.sample.present, c->ours);
+}
+
+#define RECEIPTS_BYTES(n)                                                                          \
+	(offsetof(struct tcpstat_receipts, receipt) + (n) * sizeof(struct tcpstat_receipt))
+
+#define ALONE                                                                                      \
+	(TCP_SAMPLE_RCV_RTT | TCP_SAMPLE_SND_WND | TCP_SAMPLE_RCV_WND | TCP_SAMPLE_OOO |           \
+	 TCP_SAMPLE_CA_STATE | TCP_SAMPLE_TCP_STATE)
+
+static const struct receipt_case {
+	const char *name;
+	struct tcpstat_event before; /* at 10 us */
+	uint64_t cookie, whole_ns;
+	uint32_t rcv_rtt_us, present; /* present: of the sample */
+} receipt_cases[] = {
+	{ "it goes on from the whole one", { .kind = TCPSTAT_ACK }, 4711, 10000, 9, ~0U },
+	{ "the receiver has no estimate yet",
+	  { .kind = TCPSTAT_ACK },
+	  4711,
+	  10000,
+	  0,
+	  ~(uint32_t)TCP_SAMPLE_RCV_RTT },
+	{ "of a whole one that is not there", { .kind = TCPSTAT_ACK }, 4711, 9999, 9, ALONE },
+	{ "of another socket", { .kind = TCPSTAT_ACK }, 4712, 10000, 9, ALONE },
+	{ "after a state", { .kind = TCPSTAT_STATE }, 4711, 10000, 9, ALONE },
+	{ "something was on its way",
+	  { .kind = TCPSTAT_ACK, .inflight_segments = 1 },
+	  4711,
+	  10000,
+	  9,
+	  ALONE },
+	{ "something waited", { .kind = TCPSTAT_ACK, .notsent_bytes = 1 }, 4711, 10000, 9, ALONE },
+};
+
+static void a_receipt_goes_on(void **state)
+{
+	const struct receipt_case *c = *state;
+	struct tcpstat_event before = c->before;
+	const struct tcpstat_receipts e = { .cookie = c->cookie,
+		                            .whole_ns = c->whole_ns,
+		                            .count = 2,
+		                            .state = 1,
+		                            .ca_state = 2,
+		                            .receipt = { { .at_ns = 15000, .rcv_rtt_us = 8 },
+		                                         { .at_ns = 20000,
+		                                           .bytes_received = 1ULL << 40,
+		                                           .rcv_rtt_us = c->rcv_rtt_us,
+		                                           .snd_wnd_bytes = 5,
+		                                           .rcv_wnd_bytes = 6,
+		                                           .ooo_segments = 7 } } };
+	const bool alone = c->present == ALONE;
+	struct wholes wholes = {};
+	struct log l;
+
+	before.at_ns = 10000;
+	before.cookie = 4711;
+	before.present = TCPSTAT_HAS_EVERYTHING;
+	before.srtt_us = before.rcv_rtt_us = before.snd_cwnd_segments = 3;
+	before.bytes_acked = 1ULL << 41;
+	assert_true(give_after(&wholes, &l, &before, sizeof(before)));
+	assert_true(give_after(&wholes, &l, &e, RECEIPTS_BYTES(2)));
+	assert_int_equal(l.samples, 2);
+	assert_int_equal(l.sample.present, c->present & TCP_SAMPLE_EVERYTHING);
+	assert_int_equal(l.sample.event, TCP_SAMPLE_ACK);
+	assert_int_equal(l.sample.cookie, c->cookie);
+	assert_int_equal(l.sample.at_ns, 20000);
+	assert_true(l.sample.bytes_received == 1ULL << 40);
+	assert_int_equal(l.sample.rcv_rtt_us, c->rcv_rtt_us);
+	assert_int_equal(l.sample.snd_wnd_bytes, 5);
+	assert_int_equal(l.sample.rcv_wnd_bytes, 6);
+	assert_int_equal(l.sample.ooo_segments, 7);
+	assert_int_equal(l.sample.state, 1);
+	assert_int_equal(l.sample.ca_state, 2);
+	assert_int_equal(l.sample.snd_cwnd_segments, alone ? 0 : 3);
+	assert_true(l.sample.bytes_acked == (alone ? 0 : 1ULL << 41));
+	wholes_free(&wholes);
+}
+
+static const struct count_case {
+	const char *name;
+	size_t bytes;
+	uint32_t count;
+	bool taken;
+} count_cases[] = {
+	{ "one receipt", RECEIPTS_BYTES(1), 1, true },
+	{ "as many as there may be", RECEIPTS_BYTES(TCPSTAT_RECEIPTS), TCPSTAT_RECEIPTS, true },
+	{ "none", RECEIPTS_BYTES(0), 0, false },
+	{ "fewer than it says", RECEIPTS_BYTES(2), 3, false },
+	{ "more than it says", RECEIPTS_BYTES(3), 2, false },
+	{ "half of one", RECEIPTS_BYTES(2) - 16, 1, false },
+	{ "one more than there may be", RECEIPTS_BYTES(TCPSTAT_RECEIPTS + 1), TCPSTAT_RECEIPTS + 1,
+	  false },
+};
+
+static void receipts_are_counted(void **state)
+{
+	const struct count_case *c = *state;
+	struct tcpstat_receipts e[2] = { { .cookie = 4711, .count = c->count } };
+	struct log l;
+
+	assert_int_equal(give(&l, e, c->bytes), c->taken);
+	assert_int_equal(l.samples, c->taken ? c->count : 0);
+}
+
+static void an_end_ends_its_receipts(void **state)
+{
+	struct tcpstat_event before = { .kind = TCPSTAT_ACK, .cookie = 4711, .at_ns = 1 };
+	struct tcpstat_flow end = { .event = { .kind = TCPSTAT_END, .cookie = 4711 } };
+	struct wholes wholes = {};
+	struct log l;
+
+	(void)state;
+	assert_true(give_after(&wholes, &l, &before, sizeof(before)));
+	assert_int_equal(wholes.used, 1);
+	assert_true(give_after(&wholes, &l, &end, sizeof(end)));
+	assert_int_equal(wholes.used, 0);
+	wholes_free(&wholes);
 }
 
 static void an_end_tells_all(void **state)
@@ -188,9 +315,10 @@ static void nobody_need_listen(void **state)
 	struct tcpstat_flow f = { .event = { .kind = TCPSTAT_END, .cookie = 4711 }, .lost = 1 };
 	struct log l = {};
 	struct sockstat_sink sink = { .samples = { .take = keep_sample, .self = &l } };
+	struct wholes none = {};
 
 	(void)state;
-	assert_true(sockstat_record(&f, sizeof(f), &sink));
+	assert_true(sockstat_record(&f, sizeof(f), &none, &sink));
 	assert_int_equal(l.samples, 1);
 }
 
@@ -226,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_end_tells_all),
+		cmocka_unit_test(an_end_ends_its_receipts),
 		cmocka_unit_test(no_round_trip_yet),
 		cmocka_unit_test(nobody_need_listen),
 		cmocka_unit_test(what_is_no_map_is_an_error),
@@ -233,6 +362,8 @@ int main(void)
 	int failed = CASES_RUN(size_is_the_kinds, size_cases);
 
 	failed += CASES_RUN(absent_stays_absent, present_cases);
+	failed += CASES_RUN(a_receipt_goes_on, receipt_cases);
+	failed += CASES_RUN(receipts_are_counted, count_cases);
 	failed += CASES_RUN(an_ending_says_why, ending_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;

@@ -119,6 +119,97 @@ static void last_record_is_tcp_info(void **state)
 	rig_close(&r);
 }
 
+/* What comes is acknowledged at once: then nothing moves but by what this process does. */
+static void acknowledge_at_once(const int fd[2])
+{
+	const int yes = 1;
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(setsockopt(fd[i], IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes)),
+		                 0);
+}
+
+#define TURNS 400
+
+/* A segment that fd[0] received, and what TCP_INFO said before. */
+struct turn {
+	struct tcp_sample info;
+	uint64_t number; /* of its record among the ACKs' */
+	bool receipt;
+};
+
+static void one_segment(struct rig *r, const int fd[2], struct turn *ret)
+{
+	static char bytes[1000];
+	struct tcpstat_flow before, after;
+	struct tcpinfo_raw raw;
+
+	acknowledge_at_once(fd);
+	assert_int_equal(sockstat_flow(r->s, fd[0], &before, NULL), 0);
+	assert_int_equal(tcpinfo_read(fd[0], &raw, NULL), 0);
+	assert_int_equal(send(fd[1], bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_int_equal(recv(fd[0], bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
+	assert_int_equal(sockstat_flow(r->s, fd[0], &after, NULL), 0);
+	assert_int_equal(after.seen[TCPSTAT_ACK], before.seen[TCPSTAT_ACK] + 1);
+	tcpinfo_to_sample(&raw, 0, tcpinfo_cookie(fd[0]), &ret->info);
+	ret->number = before.seen[TCPSTAT_ACK];
+	ret->receipt = after.receipts.whole_ns && after.receipts.whole_ns != after.looked_ns;
+}
+
+static void assert_records_are_as_told(const struct rig *r, const struct turn *turns)
+{
+	uint64_t number = 0;
+	size_t checked = 0;
+
+	for (size_t i = 0; i < r->samples && checked < TURNS; i++) {
+		const struct tcp_sample *s = &r->sample[i];
+
+		if (s->event != TCP_SAMPLE_ACK || number++ != turns[checked].number)
+			continue;
+		assert_same_figures(s, &turns[checked].info);
+		assert_int_equal(s->present & ~(unsigned)TCP_SAMPLE_LATEST_RTT,
+		                 turns[checked].info.present);
+		assert_true(i == 0 || s->at_ns >= r->sample[i - 1].at_ns);
+		checked++;
+	}
+	assert_int_equal(checked, TURNS);
+}
+
+/* Also once the receiver has sent something, after which its next record is a whole one. */
+static void receipts_are_tcp_info(void **state)
+{
+	static struct turn turns[TURNS];
+	int receipts = 0;
+	struct rig r;
+	int fd[2];
+	char byte;
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_pair(&r, AF_INET, fd);
+	for (int i = 0; i < TURNS; i++) {
+		bool sends = i % 8 == 0;
+
+		if (sends) {
+			acknowledge_at_once(fd);
+			assert_int_equal(send(fd[0], "x", 1, 0), 1);
+			assert_int_equal(recv(fd[1], &byte, 1, 0), 1);
+		}
+		one_segment(&r, fd, &turns[i]);
+		assert_false(sends && turns[i].receipt);
+		receipts += turns[i].receipt;
+	}
+	rig_abort(fd[0]);
+	rig_await_end(&r);
+	print_message("%d receipts\n", receipts);
+	assert_true(receipts > 0);
+	assert_records_are_as_told(&r, turns);
+	assert_int_equal(rig_count(&r, TCP_SAMPLE_ACK), r.end.seen[TCPSTAT_ACK]);
+	assert_int_equal(r.lost, 0);
+	close(fd[1]);
+	rig_close(&r);
+}
+
 /* The number behind "name:" in what ss(8) says of the connection. */
 static uint64_t said_by_ss(const char *text, const char *name)
 {
@@ -654,6 +745,7 @@ static void no_program_can_be_run_on_paper(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(no_program_can_be_run_on_paper),
+	cmocka_unit_test(receipts_are_tcp_info),
 	cmocka_unit_test(totals_are_what_ss_and_both_ends_say),
 	cmocka_unit_test(every_ack_at_full_speed),
 	cmocka_unit_test(aggregates_of_a_sender),

@@ -7,6 +7,7 @@
 
 #include "measure/ring.h"
 #include "measure/sockstat.h"
+#include "measure/wholes.h"
 #include "transport/base/bytes.h"
 
 #define CHECK(condition)                                                                           \
@@ -58,11 +59,13 @@ static void end(void *self, const struct tcpstat_flow *flow)
 
 static const struct sockstat_sink sink = { { take, meet, lose, NULL }, end };
 
+static struct wholes wholes;
+
 static void take_record(void *self, const void *record, size_t bytes)
 {
 	(void)self;
 	CHECK(bytes <= sizeof(struct tcpstat_flow));
-	sockstat_record(record, bytes, &sink);
+	sockstat_record(record, bytes, &wholes, &sink);
 }
 
 static void drain_ring(const uint8_t *data, size_t n)
@@ -86,10 +89,11 @@ static void read_record(const uint8_t *data, size_t n)
 
 	memset(&record, 0, sizeof(record));
 	memcpy(&record, data, n < sizeof(record) ? n : sizeof(record));
-	sockstat_record(&record, sizeof(struct tcpstat_event), &sink);
-	sockstat_record(&record, sizeof(struct tcpstat_begin), &sink);
-	sockstat_record(&record, sizeof(struct tcpstat_flow), &sink);
-	sockstat_record(&record, n < sizeof(record) ? n : sizeof(record), &sink);
+	sockstat_record(&record, sizeof(struct tcpstat_event), &wholes, &sink);
+	sockstat_record(&record, sizeof(struct tcpstat_receipts), &wholes, &sink);
+	sockstat_record(&record, sizeof(struct tcpstat_begin), &wholes, &sink);
+	sockstat_record(&record, sizeof(struct tcpstat_flow), &wholes, &sink);
+	sockstat_record(&record, n < sizeof(record) ? n : sizeof(record), &wholes, &sink);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -100,5 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	drain_ring(data, n);
 	read_record(data, n);
+	wholes_free(&wholes);
 	return 0;
 }

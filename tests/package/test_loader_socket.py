@@ -22,7 +22,7 @@ CANNOT_HERE = 5
 
 # struct loader_request of bpf/loader_message.h
 REQUEST = struct.Struct("<QIIIBBBB")
-LAYOUT, RING_BYTES, EBPF = 1, 32768, 1
+LAYOUT, RING_BYTES, EBPF = 2, 32768, 1
 
 AS_THE_UNIT = ["--inh-caps=-all,+bpf,+perfmon,+net_admin", "--ambient-caps=-all,+bpf,+perfmon,+net_admin",
                "--bounding-set=-all,+bpf,+perfmon,+net_admin", "--no-new-privs"]  # fmt: skip
