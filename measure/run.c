@@ -368,7 +368,7 @@ static void skip(struct run *r, enum ndt7_test test)
 	d = direction(r);
 	d->test = test;
 	d->state = DIRECTION_FAILED;
-	ERR_SET(&d->err, -ECANCELED, ERR_SYS, 0, "measure: stopped before it began");
+	ERR_SET(&d->err, -ECANCELED, ERR_SYS, 0, "begin before the test was stopped");
 }
 
 static void on_next(void *owner)

@@ -275,12 +275,12 @@ static void put_method(const struct summary_out *s, const struct test_result *r)
 
 static void put_trace(const struct summary_out *s, const struct result_trace *t)
 {
-	char samples[PEOPLE_BYTES];
+	char samples[PEOPLE_BYTES], sentence[512];
 
 	if (!t->path)
 		return;
 	if (t->err.code)
-		put_line(s, "Trace", "lost: %s", t->err.text);
+		put_line(s, "Trace", "lost: %s", err_sentence(&t->err, sentence, sizeof(sentence)));
 	else
 		put_line(s, "Trace", "%s, %s", t->path,
 		         people_count(t->samples, "sample", samples));

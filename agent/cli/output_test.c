@@ -171,6 +171,18 @@ static void three_quarters(struct test_result *r)
 	r->download.steady.ci95_high_bps = 191e6 * 1.75;
 }
 
+static void trace_lost(struct test_result *r)
+{
+	r->trace.path = "t.csv";
+	ERR_SET(&r->trace.err, -ENOSPC, ERR_SYS, 0, "write t.csv");
+}
+
+static void trace_kept(struct test_result *r)
+{
+	r->trace.path = "t.csv";
+	r->trace.samples = 29;
+}
+
 static void no_server_texts(struct test_result *r)
 {
 	r->download.server = (struct measurement){};
@@ -314,6 +326,9 @@ static struct says_case says_cases[] = {
 	  "  Steady      no: the download went up and down around 191.0 Mbit/s\n" },
 	{ "json: its interval all the same", &output_json, three_quarters,
 	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[47.75,334.25]," },
+	{ "human: a trace", &output_human, trace_kept, "  Trace       t.csv, 29 samples\n" },
+	{ "human: a trace that is lost says why", &output_human, trace_lost,
+	  "  Trace       lost: could not write t.csv: No space left on device\n" },
 	{ "human: polled figures", &output_human, NULL, "ndt7; the kernel's TCP_INFO every 10 ms" },
 	{ "human: figures by eBPF", &output_human, from_ebpf,
 	  "ndt7; the kernel's figures as ACKs come (ebpf), latency" },

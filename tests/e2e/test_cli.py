@@ -609,6 +609,7 @@ def test_a_signal_leaves_a_partial_result(server, number):
     assert result["download"]["complete"] is False and result["download"]["bytes"] > 0
     assert result["upload"] is None
     assert [(e["test"], e["code"]) for e in result["errors"]] == [("upload", "ECANCELED")]
+    assert "begin before the test was stopped" in result["errors"][0]["error"]
 
 
 def test_a_signal_leaves_nothing_of_raw(server):
