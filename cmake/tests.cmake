@@ -2,10 +2,11 @@
 # pod_role_test(courier pod_agent)   likewise, of what starts itself again
 # pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws; runs a third of
 #                                    POD_FUZZ_SECONDS, or all of them where POD_FUZZ_WHOLE lists it
-# pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [ENV NAME=VALUE…] [ARGS …])
+# pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [LINE Gbit/s] [ENV NAME=VALUE…] [ARGS …])
 #                                    a pytest file or folder that drives the executable; ARGS are pytest's.
 #                                    SERIAL: its answer is a rate, and it has the machine for itself;
-#                                    WAITS: it takes seconds and no processor, so others run beside it
+#                                    WAITS: it takes seconds and no processor, so others run beside it;
+#                                    LINE: it measures, and this is enough for it (tests/line.py)
 #
 # Exit code 77 is "not on this machine", shown as skipped.
 find_library(CMOCKA_LIBRARY cmocka)
@@ -94,7 +95,7 @@ function(pod_fuzz name)
 endfunction()
 
 function(pod_pytest name file)
-  cmake_parse_arguments(arg "SERIAL;WAITS" "TIMEOUT" "ARGS;ENV" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL;WAITS" "TIMEOUT;LINE" "ARGS;ENV" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 600)
   endif()
@@ -103,6 +104,9 @@ function(pod_pytest name file)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "e2e;${POD_LABELS}"
     ENVIRONMENT "RADAR_POD=$<TARGET_FILE:radar-pod>;PYTHONDONTWRITEBYTECODE=1;${arg_ENV}"
     SKIP_RETURN_CODE 77)
+  if(arg_LINE)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT RADAR_POD_TEST_LINE=${arg_LINE})
+  endif()
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
     set_property(TEST ${name} APPEND PROPERTY LABELS alone)

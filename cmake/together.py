@@ -3,9 +3,9 @@
 In FOLDER is then what `ctest --test-dir FOLDER -j 64 --resource-spec-file FOLDER/slots.json` runs: the tests of each
 build by the name PRESET/TEST. So ctest has the whole machine to share out, and a test that wants it for itself has it.
 
-A test takes slots of its kind. What mostly waits (label `waits`) is begun first, many at a time; what fuzzes runs beside
-it, niced; of the rest, which the processors bound, a few at a time, as many slots each as it has PROCESSORS; and what is
-alone (RUN_SERIAL) is last.
+A test takes slots of its kind. What mostly waits (label `waits`) is begun first, many at a time, and a processor is its
+own as soon as it wants one: its bounds are a contract's. Of the rest, which the processors bound, a few at a time, as
+many slots each as it has PROCESSORS, niced; what fuzzes has what these leave; and what is alone (RUN_SERIAL) is last.
 """
 
 import json
@@ -14,8 +14,9 @@ import pathlib
 import subprocess
 import sys
 
-# With more at once, rows that a contract's seconds bound told of the machine (11.6 s for 7 to 11).
-SLOTS = {"processor": os.cpu_count(), "wait": 3 * os.cpu_count(), "fuzzer": 1}
+SLOTS = {"processor": os.cpu_count() + 1, "wait": 6 * os.cpu_count(), "fuzzer": os.cpu_count()}
+# Without it, of twelve that wait, rows that a contract's seconds bound told of the machine (11.6 s for 7 to 11).
+NICE = {"wait": 0, "processor": 5, "fuzzer": 10}
 # Of the one build nothing else is made; what looks at the tree sees the same in each, and is left to the last. What
 # has the machine alone is there for its rates, of which a sanitizer's build says nothing.
 ONLY = {"fuzz": ["-L", "fuzz"], "asan": ["-LE", "tree|alone"], "release": ["-LE", "deep"]}
@@ -28,17 +29,16 @@ def tests_of(preset):
 
 
 def shared_out(properties):
-    """The properties that say what a test takes of the machine, and when it is its turn."""
+    """What a test takes of the machine, as (kind, slots), and its cost: the dearest have the first turns."""
     labels = properties.get("LABELS", [])
     if properties.get("RUN_SERIAL"):
-        return {"COST": -1}
+        return None, 0, -1
     if "fuzz" in labels:
-        return {"RESOURCE_GROUPS": "fuzzer:1", "COST": 1}
+        return "fuzzer", 1, 1
     if "waits" in labels:
-        return {"RESOURCE_GROUPS": "wait:1", "COST": WAITS_FIRST + properties.get("TIMEOUT", 0)}
+        return "wait", 1, WAITS_FIRST + properties.get("TIMEOUT", 0)
     processors = min(int(properties.get("PROCESSORS", 1)), SLOTS["processor"])
-    cost = properties.get("TIMEOUT", 0) + (WIDE_FIRST if processors > 1 else 0)
-    return {"RESOURCE_GROUPS": f"processor:{processors}", "COST": cost}
+    return "processor", processors, properties.get("TIMEOUT", 0) + (WIDE_FIRST if processors > 1 else 0)
 
 
 def quoted(value):
@@ -51,9 +51,10 @@ def quoted(value):
 def written(preset, test):
     properties = {p["name"]: p["value"] for p in test["properties"]}
     command = test.get("command", ["NOT_AVAILABLE"])  # what was not built; ctest tells it as "Not Run"
-    if "fuzz" in properties.get("LABELS", []):
-        command = ["nice", "-n", "5", *command]
-    properties |= shared_out(properties)
+    kind, slots, properties["COST"] = shared_out(properties)
+    if kind:
+        command = ["nice", "-n", str(NICE[kind]), *command]
+        properties["RESOURCE_GROUPS"] = f"{kind}:{slots}"
     properties["LABELS"] = [*properties.get("LABELS", []), preset]
     properties.pop("PROCESSORS", None)
     name = quoted(f"{preset}/{test['name']}")

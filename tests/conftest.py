@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parent))
+import line  # noqa: E402
+
+ON_A_LINE = "RADAR_POD_TEST_LINE"  # Gbit/s: its network is line.live_on_a_line()
 
 ALL_SKIPPED = 77  # ctest's SKIP_RETURN_CODE; pytest by itself would answer 0
 
@@ -15,6 +22,18 @@ def state_directory(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Results that a test does not ask to be kept elsewhere are kept here: among what pytest clears away itself, also
     after a run that was killed."""
     os.environ["STATE_DIRECTORY"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def fetched() -> None:
+    """What a folder's tests must fetch while there is a network to fetch it from."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_a_line(fetched: None) -> None:
+    gbps = os.environ.get(ON_A_LINE)
+    if gbps:
+        print(line.live_on_a_line(float(gbps)) or f"on a line of {gbps} Gbit/s")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

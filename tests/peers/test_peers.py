@@ -1,13 +1,14 @@
 """radar-pod against ndt7 programs that nobody here wrote: N48 and N70 of the ndt7 contract.
 
-Each test runs both directions, 20 s, alone on the machine: what is compared are rates, and two
-tests at once would take them from each other while they are measured.
+Each test runs both directions, 20 s. What is compared are rates, so under ctest it has a line of its own, slow enough
+for a busy machine (tests/line.py); at full speed these programs meet in bench/cost.
 
 What these programs do not show, such as exact frames, is checked with scripted peers elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,14 @@ def js_modules() -> Path:
 @pytest.fixture(scope="session")
 def ours() -> Path:
     return available(peers.radar_pod)
+
+
+@pytest.fixture(scope="session")
+def fetched() -> None:
+    """Each test skips by itself what is not to be had."""
+    for peer in ("go", "js"):
+        with contextlib.suppress(peers.Unavailable):
+            peers.build(peer)
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +157,7 @@ def test_control_their_clients_against_ndt_server(
     def js(address: str) -> peers.Run:
         return peers.js_client(js_modules, address, "wss", certificate.cert)
 
-    # One after the other: two that fill the machine at once differ from their servers by what each waits.
+    # One after the other: they have one line.
     run("go", go)
     run("js", js)
 
