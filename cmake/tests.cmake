@@ -1,6 +1,6 @@
 # pod_test(ws pod_transport)         builds ws_test.c beside its source and registers it as "ws"
 # pod_role_test(courier pod_agent)   likewise, of what starts itself again
-# pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws; runs a third of
+# pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws; runs for a sixth of
 #                                    POD_FUZZ_SECONDS, or all of them where POD_FUZZ_WHOLE lists it
 # pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [LINE Gbit/s] [ENV NAME=VALUE…] [ARGS …])
 #                                    a pytest file or folder that drives the executable; ARGS are pytest's.
@@ -11,7 +11,7 @@
 # Exit code 77 is "not on this machine", shown as skipped.
 find_library(CMOCKA_LIBRARY cmocka)
 option(POD_VALGRIND "run the unit tests on valgrind" OFF)
-set(POD_FUZZ_SECONDS 30 CACHE STRING "how long a fuzz target of POD_FUZZ_WHOLE runs under ctest")
+set(POD_FUZZ_SECONDS 30 CACHE STRING "of a processor, for each fuzz target of POD_FUZZ_WHOLE under ctest")
 find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 
 # The memory sanitizer knows what code that was built with it writes. What OpenSSL, libcurl, libzstd and SQLite
@@ -88,10 +88,10 @@ function(pod_fuzz name)
   file(MAKE_DIRECTORY ${grown})
   set(seconds ${POD_FUZZ_SECONDS})
   if(NOT name IN_LIST POD_FUZZ_WHOLE)
-    math(EXPR seconds "(${POD_FUZZ_SECONDS} + 2) / 3")
+    math(EXPR seconds "(${POD_FUZZ_SECONDS} + 5) / 6")
   endif()
   pod_register(fuzz.${name} "fuzz;M4" 1200
-    "fuzz_${name};-max_total_time=${seconds};-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
+    "${PROJECT_SOURCE_DIR}/tests/fuzz/for_cpu_seconds;${seconds};$<TARGET_FILE:fuzz_${name}>;-max_total_time=1100;-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
 endfunction()
 
 function(pod_pytest name file)

@@ -19,7 +19,7 @@ SLOTS = {"processor": os.cpu_count() + 1, "wait": 6 * os.cpu_count(), "fuzzer": 
 NICE = {"wait": 0, "processor": 5, "fuzzer": 10}
 # Of the one build nothing else is made; what looks at the tree sees the same in each, and is left to the last. What
 # has the machine alone is there for its rates, of which a sanitizer's build says nothing.
-ONLY = {"fuzz": ["-L", "fuzz"], "asan": ["-LE", "tree|alone"], "release": ["-LE", "deep"]}
+ONLY = {"fuzz": ["-L", "fuzz"], "asan": ["-LE", "tree|alone|deep"], "release": ["-LE", "deep"]}
 WAITS_FIRST, WIDE_FIRST = 20000, 10000  # a wide one would never find enough slots free behind the narrow ones
 
 

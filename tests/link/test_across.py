@@ -15,7 +15,7 @@ from links import HERE, LINKS, POD, Run, across, iperf_bytes, need, ping_rtts_ms
 SCENARIOS = sorted(p.stem for p in LINKS.glob("*.link"))
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 CONTROLS = ["bbr", "cubic"]
-# RADAR_POD_LINK_ROWS=half: each scenario with one of them, in turn; of a sanitizer's build that shows as much.
+# RADAR_POD_LINK_ROWS=half: each scenario with one of them, in turn, and one at a time.
 HALF = os.environ.get("RADAR_POD_LINK_ROWS") == "half"
 PAIRS = [(name, control) for i, name in enumerate(SCENARIOS) for j, control in enumerate(CONTROLS)
          if not HALF or (i + j) % 2 == 0]
