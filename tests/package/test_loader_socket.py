@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import socket
-import struct
 import subprocess
 import tempfile
 import threading
@@ -16,13 +15,10 @@ from pathlib import Path
 
 import pytest
 from daemon import RADAR_POD, eventually
+from loader_request import LAYOUT, loader_request
 
 SERVED, STRANGER = "games", "nobody"
 CANNOT_HERE = 5
-
-# struct loader_request of bpf/loader_message.h
-REQUEST = struct.Struct("<QIIIBBBB")
-LAYOUT, RING_BYTES, EBPF = 2, 32768, 1
 
 AS_THE_UNIT = ["--inh-caps=-all,+bpf,+perfmon,+net_admin", "--ambient-caps=-all,+bpf,+perfmon,+net_admin",
                "--bounding-set=-all,+bpf,+perfmon,+net_admin", "--no-new-privs"]  # fmt: skip
@@ -152,26 +148,22 @@ def ask(path: Path, message: bytes) -> tuple[bytes, int]:
     return bytes.fromhex(data), int(count)
 
 
-def request(layout: int = LAYOUT, ring_bytes: int = RING_BYTES, tiers: int = EBPF, whole_cgroup: int = 0) -> bytes:
-    return REQUEST.pack(1000000, layout, ring_bytes, tiers, 0, whole_cgroup, 0, 0)
-
-
 def test_a_request_as_it_is_made_is_granted(loader: Activation) -> None:
-    answer, descriptors = ask(loader.path, request())
+    answer, descriptors = ask(loader.path, loader_request())
     assert answer and descriptors > 3
 
 
 def test_other_programs_are_not_the_served_users_to_trace(loader: Activation) -> None:
-    answer, descriptors = ask(loader.path, request(whole_cgroup=1))
+    answer, descriptors = ask(loader.path, loader_request(whole_cgroup=1))
     assert b"is for one's own tests" in answer and descriptors == 0
 
 
 @pytest.mark.parametrize("message", [
-    pytest.param(request(layout=LAYOUT + 1), id="of another release"),
-    pytest.param(request(ring_bytes=100000), id="a ring of no power of two"),
-    pytest.param(request(tiers=0xFFFFFFFF), id="every tier there could be"),
-    pytest.param(request()[:-1], id="a byte short"),
-    pytest.param(request() + b"\0", id="a byte more"),
+    pytest.param(loader_request(layout=LAYOUT + 1), id="of another release"),
+    pytest.param(loader_request(ring_bytes=100000), id="a ring of no power of two"),
+    pytest.param(loader_request(tiers=0xFFFFFFFF), id="every tier there could be"),
+    pytest.param(loader_request()[:-1], id="a byte short"),
+    pytest.param(loader_request() + b"\0", id="a byte more"),
     pytest.param(bytes(60000), id="zeros"),
 ])  # fmt: skip
 def test_what_is_no_request_gets_no_answer(loader: Activation, message: bytes) -> None:

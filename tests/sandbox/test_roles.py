@@ -9,7 +9,6 @@ import re
 import shutil
 import socket
 import stat
-import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,15 +22,13 @@ from fake_cable import SECRET
 from fake_sentry import FakeSentry
 from fake_service import FakeService
 from http1 import Fault
+from loader_request import loader_request
 from pod_daemon import OOKLA_SAYS, Pod, pods
 from pod_service import PodService, in_own_network
 
 INSTRUMENTED = "RADAR_POD_SANITIZED" in os.environ
 STRACE = shutil.which("strace")
 CAN_LOAD = {12, 21, 38, 39}  # NET_ADMIN, SYS_ADMIN where it stands for the others, PERFMON, BPF
-
-# struct loader_request of bpf/loader_message.h
-REQUEST = struct.Struct("<QIIIBBBB").pack(1000000, 1, 32768, 1, 0, 0, 0, 0)
 
 
 def status(pid: int) -> dict[str, str]:
@@ -106,7 +103,7 @@ def test_P1_the_loader_has_nothing_when_it_hands_out_and_is_gone_within_a_second
         eventually(lambda: has_entered(loader.pid))
         check_P1(loader.pid, CAN_LOAD)
         ours.settimeout(60)
-        ours.send(REQUEST)
+        ours.send(loader_request())
         data, fds, _, _ = socket.recv_fds(ours, 65536, 16)
         handed_out = time.monotonic()
         assert data and loader.wait(60) == 0

@@ -530,8 +530,15 @@ while True:
 @contextlib.contextmanager
 def traffic_on_loopback() -> Iterator[None]:
     """80 Mbit/s, to nobody; of a process, as a test's own threads may have to wait."""
+
+    def sent() -> int:
+        [lo] = [line for line in Path("/proc/thread-self/net/dev").read_text().splitlines() if "lo:" in line]
+        return int(lo.split()[9])
+
+    before = sent()
     with subprocess.Popen([sys.executable, "-c", TRAFFIC]) as sender:
         try:
+            eventually(lambda: sent() > before + 1_000_000)
             yield
         finally:
             sender.kill()
