@@ -1,7 +1,8 @@
 # pod_test(ws pod_transport)         builds ws_test.c beside its source and registers it as "ws"
 # pod_role_test(courier pod_agent)   likewise, of what starts itself again
 # pod_fuzz(ws pod_transport)         builds tests/fuzz/fuzz_ws.c; corpus in tests/fuzz/corpus/ws; runs for a sixth of
-#                                    POD_FUZZ_SECONDS, or all of them where POD_FUZZ_WHOLE lists it
+#                                    POD_FUZZ_SECONDS, or all of them where POD_FUZZ_WHOLE lists it; as fuzz.ws.minute
+#                                    (label deep) for the bar's minute
 # pod_pytest(name file [TIMEOUT s] [SERIAL] [WAITS] [LINE Gbit/s] [ENV NAME=VALUE…] [ARGS …])
 #                                    a pytest file or folder that drives the executable; ARGS are pytest's.
 #                                    SERIAL: its answer is a rate, and it has the machine for itself;
@@ -19,8 +20,8 @@ find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 set(POD_MSAN_CANNOT courier flow http http_post libcurl living loader locate loop loop_coalesce loop_splice page resolve run sentry sentry_courier serve stream subtest
     tcp_dial tls tls_context tls_record tls_secrets tls_traffic trace_reader wifi fuzz.json fuzz.tls_traffic fuzz.trace)
 
-# What reads a stranger's bytes, or what the kernel and the disk hand back: the targets that the bars name.
-set(POD_FUZZ_WHOLE config head locate measurement store tcpstat tls_traffic trace url ws)
+# What reads a stranger's bytes in each test.
+set(POD_FUZZ_WHOLE head locate measurement url ws)
 
 # What takes seconds and no processor: others run beside it.
 set(POD_WAITS bounded_child courier http http_post resolve runner uploader)
@@ -90,8 +91,9 @@ function(pod_fuzz name)
   if(NOT name IN_LIST POD_FUZZ_WHOLE)
     math(EXPR seconds "(${POD_FUZZ_SECONDS} + 5) / 6")
   endif()
-  pod_register(fuzz.${name} "fuzz;M4" 1200
-    "${PROJECT_SOURCE_DIR}/tests/fuzz/for_cpu_seconds;${seconds};$<TARGET_FILE:fuzz_${name}>;-max_total_time=1100;-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
+  set(run "$<TARGET_FILE:fuzz_${name}>;-max_total_time=1100;-timeout=5;-rss_limit_mb=1024;-print_final_stats=1;-verbosity=0;${grown};${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
+  pod_register(fuzz.${name} "fuzz;M4" 1200 "${PROJECT_SOURCE_DIR}/tests/fuzz/for_cpu_seconds;${seconds};${run}")
+  pod_register(fuzz.${name}.minute "deep;M4" 1200 "${PROJECT_SOURCE_DIR}/tests/fuzz/for_cpu_seconds;60;${run}")
 endfunction()
 
 function(pod_pytest name file)

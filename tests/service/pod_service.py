@@ -22,7 +22,6 @@ from fake_service import FakeService
 from http1 import Request
 
 CLONE_NEWNET = 0x40000000
-RUN_TEST = {"type": "run_test", "message": {"interfaces": None}}
 
 
 class PodService(FakeService):
@@ -32,16 +31,23 @@ class PodService(FakeService):
         super().__init__(tls, PodService.upgrade, host)  # type: ignore[arg-type]
         self.cable = Socket(self._loop)
         self.pod = self.add_pod(POD, SECRET)
-        self.cable.on_sync = lambda: RUN_TEST if self.pod.test_requested else None
+        self.asked_on: list[str | None] | None = None
+        self.cable.on_sync = self.wanted
 
     async def upgrade(self, q: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await self.cable.serve(Connection(time.monotonic(), q.target, q.headers, writer), reader)
 
+    def wanted(self) -> dict[str, Any] | None:
+        """What it says behind a sync, which may come after ask() has said the same."""
+        asks = {"type": "run_test", "message": {"interfaces": self.asked_on}}
+        return asks if self.pod.test_requested else None
+
     def ask(self, *interfaces: str | None) -> None:
         """For a test, over the socket, as often as it is called; of no interface: on the default one."""
+        self.asked_on = list(interfaces) or None
         self.pod.test_requested = True
-        self.cable.broadcast("test_requested", {"interfaces": list(interfaces) or None})
+        self.cable.broadcast("test_requested", {"interfaces": self.asked_on})
 
 
 def in_own_network(test: Callable[..., Any]) -> Callable[..., Any]:
