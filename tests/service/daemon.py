@@ -55,11 +55,13 @@ class Daemon:
         lines = {"server_url": url, "client_id": pod, "secret": secret, "fleet_spread": "0", **keys}
         self.config.write_text("".join(f"{k}={v}\n" for k, v in lines.items() if v != ""))
         self.process: subprocess.Popen[bytes] | None = None
+        self.is_traced = False
 
     def start(self, words: tuple[str, ...] = (), before: tuple[str, ...] = (), **environment: str) -> Daemon:
-        """`before`: words in front of the program, of one that becomes it."""
+        """`before`: words in front of the program, of one that becomes it, or of strace, whose child it is."""
         words = words or ("agent", "-c", str(self.config), "--state-dir", str(self.state), "--verbose")
         self.started = time.monotonic()
+        self.is_traced = bool(before) and before[0].endswith("strace")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*before, RADAR_POD, *words],
@@ -101,8 +103,12 @@ class Daemon:
 
     def kill(self) -> None:
         if self.process and self.is_alive():
+            mine = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+            traced = mine.read_text().split() if self.is_traced else []
             self.process.kill()
             self.process.wait()
+            for daemon in traced:  # a tracer that is killed lets it go
+                os.kill(int(daemon), signal.SIGKILL)
 
     def status(self) -> dict[str, Any]:
         done = subprocess.run(
