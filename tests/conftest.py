@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,14 @@ def state_directory(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Results that a test does not ask to be kept elsewhere are kept here: among what pytest clears away itself, also
     after a run that was killed."""
     os.environ["STATE_DIRECTORY"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """That others than root may pass through: pytest's own are closed again by each pytest that begins."""
+    with tempfile.TemporaryDirectory(prefix="radar-pod-open-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

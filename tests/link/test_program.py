@@ -64,22 +64,16 @@ def test_a_scenario_that_is_not_there():
 # --- what cannot be -----------------------------------------------------------------------------------
 
 
-def unprivileged(tmp_path):
+def unprivileged(open_path):
     """A copy that others may run, from where they may."""
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_mode & 0o005 != 0o005 and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
-        if parent == Path("/tmp"):
-            break
-    shutil.copy(LINK, tmp_path / "link")
-    shutil.copy(FIBRE, tmp_path / "fibre.link")
-    return [str(tmp_path / "link"), str(tmp_path / "fibre.link"), "--", "true"]
+    shutil.copy(LINK, open_path / "link")
+    shutil.copy(FIBRE, open_path / "fibre.link")
+    return [str(open_path / "link"), str(open_path / "fibre.link"), "--", "true"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can stop being root")
-def test_no_root(tmp_path):
-    words = ["setpriv", "--reuid", "65534", "--clear-groups", *unprivileged(tmp_path)]
+def test_no_root(open_path):
+    words = ["setpriv", "--reuid", "65534", "--clear-groups", *unprivileged(open_path)]
     run = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert run.returncode == CANNOT_HERE and "root" in run.stderr, run.stderr
 

@@ -9,10 +9,8 @@ import re
 import shutil
 import socket
 import struct
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import certificates
@@ -42,14 +40,6 @@ def written(trace: str) -> set[str]:
             paths = re.findall(r'sun_path="([^"]*)"', words)
         names.update(paths)
     return names
-
-
-@pytest.fixture
-def open_path() -> Iterator[Path]:
-    """That others than root may pass through: pytest's own are closed again by each pytest that begins."""
-    with tempfile.TemporaryDirectory(prefix="radar-pod-life-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
