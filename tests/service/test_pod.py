@@ -306,6 +306,35 @@ def test_a_test_that_measures_nothing_is_not_repeated_at_once(folder: Path) -> N
         assert p.ookla_runs() <= 2 and service.measurements == []
 
 
+NO_RESULTS = {
+    "nothing": "",
+    "a word": "done",
+    "another value": "[1, 2]",
+    "cut off": json.dumps(OOKLA)[:-9],
+    "no result of a test": json.dumps(OOKLA | {"type": "log"}),
+    "without what a result has": json.dumps({k: v for k, v in OOKLA.items() if k != "upload"}),
+    "null": json.dumps(OOKLA | {"download": None}),
+}
+
+
+@pytest.mark.parametrize("said", NO_RESULTS.values(), ids=NO_RESULTS)
+@in_own_network
+def test_R34_R35_what_is_no_result_of_ooklas_is_not_sent(folder: Path, said: str) -> None:
+    """The other runner's is, so that the round is known to be over; each by the one of two names that it has."""
+    with PodService() as service, pods(folder, service) as make:
+        p = make(ookla=f"echo '{said}'", runners="OOKLA,NDT7").start()
+        connected(service)
+        service.ask()
+        [m] = results(service, 1)
+        eventually(lambda: not p.status()["tests"]["running"])
+        quiet(service, 0.3, 1)
+        assert m.style == "NDT7" and p.ookla_runs() == 1
+        assert "ookla test on the default interface: it has no result" in p.said()
+        service.ask()
+        eventually(lambda: p.ookla_runs() == 2)  # and lives
+        assert {m.style for m in results(service, 2)} == {"NDT7"}
+
+
 # --- nothing is lost -------------------------------------------------------------------------------
 
 
