@@ -14,9 +14,9 @@ import pathlib
 import subprocess
 import sys
 
-SLOTS = {"processor": os.cpu_count() + 1, "wait": 6 * os.cpu_count(), "fuzzer": os.cpu_count()}
-# Without it, of twelve that wait, rows that a contract's seconds bound told of the machine (11.6 s for 7 to 11).
-NICE = {"wait": 0, "processor": 5, "fuzzer": 10}
+SLOTS = {"processor": os.cpu_count(), "wait": 5 * os.cpu_count(), "fuzzer": os.cpu_count()}
+# Without it, of ten that wait, rows that a contract's seconds bound told of the machine (11.6 s for 7 to 11).
+NICE = {"wait": 0, "processor": 5, "fuzzer": 15}
 # Of the one build nothing else is made; what looks at the tree sees the same in each, and is left to the last. What
 # has the machine alone is there for its rates, of which a sanitizer's build says nothing.
 ONLY = {"fuzz": ["-L", "fuzz"], "asan": ["-LE", "tree|alone|deep"], "release": ["-LE", "deep"]}
