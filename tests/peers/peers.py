@@ -86,7 +86,8 @@ def make_certificate(folder: Path) -> Certificate:
 def environment(**extra: str) -> dict[str, str]:
     """A small environment: the Go peers take any option from a variable of its name (SERVER, CERT…)."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
-    sanitizers = {name: v for name, v in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    # Of each name by itself: of another thread pytest sets and deletes one meanwhile.
+    sanitizers = {name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}
     return kept | sanitizers | extra
 
 

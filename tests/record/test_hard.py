@@ -178,7 +178,7 @@ def small_disk(tmp_path, options):
 @pytest.mark.parametrize("programs, code", [(0, PARTLY), (7, 7)], ids=["it was done", "it failed"])
 def test_the_disk_fills_and_the_program_does_not_notice(tmp_path, sink, programs, code):
     """Its own failure is told first: 3 would hide it."""
-    with small_disk(tmp_path, "size=64k"):
+    with small_disk(tmp_path, "size=16k"): # a hundred samples
         r = record(tmp_path / "t.csv", *python(TALKS, sink.port, programs), options=["--interval", "0"])
         assert list(tmp_path.iterdir()) == []
     assert r.returncode == code and r.stdout == "my work is done\n"

@@ -362,7 +362,8 @@ def test_a_terminal_is_left_as_it_was():
     os.set_inheritable(child, True)
     with Server(by_test(endless, upload)) as server:
         argv = [str(pod.binary()), "test", "--server", server.url(), "--download"]
-        env = dict(os.environ, TERM="xterm", COLUMNS="80", LINES="24")
+        env = {n: os.environ[n] for n in os.environ if n != "PYTEST_CURRENT_TEST"}  # which pytest sets and deletes
+        env |= {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
         process = subprocess.Popen(argv, stdin=child, stdout=child, stderr=child, env=env)
         os.close(child)
         wait_for(lambda: bool(server.connections) and bool(server.only.of(wire.PONG)))
