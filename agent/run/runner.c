@@ -98,6 +98,22 @@ static void store(struct runner *r, const struct runner_verdict *v, struct runne
 	snprintf(end->why, sizeof(end->why), "%s", v->why);
 }
 
+/* What a test has used counts, whatever its result is worth. */
+static void count_bytes(struct runner *r, const struct store_result *result)
+{
+	struct err err = {};
+
+	if (result->bytes_used &&
+	    store_usage_add(r->options.store, result->started_utc_ns, result->bytes_used, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err);
+}
+
+static void refuse(struct runner *r, const struct runner_verdict *v, struct runner_end *end)
+{
+	count_bytes(r, &v->result);
+	snprintf(end->why, sizeof(end->why), "%s", v->why);
+}
+
 static void prune_traces(struct runner *r)
 {
 	struct err err = {};
@@ -145,7 +161,7 @@ static void on_child(void *owner, const struct bounded_child_end *child)
 	if (v.measured)
 		store(r, &v, &end);
 	else
-		snprintf(end.why, sizeof(end.why), "%s", v.why);
+		refuse(r, &v, &end);
 	look_for_trace(r, &end, child);
 	runner_verdict_end(&v);
 	r->done(r->owner, &end);

@@ -168,6 +168,15 @@ static int write_object(struct runner_verdict *v, const struct raw_figures *f, c
 	return 0;
 }
 
+/* Its program has a word of its own on whether the test went well: what it prints counts with code 0 alone. */
+static int check_end(const struct bounded_child_end *end, struct err *err)
+{
+	if (end->code == 0)
+		return 0;
+	return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
+	               "take the result that it has printed, as it did not end with code 0");
+}
+
 static void judge_ookla(const struct bounded_child_end *end, const char *warning,
                         struct runner_verdict *v)
 {
@@ -181,8 +190,10 @@ static void judge_ookla(const struct bounded_child_end *end, const char *warning
 		result_new_id(&name);
 		bytes_copy_text(v->result.id, sizeof(v->result.id), name.id);
 		v->result.bytes_used = figures.download_bytes + figures.upload_bytes;
-		r = write_object(v, &figures, warning, &err);
+		r = check_end(end, &err);
 	}
+	if (r == 0)
+		r = write_object(v, &figures, warning, &err);
 	v->measured = v->upload = r == 0;
 	if (r < 0) {
 		say_why(v, end, &err);

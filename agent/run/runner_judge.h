@@ -1,5 +1,7 @@
 /* What a test's process has left, as a result for the store. It reads the network, so that what it says is any bytes
- * until it has been looked at; its exit code and its end are told, and prove nothing. Pure, but for an id of our own. */
+ * until it has been looked at. How it ended is told. Of a test of our own it proves nothing: what is whole counts, as each
+ * part is written whole or not at all. Of Ookla's program a result counts with exit code 0 alone. Pure, but for an id of our
+ * own. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +23,8 @@ struct runner_verdict {
 	enum runner_failure failure;
 	int error;                  /* of it, a negative errno; 0: not known */
 	char why[RUNNER_WHY_BYTES]; /* why not, a sentence; "" */
-	struct store_result result; /* points into the process's output, and to `memory` */
+	/* Points into the process's output, and to `memory`. Its bytes_used are used where nothing is measured, too. */
+	struct store_result result;
 	void *memory;
 };
 

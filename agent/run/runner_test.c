@@ -186,6 +186,13 @@ static struct leave_case ookla_cases[] = {
 	  "did not end in time" },
 	{ "it fails", "echo '[error] no servers' >&2; exit 2", false, false,
 	  "code 2: [error] no servers" },
+	{ "a whole result, and code 2", SAYS("1", OOKLA) "echo '[error] cannot read' >&2; exit 2",
+	  false, false,
+	  "code 2: [error] cannot read; take the result that it has printed, as it did not" },
+	{ "a whole result, and a crash", SAYS("1", OOKLA) "kill -SEGV $$", false, false,
+	  "it crashed (SIGSEGV); take the result that it has printed" },
+	{ "a whole result, and no end", SAYS("1", OOKLA) "sleep 60", false, false,
+	  "did not end in time and was ended; take the result that it has printed" },
 };
 
 static void an_ookla_test_is_stored(void **state)
@@ -208,6 +215,22 @@ static void an_ookla_test_is_stored(void **state)
 		assert_non_null(strstr(result->object, "\"goodput_mbps\":1,\"bytes\":200"));
 		free(result);
 	}
+	rig_close(&rig);
+}
+
+/* The day's cap is of what the line has carried. */
+static void what_a_refused_result_used_is_counted(void **state)
+{
+	struct runner_test t = { .kind = CONFIG_RUNNER_OOKLA, .interface = "" };
+	uint64_t used, now_ns = clock_utc_ns();
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SAYS("1", OOKLA) "exit 2", 0);
+	run(&rig, &t);
+	assert_int_equal(rig.end.failure, RUNNER_FAILED);
+	assert_int_equal(store_usage_get(rig.store, now_ns, &used, NULL), 0);
+	assert_int_equal(used, 289);
 	rig_close(&rig);
 }
 
@@ -449,6 +472,7 @@ static void a_test_is_stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_refused_result_used_is_counted),
 		cmocka_unit_test(what_is_known_goes_with_it),
 		cmocka_unit_test(arguments_are_the_configurations),
 		cmocka_unit_test(a_trace_is_kept_within_its_quota),
