@@ -51,6 +51,7 @@ static const struct {
 	{ "heartbeat.sent", "heartbeats sent", "" },
 	{ "heartbeat.taken", "  taken", "" },
 	{ "heartbeat.last_error", "  last error", "" },
+	{ "needs_restart", "needs restart for", "" },
 	{ "sandbox_lacks", "sandbox lacks", "" },
 	{ "tests.running.cause", "a test runs for", "" },
 	{ "tests.running.for_s", "  since", " s" },

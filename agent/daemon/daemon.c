@@ -281,7 +281,6 @@ static void take_config(struct daemon *d, const struct config *fresh)
 		explicit_bzero(&d->pod, sizeof(d->pod));
 	daemon_reloaded(d, !same);
 	log_info("the configuration was read again%s", same ? "" : ": another service or pod");
-	daemon_sandbox_check_ports(d);
 }
 
 static void on_hangup(void *owner, int poll_events)
@@ -295,10 +294,12 @@ static void on_hangup(void *owner, int poll_events)
 	loop_poll(d->hangup_io, POLLIN);
 	notify_send(&d->notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
 	            (unsigned long long)(clock_now_ns() / NS_PER_US));
-	if (load_config(d, &fresh, &err) == 0)
+	if (load_config(d, &fresh, &err) == 0) {
+		daemon_sandbox_keep_ports(d, &fresh);
 		take_config(d, &fresh);
-	else
+	} else {
 		log_err(LOG_LEVEL_ERROR, &err);
+	}
 	notify_send(&d->notify, "READY=1");
 	daemon_turn_soon(d);
 }

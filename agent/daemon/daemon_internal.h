@@ -43,6 +43,8 @@ struct daemon {
 	bool stopping, begun, has_no_spawner;
 	struct sandbox_lacks sandbox;
 	struct daemon_ports ports; /* that may be connected to */
+	char needs_restart
+		[DAEMON_PORTS_KEYS]; /* keys of the configuration that are not heeded; "": none */
 
 	struct loop_timer turn; /* something may have to be done */
 	struct loop_timer watchdog;

@@ -39,12 +39,11 @@ static void add_of_url(struct daemon_ports *p, const char *text)
 		add(p, u.port);
 }
 
-static void add_of_config(struct daemon_ports *p, const struct config *c)
+static void add_of_dsn(struct daemon_ports *p, const char *text)
 {
 	struct sentry_dsn dsn;
 
-	add_of_url(p, c->server_url);
-	if (c->sentry_dsn[0] && sentry_dsn_parse(c->sentry_dsn, &dsn, NULL) == 0)
+	if (*text && sentry_dsn_parse(text, &dsn, NULL) == 0)
 		add_of_url(p, dsn.endpoint);
 }
 
@@ -72,7 +71,8 @@ struct daemon_ports daemon_ports_of(const struct config *c)
 		                               "all_proxy", "ALL_PROXY" };
 	struct daemon_ports p = { .at = { HTTP_PORT, HTTPS_PORT }, .count = 2 };
 
-	add_of_config(&p, c);
+	add_of_url(&p, c->server_url);
+	add_of_dsn(&p, c->sentry_dsn);
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(*proxies); i++) {
 		const char *value = getenv(proxies[i]);
 
@@ -82,15 +82,42 @@ struct daemon_ports daemon_ports_of(const struct config *c)
 	return p;
 }
 
-bool daemon_ports_have(const struct daemon_ports *p, const struct config *c)
+static bool has_all(const struct daemon_ports *p, const struct daemon_ports *wanted)
 {
-	struct daemon_ports wanted = {};
-
-	add_of_config(&wanted, c);
-	for (size_t i = 0; i < wanted.count; i++)
-		if (!has(p, wanted.at[i]))
+	for (size_t i = 0; i < wanted->count; i++)
+		if (!has(p, wanted->at[i]))
 			return false;
 	return true;
+}
+
+/* One service's secret is nothing for another to hear. */
+static void keep_service(const struct config *held, struct config *fresh)
+{
+	if (!held->client_id[0] || !held->secret[0])
+		return;
+	bytes_copy_text(fresh->server_url, sizeof(fresh->server_url), held->server_url);
+	bytes_copy_text(fresh->client_id, sizeof(fresh->client_id), held->client_id);
+	bytes_copy_text(fresh->secret, sizeof(fresh->secret), held->secret);
+	bytes_copy_text(fresh->ca_file, sizeof(fresh->ca_file), held->ca_file);
+}
+
+void daemon_ports_keep(const struct daemon_ports *p, const struct config *held,
+                       struct config *fresh, char keys[DAEMON_PORTS_KEYS])
+{
+	struct daemon_ports of_service = {}, of_reports = {};
+	struct text t = text_on(keys, DAEMON_PORTS_KEYS);
+
+	add_of_url(&of_service, fresh->server_url);
+	add_of_dsn(&of_reports, fresh->sentry_dsn);
+	*keys = '\0';
+	if (!has_all(p, &of_service)) {
+		text_append(&t, "server_url");
+		keep_service(held, fresh);
+	}
+	if (!has_all(p, &of_reports)) {
+		text_append(&t, "%ssentry_dsn", t.bytes ? ", " : "");
+		bytes_copy_text(fresh->sentry_dsn, sizeof(fresh->sentry_dsn), held->sentry_dsn);
+	}
 }
 
 void daemon_ports_write(const struct daemon_ports *p, char out[DAEMON_PORTS_TEXT])

@@ -21,8 +21,13 @@ struct daemon_ports {
 
 struct daemon_ports daemon_ports_of(const struct config *c);
 
-/* Whether all that `c` names is among them. */
-bool daemon_ports_have(const struct daemon_ports *p, const struct config *c);
+#define DAEMON_PORTS_KEYS sizeof("server_url, sentry_dsn")
+
+/* What `fresh` names on a port that is none of them stays as it is in `held`: the service, with the pod's identity there and
+ * the authorities it is known by, and where error reports go. A pod that has no identity has nothing to stay with.
+ * keys: of which keys the ports are closed, "server_url"; "": of none. */
+void daemon_ports_keep(const struct daemon_ports *p, const struct config *held,
+                       struct config *fresh, char keys[DAEMON_PORTS_KEYS]);
 
 /* "80,443,8443"; "any". */
 void daemon_ports_write(const struct daemon_ports *p, char out[DAEMON_PORTS_TEXT]);

@@ -1,6 +1,7 @@
 /* Which ports a configuration and an environment come to, and that a courier reads what its daemon has written. */
 #include "agent/daemon/daemon_ports.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,34 +41,55 @@ static void are_these(void **state)
 		unsetenv(c->variable);
 	daemon_ports_write(&p, text);
 	assert_string_equal(text, c->text);
-	assert_true(daemon_ports_have(&p, &config));
 	again = daemon_ports_read(text);
 	daemon_ports_write(&again, twice);
 	assert_string_equal(twice, c->text);
 }
 
-struct have_case {
-	const char *name, *config;
-	bool have;
+#define OURS  "client_id=ours\nsecret=mine\n"
+#define OTHER "client_id=other\nsecret=theirs\nca_file=/new.pem\n"
+
+struct keep_case {
+	const char *name, *held, *fresh, *keys;
+	const char *url, *pod, *ca_file, *dsn; /* in use then */
 };
 
 /* After a start with port 8443. */
-static const struct have_case have_cases[] = {
-	{ "the same", "server_url=https://other.example:8443\n", true },
-	{ "a usual one", "server_url=https://other.example\n", true },
-	{ "another one", "server_url=https://other.example:8444\n", false },
-	{ "another one for error reports",
-	  "server_url=https://other.example\nsentry_dsn=http://key@192.0.2.1:9000/7\n", false },
+static const struct keep_case keep_cases[] = {
+	{ "the same port", "server_url=https://a:8443\n" OURS, "server_url=https://b:8443\n" OTHER,
+	  "", "https://b:8443", "other/theirs", "/new.pem", "" },
+	{ "a usual one", "server_url=https://a:8443\n" OURS, "server_url=https://b\n" OTHER, "",
+	  "https://b", "other/theirs", "/new.pem", "" },
+	{ "another one: one service hears nothing that is another's",
+	  "server_url=https://a:8443\nca_file=/old.pem\n" OURS, "server_url=https://b:8444\n" OTHER,
+	  "server_url", "https://a:8443", "ours/mine", "/old.pem", "" },
+	{ "another one, and no identity yet", "server_url=https://a:8443\n",
+	  "server_url=https://b:8444\n" OTHER, "server_url", "https://b:8444", "other/theirs",
+	  "/new.pem", "" },
+	{ "another one for error reports", "sentry_dsn=http://key@c:8443/1\n" OURS,
+	  "server_url=https://b\nsentry_dsn=http://key@c:9000/7\n" OTHER, "sentry_dsn", "https://b",
+	  "other/theirs", "/new.pem", "http://key@c:8443/1" },
+	{ "both", "server_url=https://a:8443\n" OURS,
+	  "server_url=https://b:1\nsentry_dsn=http://key@c:9000/7\n" OTHER,
+	  "server_url, sentry_dsn", "https://a:8443", "ours/mine", "", "" },
 };
 
-static void have_or_not(void **state)
+static void stays_with_what_it_can_reach(void **state)
 {
-	const struct have_case *c = *state;
-	static struct config config;
+	const struct keep_case *c = *state;
+	static struct config held, fresh;
 	struct daemon_ports p = daemon_ports_read("80,443,8443");
+	char keys[DAEMON_PORTS_KEYS], pod[2 * CONFIG_ID_BYTES + 1];
 
-	assert_int_equal(config_parse("", c->config, strlen(c->config), &config, NULL, NULL), 0);
-	assert_int_equal(daemon_ports_have(&p, &config), c->have);
+	assert_int_equal(config_parse("", c->held, strlen(c->held), &held, NULL, NULL), 0);
+	assert_int_equal(config_parse("", c->fresh, strlen(c->fresh), &fresh, NULL, NULL), 0);
+	daemon_ports_keep(&p, &held, &fresh, keys);
+	snprintf(pod, sizeof(pod), "%s/%s", fresh.client_id, fresh.secret);
+	assert_string_equal(keys, c->keys);
+	assert_string_equal(fresh.server_url, c->url);
+	assert_string_equal(pod, c->pod);
+	assert_string_equal(fresh.ca_file, c->ca_file);
+	assert_string_equal(fresh.sentry_dsn, c->dsn);
 }
 
 static const struct ports_case read_cases[] = {
@@ -96,6 +118,6 @@ int main(void)
 		if (*ports_cases[i].variable)
 			unsetenv(ports_cases[i].variable);
 	failed = CASES_RUN(are_these, ports_cases);
-	failed += CASES_RUN(have_or_not, have_cases);
+	failed += CASES_RUN(stays_with_what_it_can_reach, keep_cases);
 	return failed + CASES_RUN(is_any, read_cases);
 }

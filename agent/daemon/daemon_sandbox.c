@@ -85,11 +85,19 @@ static void say_what_is_lacking(struct daemon *d)
 		            d->sandbox.text);
 }
 
-void daemon_sandbox_check_ports(const struct daemon *d)
+void daemon_sandbox_keep_ports(struct daemon *d, struct config *fresh)
 {
-	if (!d->sandbox.ports && !daemon_ports_have(&d->ports, &d->config))
-		log_error("server_url or sentry_dsn names a TCP port that this daemon has given up "
-		          "at its start: restart it");
+	char url[CONFIG_URL_BYTES];
+
+	if (d->sandbox.ports)
+		return;
+	daemon_ports_keep(&d->ports, &d->config, fresh, d->needs_restart);
+	if (!*d->needs_restart)
+		return;
+	log_error("%s: a TCP port that this daemon has given up at its start, and is not heeded: "
+	          "restart it. Until then its service is %s",
+	          d->needs_restart,
+	          daemon_is_registered(d) ? log_url(fresh->server_url, url, sizeof(url)) : "none");
 }
 
 /* The configuration's directory is made, as the credentials of a first start will be written to it. */

@@ -10,5 +10,8 @@ int daemon_spawner_begin(struct daemon *d, struct err *err);
 /* With everything open that it will listen on, and before a thread or a connection. For good. */
 int daemon_sandbox_enter(struct daemon *d, struct err *err);
 
-/* Behind a change of the configuration: says so where it names a port that is closed to us. */
-void daemon_sandbox_check_ports(const struct daemon *d);
+struct config;
+
+/* Before a configuration that was read again is taken: where it names a port that is closed to us, what needs it stays as it
+ * was, and the log and `status` say that the daemon is to be restarted. */
+void daemon_sandbox_keep_ports(struct daemon *d, struct config *fresh);

@@ -95,6 +95,7 @@ size_t daemon_status_compose(void *owner, char *out, size_t out_bytes)
 	json_put_flag(&w, "stopping", d->stopping);
 	put_socket(&w, d, now_ns);
 	put_heartbeat(&w, d, now_ns);
+	json_put_text(&w, "needs_restart", d->needs_restart);
 	json_put_text(&w, "sandbox_lacks", d->sandbox.text);
 	json_put_count(&w, "orders", d->orders);
 	if (d->o->orders.put_status)

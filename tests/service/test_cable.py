@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -305,13 +306,46 @@ def test_sighup_reads_the_configuration_again(service: Service, daemon: Make) ->
     assert d.is_alive() and other.ended_at is None
 
 
+def test_sighup_another_port(service: Service, daemon: Make) -> None:
+    """A port that was not named at the start is closed to the daemon: it stays where it is, says so, and is there after a
+    restart. Until then the one service hears nothing of what is for the other."""
+    d = daemon(ping_freq=60).start()
+    c = connected(service)
+    if "ports" in d.status()["sandbox_lacks"]:
+        pytest.skip("this kernel closes no ports: any other is heeded at once")
+    before, other = d.config.read_text(), Service()
+    try:
+        d.config.write_text(before.replace(service.url, other.url).replace(SECRET, "aNotherOne2"))
+        d.signal(signal.SIGHUP)
+        eventually(lambda: "was read again" in d.said())
+        assert re.search(r"error.*server_url: a TCP port .* restart it\..* is " + re.escape(service.url), d.said())
+        s = d.status()
+        assert s["needs_restart"] == "server_url" and s["server_url"] == service.url
+        told = subprocess.run([RADAR_POD, "status", "--state-dir", d.state], capture_output=True, text=True, timeout=IN_VAIN_S)
+        assert re.search(r"^needs restart for +server_url$", told.stdout, re.M)
+        assert c.ended_at is None and s["socket"]["phase"] == "confirmed" and len(service.connections) == 1
+        assert not other.connections and "aNotherOne2" not in d.said()
+        assert d.stop()[0] == 0
+        d.start()
+        assert connected(other).header("Authorization") == [f"Basic {POD}:aNotherOne2"]
+        assert len(service.connections) == 1 and d.status()["needs_restart"] == ""
+        d.config.write_text(before)
+        d.signal(signal.SIGHUP)
+        eventually(lambda: d.status()["needs_restart"] == "server_url")
+        d.config.write_text(before.replace(service.url, other.url))
+        d.signal(signal.SIGHUP)
+        eventually(lambda: d.status()["needs_restart"] == "")
+    finally:
+        other.close()
+
+
 def test_a_ca_file_that_is_none(service: Service, daemon: Make) -> None:
     d = daemon(url="https://127.0.0.1:9", ca_file="/nonexistent.pem").start()
     assert d.process and d.process.wait(IN_VAIN_S) == 1
     assert "/nonexistent.pem" in d.said()
     d = daemon(ping_freq=1).start()
     connected(service)
-    d.config.write_text("server_url=https://127.0.0.1:9\nca_file=/nonexistent.pem\nping_freq=1\nclient_id=a\nsecret=b\n")
+    d.config.write_text("server_url=https://127.0.0.1\nca_file=/nonexistent.pem\nping_freq=1\nclient_id=a\nsecret=b\n")
     d.signal(signal.SIGHUP)
     eventually(lambda: "/nonexistent.pem" in d.said())
     eventually(lambda: d.status()["heartbeat"]["sent"] >= 2)
