@@ -318,25 +318,33 @@ int store_results_prune(struct store *s, uint64_t utc_ns, uint64_t coming_bytes,
 
 /* --- reading -------------------------------------------------------------------------------------- */
 
-/* What is not whole is not sent. */
-static void quarantine_damaged(struct store *s, const char *id)
+/* What is not whole, or cannot be read, is not sent.  -EBADMSG: the store says so now, or is only read. */
+static int set_damaged_aside(struct store *s, const char *id, struct err *err)
 {
 	CLEANUP(statement_close) struct statement st = {};
+	struct err why = {};
 	int r;
 
-	if (s->role == STORE_READER || store_write_begin(&s->db, NULL) < 0)
-		return;
+	if (s->role == STORE_READER)
+		return -EBADMSG;
+	r = store_write_begin(&s->db, &why);
+	if (r < 0)
+		return ERR_SET(err, r, ERR_SYS, 0, "set a damaged result aside: %s", why.text);
 	statement_open(&st, &s->db,
 	               "UPDATE outbox SET state = 'quarantined', "
 	               "last_error = '" STORE_DAMAGED
 	               "' WHERE seq = (SELECT seq FROM results WHERE id = ?1) "
 	               "AND state != 'quarantined'");
 	bind_text(&st, 1, id);
-	r = statement_run(&st, NULL, "quarantine a result");
+	r = statement_run(&st, &why, "note it");
 	if (r == 0 && s->db.lib->changes(s->db.at) > 0)
-		r = store_counter_add(s, "damaged", 1, NULL);
+		r = store_counter_add(s, "damaged", 1, &why);
 	statement_close(&st);
-	store_write_end(&s->db, r, NULL);
+	r = store_write_end(&s->db, r, &why);
+	if (r < 0)
+		return ERR_SET(err, r == -EBADMSG ? -EIO : r, ERR_SYS, 0,
+		               "set a damaged result aside: %s", why.text);
+	return -EBADMSG;
 }
 
 int store_get(struct store *s, const char *id, struct store_result **ret, struct err *err)
@@ -348,14 +356,14 @@ int store_get(struct store *s, const char *id, struct store_result **ret, struct
 	statement_open(&st, &s->db, "SELECT " COLUMNS_OF_RESULT " FROM results WHERE id = ?1");
 	bind_text(&st, 1, id);
 	r = statement_step(&st, err, "read a result");
-	if (r <= 0)
-		return r < 0 ? r : STORE_NONE;
-	store_result_columns(&st, &row);
-	r = store_row_unpack(&row, true, ret, err);
+	if (r == 0)
+		return STORE_NONE;
+	if (r > 0) {
+		store_result_columns(&st, &row);
+		r = store_row_unpack(&row, true, ret, err);
+	}
 	statement_close(&st);
-	if (r == -EBADMSG)
-		quarantine_damaged(s, id);
-	return r;
+	return r == -EBADMSG ? set_damaged_aside(s, id, err) : r;
 }
 
 int store_find(struct store *s, const char *prefix, char ret_id[STORE_ID_BYTES], struct err *err)

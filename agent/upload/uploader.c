@@ -31,6 +31,7 @@ struct uploader {
 	struct loop_timer timer;
 	bool held, busy;
 	bool failing;                /* and that was logged */
+	bool has_old_credentials;    /* what is under way */
 	struct store_entry entry;    /* under way */
 	struct store_result *result; /* likewise; its memory is ours */
 	struct raw_figures figures;
@@ -107,16 +108,19 @@ enum choice {
 	PASSED = 2, /* one may not be sent, and the store says so: look again */
 };
 
+static int passed(struct uploader *u, const struct store_entry *e, const char *why)
+{
+	u->counts.quarantined++;
+	log_error("the result %s is in quarantine: %s", e->id, why);
+	return PASSED;
+}
+
 static int pass_over(struct uploader *u, const struct store_entry *e, const char *why,
                      struct err *err)
 {
 	int r = store_outbox_quarantine(u->options.store, e->seq, why, err);
 
-	if (r < 0)
-		return r;
-	u->counts.quarantined++;
-	log_error("the result %s is in quarantine: %s", e->id, why);
-	return PASSED;
+	return r < 0 ? r : passed(u, e, why);
 }
 
 static int take(struct uploader *u, const struct store_entry *e, struct err *err)
@@ -125,7 +129,7 @@ static int take(struct uploader *u, const struct store_entry *e, struct err *err
 	int r = store_get(u->options.store, e->id, &u->result, err);
 
 	if (r == -EBADMSG)
-		return PASSED; /* the store has put it into quarantine */
+		return passed(u, e, err->text); /* the store has put it there */
 	if (r != 0)
 		return r < 0 ? r : ERR_SET(err, -ENOENT, ERR_SYS, 0, "find the result %s", e->id);
 	u->style = strcmp(e->test, "ookla") == 0 ? RAW_OOKLA : RAW_NDT7;
@@ -140,6 +144,7 @@ static int take(struct uploader *u, const struct store_entry *e, struct err *err
 static int choose(struct uploader *u, uint64_t *ret_wait_ns, struct err *err)
 {
 	struct store_entry e;
+	int64_t passed_seq = 0;
 	int r = PASSED;
 
 	for (int i = 0; i < PASSED_OVER_MAX && r == PASSED; i++) {
@@ -149,6 +154,9 @@ static int choose(struct uploader *u, uint64_t *ret_wait_ns, struct err *err)
 		r = store_outbox_next(u->options.store, &now, &e, ret_wait_ns, err);
 		if (r == STORE_NONE)
 			return NONE;
+		if (r == 0 && e.seq == passed_seq)
+			return ERR_SET(err, -EIO, ERR_SYS, 0, "set the result %s aside", e.id);
+		passed_seq = e.seq;
 		if (r == 0 && !upload_policy_may_send(e.unanswered))
 			r = pass_over(u, &e,
 			              "it was sent twice and no answer came: it may be there", err);
@@ -173,20 +181,19 @@ static bool may_go(struct uploader *u, uint64_t *ret_wait_ns)
 static int note_and_choose(struct uploader *u, uint64_t *ret_wait_ns, struct err *err)
 {
 	struct err unheard;
-	int r = store_batch_begin(u->options.store, err), ended;
+	int r = store_batch_begin(u->options.store, err), noted, ended;
 
 	if (r < 0)
 		return r;
-	r = write_note(u, err);
+	r = noted = write_note(u, err);
 	if (r == -ENOENT) /* somebody has removed the result: nothing is owed */
 		u->note.is_owed = false;
 	if (r == 0)
 		r = may_go(u, ret_wait_ns) ? choose(u, ret_wait_ns, err) : NONE;
 	ended = store_batch_end(u->options.store, r < 0 ? &unheard : err);
-	if (r < 0 || ended < 0)
-		return r < 0 ? r : ended;
-	tell_note(u);
-	return r;
+	if (noted == 0 && ended == 0) /* whether or not the next one could be read */
+		tell_note(u);
+	return r >= 0 && ended < 0 ? ended : r;
 }
 
 /* --- under way --------------------------------------------------------------------------------------- */
@@ -222,12 +229,18 @@ static void say(struct uploader *u, const struct upload_answer *answer)
 		u->options.troubled(u->options.owner, answer->why);
 }
 
+/* What is said of credentials that are others now is not said of these: it goes once more, with them. */
 static void conclude(struct uploader *u, const struct upload_answer *answer)
 {
-	u->busy = false;
+	bool is_of_old = u->has_old_credentials && answer->verdict == UPLOAD_DENIED;
+
+	u->busy = u->has_old_credentials = false;
 	free(TAKE(u->result, NULL));
-	say(u, answer);
+	if (!is_of_old)
+		say(u, answer);
 	remember(u, answer);
+	if (is_of_old)
+		upload_policy_new_credentials(&u->policy);
 }
 
 static void on_answer(void *owner, const struct upload_answer *answer)
@@ -314,6 +327,7 @@ bool uploader_is_busy(const struct uploader *u)
 void uploader_new_credentials(struct uploader *u)
 {
 	upload_policy_new_credentials(&u->policy);
+	u->has_old_credentials = u->busy;
 	uploader_wake(u);
 }
 

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "agent/config/config.h"
+#include "agent/store/store_internal.h"
 #include "tests/cases.h"
 #include "tests/raw_result.h"
 #include "tests/store_rig.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
+#include "transport/base/log.h"
 #include "transport/loop/loop.h"
 
 /* A service that says what the script has, one word an upload; its last word is for all that follow.
@@ -27,7 +29,8 @@ struct rig {
 	size_t asked_count;
 	int idle, arrived;
 	char config[512];
-	uint64_t last_s; /* when the last one that was put began */
+	uint64_t last_s;           /* when the last one that was put began */
+	int quarantined, failures; /* lines of the log */
 };
 
 static void on_timer(void *owner)
@@ -231,6 +234,107 @@ static void other_credentials_are_tried_at_once(void **state)
 	rig_close(&rig);
 }
 
+/* Results that the disk has changed under us. */
+static void damage(struct rig *rig, const char *which)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "UPDATE results SET digest = zeroblob(16) WHERE %s", which);
+	assert_int_equal(store_db_run(&rig->store->db, sql, NULL), 0);
+}
+
+static void note_line(void *owner, const struct log_entry *entry)
+{
+	struct rig *rig = owner;
+
+	rig->quarantined += strstr(entry->message, "is in quarantine") != NULL;
+	rig->failures += strstr(entry->message, "could not") != NULL;
+}
+
+static void D6_a_damaged_one_is_told_once_and_the_rest_arrives(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "t");
+	for (unsigned int i = 1; i <= 3; i++)
+		put(&rig, i, RAW_RESULT);
+	damage(&rig, "seq = 2");
+	log_set_watcher(note_line, &rig);
+	play(&rig);
+	log_set_watcher(NULL, NULL);
+	assert_string_equal(rig.asked, "13");
+	assert_int_equal(counts_of(&rig).quarantined, 1);
+	assert_int_equal(counts_of(&rig).damaged, 1);
+	assert_int_equal(uploader_counts(rig.uploader).quarantined, 1);
+	assert_int_equal(rig.quarantined, 1);
+	rig_close(&rig);
+}
+
+/* SQLite itself cannot read it. */
+static void D6_one_that_cannot_be_read_is_told_once(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "t");
+	put(&rig, 1, RAW_RESULT);
+	assert_int_equal(store_db_run(&rig.store->db,
+	                              "CREATE TEMP TABLE results AS "
+	                              "SELECT seq, id, test, started_ns FROM main.results",
+	                              NULL),
+	                 0);
+	log_set_watcher(note_line, &rig);
+	play(&rig);
+	log_set_watcher(NULL, NULL);
+	assert_int_equal(rig.quarantined, 1);
+	assert_int_equal(store_db_run(&rig.store->db, "DROP TABLE temp.results", NULL), 0);
+	assert_string_equal(rig.asked, "");
+	assert_int_equal(counts_of(&rig).quarantined, 1);
+	rig_close(&rig);
+}
+
+/* Nor is it looked at again and again: the store is given time. */
+static void D3_a_damaged_one_that_cannot_be_set_aside_is_told(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "t");
+	put(&rig, 1, RAW_RESULT);
+	damage(&rig, "1");
+	assert_int_equal(store_db_run(&rig.store->db, "PRAGMA query_only = ON", NULL), 0);
+	log_set_watcher(note_line, &rig);
+	play(&rig);
+	log_set_watcher(NULL, NULL);
+	assert_int_equal(rig.failures, 1);
+	assert_int_equal(rig.quarantined, 0);
+	assert_int_equal(store_db_run(&rig.store->db, "PRAGMA query_only = OFF", NULL), 0);
+	play(&rig);
+	assert_string_equal(rig.asked, "");
+	assert_int_equal(counts_of(&rig).quarantined, 1);
+	rig_close(&rig);
+}
+
+/* The service said it to those that were sent: it has not seen the others. */
+static void R38_what_refused_the_old_credentials_does_not_stop_the_new_ones(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "dt");
+	put(&rig, 1, RAW_RESULT);
+	uploader_wake(rig.uploader);
+	while (!uploader_is_busy(rig.uploader))
+		loop_run(rig.loop, loop_now_ns(rig.loop), NULL);
+	uploader_new_credentials(rig.uploader);
+	play(&rig);
+	assert_false(uploader_counts(rig.uploader).denied);
+	assert_string_equal(rig.asked, "11");
+	assert_int_equal(counts_of(&rig).arrived, 1);
+	rig_close(&rig);
+}
+
 /* The uploader is begun anew, as by a restart: what the store says is all there is. */
 static void restart(struct rig *rig)
 {
@@ -338,6 +442,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(R31_what_the_service_cannot_read_is_not_sent),
 		cmocka_unit_test(other_credentials_are_tried_at_once),
+		cmocka_unit_test(D6_a_damaged_one_is_told_once_and_the_rest_arrives),
+		cmocka_unit_test(D6_one_that_cannot_be_read_is_told_once),
+		cmocka_unit_test(D3_a_damaged_one_that_cannot_be_set_aside_is_told),
+		cmocka_unit_test(R38_what_refused_the_old_credentials_does_not_stop_the_new_ones),
 		cmocka_unit_test(D1_an_uncertain_one_is_repeated_once),
 		cmocka_unit_test(D1_twice_uncertain_is_quarantined),
 		cmocka_unit_test(nothing_is_sent_during_a_measurement),
