@@ -7,6 +7,9 @@
 #include "agent/store/store.h"
 #include "transport/base/err.h"
 
+/* A gateway passed all of it on, and waited for the service's answer in vain: that is silence. */
+#define GATEWAY_TIMEOUT 504
+
 struct upload_courier {
 	struct courier *courier;
 	struct service_identity who;
@@ -24,7 +27,8 @@ static enum upload_verdict verdict_of(int status)
 		[SERVICE_LATER] = UPLOAD_LATER,
 	};
 
-	return verdicts[service_verdict(SERVICE_UPLOAD, status)];
+	return status == GATEWAY_TIMEOUT ? UPLOAD_SILENCE
+	                                 : verdicts[service_verdict(SERVICE_UPLOAD, status)];
 }
 
 static void on_answer(void *owner, const struct http_answer *http, const struct err *err)
@@ -38,6 +42,7 @@ static void on_answer(void *owner, const struct http_answer *http, const struct 
 	answer.why = why;
 	if (http) {
 		answer.verdict = verdict_of(http->status);
+		answer.sent = true;
 		answer.retry_after_s = http->retry_after_s;
 		service_reason(SERVICE_UPLOAD, http, why);
 	} else {

@@ -30,7 +30,7 @@ enum upload_verdict {
 	UPLOAD_DENIED,  /* 404: our credentials */
 	UPLOAD_REFUSED, /* 400, 413, 422: this result */
 	UPLOAD_LATER,   /* any other status */
-	UPLOAD_SILENCE, /* no answer, or none that is whole */
+	UPLOAD_SILENCE, /* no answer, none that is whole, or a gateway's that has none (504) */
 };
 
 struct upload_answer {

@@ -321,6 +321,22 @@ def test_R29_R38_odd_answers_to_uploads(tmp_path: Path) -> None:
         assert SECRET not in p.said()
 
 
+@needs_fast_clock
+@in_own_network
+def test_D7_a_gateway_that_waits_for_the_service_in_vain(tmp_path: Path) -> None:
+    """The service has it each time, and its answer is lost: twice at most, however long that goes on."""
+    times = 60
+    with on_fast_clock(tmp_path, times) as (service, make):
+        service.fail_always("upload", Fault(status=504, after=True))
+        p = make(runners="OOKLA").start(**fast(times))
+        eventually(lambda: service.cable.confirmed())
+        service.ask()
+        eventually(lambda: p.status()["quarantine"])
+        time.sleep(10 * MINUTE_S / times)
+        assert len(service.measurements) == 2 and len(keys(service)) == 1 == p.ookla_runs()
+        assert "the service answers 504" in p.said() and service.problems() == []
+
+
 # --- a wall clock that is wrong ------------------------------------------------------------------------------
 
 DAY_S, YEAR_S = 24 * HOUR_S, 365 * 24 * HOUR_S
