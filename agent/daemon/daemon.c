@@ -272,6 +272,8 @@ static void take_config(struct daemon *d, const struct config *fresh)
 	daemon_reports_know(d);
 	if (!same_reports)
 		daemon_reports_begin(d);
+	if (!same)
+		heartbeat_other_pod(&d->heartbeat);
 	heartbeat_set_every(&d->heartbeat, fresh->ping_freq_s * NS_PER_S, loop_now_ns(d->loop));
 	if (!same && d->cable) {
 		d->reopen = true;

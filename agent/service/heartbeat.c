@@ -44,6 +44,11 @@ void heartbeat_socket_confirmed(struct heartbeat *h, bool confirmed, uint64_t no
 		h->due_ns = now_ns + backoff_spread(h->every_ns, &h->random);
 }
 
+void heartbeat_other_pod(struct heartbeat *h)
+{
+	backoff_reset(&h->denied);
+}
+
 void heartbeat_set_every(struct heartbeat *h, uint64_t every_ns, uint64_t now_ns)
 {
 	h->every_ns = every_ns;

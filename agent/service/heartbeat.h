@@ -39,6 +39,10 @@ void heartbeat_start(struct heartbeat *h, uint64_t every_ns, uint64_t now_ns, ui
 void heartbeat_socket_failed(struct heartbeat *h, uint64_t now_ns);
 void heartbeat_socket_confirmed(struct heartbeat *h, bool confirmed, uint64_t now_ns);
 
+/* The service, or our credentials, are others now: that these were denied is not known. heartbeat_set_every() is to
+ * follow. */
+void heartbeat_other_pod(struct heartbeat *h);
+
 /* Another frequency, of a configuration that was read again. */
 void heartbeat_set_every(struct heartbeat *h, uint64_t every_ns, uint64_t now_ns);
 

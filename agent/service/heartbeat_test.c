@@ -143,6 +143,24 @@ static void r14_denied_is_slower_each_time(void **state)
 	expect_gaps(&w, denied, EVERY_NS * 9 / 10, EVERY_NS * 11 / 10);
 }
 
+static void r14_other_credentials_do_not_wait_for_what_the_old_ones_earned(void **state)
+{
+	struct world w = begun();
+	size_t denied;
+
+	(void)state;
+	w.answer = HEARTBEAT_DENIED;
+	run_until(&w, 2 * 3600 * NS_PER_S);
+	denied = w.sent;
+	w.answer = HEARTBEAT_TAKEN;
+	heartbeat_other_pod(&w.h);
+	heartbeat_set_every(&w.h, EVERY_NS, w.now_ns);
+	run_until(&w, w.now_ns + 60 * NS_PER_S);
+	assert_true(w.sent > denied);
+	assert_true(w.sent_ns[denied] <= 2 * 3600 * NS_PER_S + EVERY_NS * 11 / 10);
+	expect_gaps(&w, denied, EVERY_NS * 9 / 10, EVERY_NS * 11 / 10);
+}
+
 static void retry_after_is_heeded_up_to_15_minutes(void **state)
 {
 	struct world w = begun();
@@ -170,6 +188,7 @@ int main(void)
 		cmocka_unit_test(a_fleet_that_loses_its_socket_is_spread_over_one_gap),
 		cmocka_unit_test(the_first_does_not_wait_for_a_socket_that_failed),
 		cmocka_unit_test(r14_denied_is_slower_each_time),
+		cmocka_unit_test(r14_other_credentials_do_not_wait_for_what_the_old_ones_earned),
 		cmocka_unit_test(retry_after_is_heeded_up_to_15_minutes),
 	};
 
