@@ -3,16 +3,19 @@
 #include <stdio.h>
 
 #include "agent/config/config.h"
+#include "agent/store/store.h"
 #include "agent/upload/raw_check.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/base/log.h"
 
-void upload_last_note(struct upload_last *l, uint64_t started_utc_ns, const struct raw_figures *f)
+void upload_last_note(struct upload_last *l, const struct store_entry *entry,
+                      const struct raw_figures *f)
 {
-	if (started_utc_ns < l->utc_ns)
+	if (entry->seq < l->seq)
 		return;
-	*l = (struct upload_last){ .utc_ns = started_utc_ns,
+	*l = (struct upload_last){ .seq = entry->seq,
+		                   .utc_ns = entry->started_utc_ns,
 		                   .download_mbps = f->download_mbps,
 		                   .upload_mbps = f->upload_mbps };
 }
@@ -25,7 +28,7 @@ void upload_last_save(struct upload_last *l, const char *config_path)
 		                                 { "last_upload_speed", upload } };
 	struct err err = {};
 
-	if (l->utc_ns == 0 || l->saved)
+	if (l->seq == 0 || l->saved)
 		return;
 	snprintf(tested, sizeof(tested), "%llu", (unsigned long long)(l->utc_ns / NS_PER_S));
 	snprintf(download, sizeof(download), "%.2f", l->download_mbps);

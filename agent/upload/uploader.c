@@ -207,7 +207,7 @@ static void remember(struct uploader *u, const struct upload_answer *answer)
 	n->action = upload_policy_judge(&u->policy, loop_now_ns(u->options.loop), answer,
 	                                u->entry.unanswered + 1, &n->waits);
 	if (n->action == UPLOAD_ACCEPT)
-		upload_last_note(&u->last, u->entry.started_utc_ns, &u->figures);
+		upload_last_note(&u->last, &u->entry, &u->figures);
 }
 
 /* A service that is away is told of once. */

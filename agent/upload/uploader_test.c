@@ -89,15 +89,21 @@ static void on_idle(void *owner)
 	((struct rig *)owner)->idle++;
 }
 
-static void put(struct rig *rig, unsigned int number, const char *raw)
+static void put_begun_at(struct rig *rig, unsigned int number, const char *raw, uint64_t utc_ns)
 {
 	struct store_result r = store_rig_result(number, 0);
 
+	r.started_utc_ns = utc_ns ? utc_ns : r.started_utc_ns;
 	snprintf(r.test, sizeof(r.test), "ndt7");
 	r.raw = raw;
 	r.raw_bytes = strlen(raw);
 	rig->last_s = r.started_utc_ns / NS_PER_S;
 	assert_int_equal(store_put(rig->store, &r, true, NULL), 0);
+}
+
+static void put(struct rig *rig, unsigned int number, const char *raw)
+{
+	put_begun_at(rig, number, raw, 0);
 }
 
 static void rig_begin(struct rig *rig)
@@ -437,6 +443,23 @@ static void the_last_test_is_in_the_configuration(void **state)
 	rig_close(&rig);
 }
 
+/* The machine's clock was ahead until NTP had set it. */
+static void H5_a_test_of_the_year_2100_is_not_the_last_for_ever(void **state)
+{
+	struct config c;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "t");
+	put_begun_at(&rig, 1, RAW_RESULT, 4102444800 * NS_PER_S);
+	put(&rig, 2, RAW_RESULT);
+	play(&rig);
+	assert_int_equal(config_load(rig.config, &c, NULL, NULL), 0);
+	assert_int_equal(c.last_tested_s, rig.last_s);
+	assert_true(rig.last_s < 4102444800);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +474,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_sent_during_a_measurement),
 		cmocka_unit_test(what_is_under_way_ends_first),
 		cmocka_unit_test(the_last_test_is_in_the_configuration),
+		cmocka_unit_test(H5_a_test_of_the_year_2100_is_not_the_last_for_ever),
 	};
 	int failed = CASES_RUN(results_are_brought, play_cases);
 
