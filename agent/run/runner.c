@@ -118,7 +118,8 @@ static void prune_traces(struct runner *r)
 {
 	struct err err = {};
 
-	if (trace_shelf_prune(r->options.state_dir, r->options.config->trace_quota_bytes, &err) < 0)
+	if (trace_shelf_prune(r->options.state_dir, r->options.config->trace_quota_bytes,
+	                      clock_utc_ns(), &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err);
 }
 

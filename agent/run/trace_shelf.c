@@ -17,6 +17,7 @@
 
 #define SHELF      "traces"
 #define ENDING     ".jsonl.zst"
+#define SOON_NS    (3600 * NS_PER_S) /* a clock that is set by so little is no matter */
 #define NAME_BYTES (sizeof("2026-11-30T12-34-56.789Z" ENDING))
 
 static int shelf_of(const char *state_dir, char ret[CONFIG_PATH_BYTES], struct err *err)
@@ -78,7 +79,16 @@ struct look {
 	char oldest[NAME_BYTES]; /* "": there is none */
 };
 
-static int look_at(int shelf_fd, struct look *ret, struct err *err)
+/* What is named by a time to come was taken while the clock was ahead: before all others, or it would stay for ever and each
+ * new one go in its place. */
+static bool is_older(const char *name, const char *than, const char *soon)
+{
+	bool ahead = strcmp(name, soon) > 0, than_ahead = strcmp(than, soon) > 0;
+
+	return ahead != than_ahead ? ahead : strcmp(name, than) < 0;
+}
+
+static int look_at(int shelf_fd, const char *soon, struct look *ret, struct err *err)
 {
 	int fd = openat(shelf_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *shelf = fd < 0 ? NULL : fdopendir(fd);
@@ -96,20 +106,21 @@ static int look_at(int shelf_fd, struct look *ret, struct err *err)
 		    !S_ISREG(st.st_mode))
 			continue;
 		ret->bytes += (uint64_t)st.st_size;
-		if (!*ret->oldest || strcmp(entry->d_name, ret->oldest) < 0)
+		if (!*ret->oldest || is_older(entry->d_name, ret->oldest, soon))
 			memcpy(ret->oldest, entry->d_name, NAME_BYTES);
 	}
 	closedir(shelf);
 	return 0;
 }
 
-int trace_shelf_prune(const char *state_dir, uint64_t quota_bytes, struct err *err)
+int trace_shelf_prune(const char *state_dir, uint64_t quota_bytes, uint64_t utc_ns, struct err *err)
 {
 	CLEANUP(fd_closep) int shelf_fd = -1;
-	char shelf[CONFIG_PATH_BYTES];
+	char shelf[CONFIG_PATH_BYTES], soon[NAME_BYTES];
 	struct look look;
 	int r = shelf_of(state_dir, shelf, err);
 
+	name_of(utc_ns + SOON_NS, soon);
 	if (r < 0)
 		return r;
 	shelf_fd = open(shelf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -117,7 +128,7 @@ int trace_shelf_prune(const char *state_dir, uint64_t quota_bytes, struct err *e
 		return errno == ENOENT
 		               ? 0
 		               : ERR_SET(err, -errno, ERR_SYS, 0, "open the directory of traces");
-	while ((r = look_at(shelf_fd, &look, err)) == 0 && look.bytes > quota_bytes)
+	while ((r = look_at(shelf_fd, soon, &look, err)) == 0 && look.bytes > quota_bytes)
 		if (unlinkat(shelf_fd, look.oldest, 0) < 0)
 			return ERR_SET(err, -errno, ERR_SYS, 0, "remove the trace %s", look.oldest);
 	return r;

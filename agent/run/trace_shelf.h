@@ -1,7 +1,7 @@
 /* Traces that the daemon keeps: `traces` in the state directory, a file for each test, named by when it began.
  *
  *   trace_shelf_place(state_dir, utc_ns, path, &err);      before a test: where its trace goes
- *   trace_shelf_prune(state_dir, quota_bytes, &err);       before it and after it
+ *   trace_shelf_prune(state_dir, quota_bytes, now, &err);  before it and after it
  *
  * What has another name is somebody else's: not counted, and not removed.
  */
@@ -22,5 +22,7 @@ struct err;
 int trace_shelf_place(const char *state_dir, uint64_t utc_ns, char ret[CONFIG_PATH_BYTES],
                       struct err *err);
 
-/* Removes the oldest until what is left takes no more than `quota_bytes`. */
-int trace_shelf_prune(const char *state_dir, uint64_t quota_bytes, struct err *err);
+/* Removes the oldest until what is left takes no more than `quota_bytes`; of these first what is named by a time after
+ * utc_ns, now. */
+int trace_shelf_prune(const char *state_dir, uint64_t quota_bytes, uint64_t utc_ns,
+                      struct err *err);

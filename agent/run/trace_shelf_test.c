@@ -18,6 +18,8 @@
 /* 2026-01-01T00:00:00Z */
 #define NEW_YEAR_NS (1767225600ULL * NS_PER_S)
 
+#define THEN_NS (NEW_YEAR_NS + 30 * 86400ULL * NS_PER_S)
+
 static char folder[] = "/tmp/trace_shelf_test_XXXXXX";
 
 static const char *in_shelf(const char *name)
@@ -49,7 +51,7 @@ static void a_trace_is_named_by_its_time(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(trace_shelf_prune(folder, 0, &err), 0);
+	assert_int_equal(trace_shelf_prune(folder, 0, THEN_NS, &err), 0);
 	assert_int_equal(trace_shelf_place(folder, NEW_YEAR_NS + 789 * NS_PER_MS, path, &err), 0);
 	assert_string_equal(path, in_shelf("2026-01-01T00-00-00.789Z.jsonl.zst"));
 	assert_int_equal(stat(in_shelf("."), &st), 0);
@@ -57,7 +59,7 @@ static void a_trace_is_named_by_its_time(void **state)
 	put("2026-01-01T00-00-00.789Z.jsonl.zst", 1);
 	assert_int_equal(trace_shelf_place(folder, NEW_YEAR_NS + 789 * NS_PER_MS, path, &err),
 	                 -EEXIST);
-	assert_int_equal(trace_shelf_prune(folder, 0, &err), 0);
+	assert_int_equal(trace_shelf_prune(folder, 0, THEN_NS, &err), 0);
 	assert_false(is_there("2026-01-01T00-00-00.789Z.jsonl.zst"));
 }
 
@@ -72,15 +74,31 @@ static void the_oldest_go_first(void **state)
 	put("mine.jsonl.zst", 4000);
 	put("2025-01-01T00-00-00.000Z.jsonl.zst.bak", 4000);
 	assert_int_equal(symlink("/etc/passwd", in_shelf("2025-01-01T00-00-00.000Z.jsonl.zst")), 0);
-	assert_int_equal(trace_shelf_prune(folder, 1200, &err), 0);
+	assert_int_equal(trace_shelf_prune(folder, 1200, THEN_NS, &err), 0);
 	assert_true(is_there("2026-01-01T00-00-00.000Z.jsonl.zst"));
-	assert_int_equal(trace_shelf_prune(folder, 1199, &err), 0);
+	assert_int_equal(trace_shelf_prune(folder, 1199, THEN_NS, &err), 0);
 	assert_false(is_there("2026-01-01T00-00-00.000Z.jsonl.zst"));
 	assert_true(is_there("2026-01-02T00-00-00.000Z.jsonl.zst"));
-	assert_int_equal(trace_shelf_prune(folder, 399, &err), 0);
+	assert_int_equal(trace_shelf_prune(folder, 399, THEN_NS, &err), 0);
 	assert_false(is_there("2026-01-03T00-00-00.000Z.jsonl.zst"));
 	assert_true(is_there("mine.jsonl.zst") && is_there("2025-01-01T00-00-00.000Z.jsonl.zst"));
 	assert_true(is_there("2025-01-01T00-00-00.000Z.jsonl.zst.bak"));
+}
+
+static void H5_what_is_named_by_a_time_to_come_goes_before_the_others(void **state)
+{
+	struct err err;
+
+	(void)state;
+	put("2026-01-02T00-00-00.000Z.jsonl.zst", 400);
+	put("2100-01-01T00-00-00.000Z.jsonl.zst", 400);
+	put("2100-01-02T00-00-00.000Z.jsonl.zst", 400);
+	assert_int_equal(trace_shelf_prune(folder, 1199, THEN_NS, &err), 0);
+	assert_false(is_there("2100-01-01T00-00-00.000Z.jsonl.zst"));
+	assert_int_equal(trace_shelf_prune(folder, 799, THEN_NS, &err), 0);
+	assert_false(is_there("2100-01-02T00-00-00.000Z.jsonl.zst"));
+	assert_true(is_there("2026-01-02T00-00-00.000Z.jsonl.zst"));
+	assert_int_equal(trace_shelf_prune(folder, 0, THEN_NS, &err), 0);
 }
 
 /* In a child with mounts of its own: 1 MiB of memory for a disk. */
@@ -115,7 +133,7 @@ static void what_is_no_directory_is_told(void **state)
 
 	(void)state;
 	assert_int_equal(trace_shelf_place("/dev/null", NEW_YEAR_NS, path, &err), -ENOTDIR);
-	assert_int_equal(trace_shelf_prune("/dev/null", 0, &err), -ENOTDIR);
+	assert_int_equal(trace_shelf_prune("/dev/null", 0, THEN_NS, &err), -ENOTDIR);
 }
 
 /* The last of all: the shelf has removed nothing but its own, and left no more than that. */
@@ -134,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_trace_is_named_by_its_time),
 		cmocka_unit_test(the_oldest_go_first),
+		cmocka_unit_test(H5_what_is_named_by_a_time_to_come_goes_before_the_others),
 		cmocka_unit_test(a_full_disk_has_no_room_for_traces),
 		cmocka_unit_test(what_is_no_directory_is_told),
 		cmocka_unit_test(nothing_else_is_left),
