@@ -138,6 +138,7 @@ int store_open(const char *directory, enum store_role role, const struct store_l
 	}
 	if (r < 0)
 		return r;
+	store_age_begin(s);
 	*ret = TAKE(s, NULL);
 	return 0;
 }

@@ -72,6 +72,7 @@ static int insert(struct store *s, uint64_t utc_ns, bool fatal, const void *body
 int store_event_put(struct store *s, uint64_t utc_ns, bool fatal, const void *body,
                     size_t body_bytes, struct err *err)
 {
+	struct store_clock now;
 	int r;
 
 	if (body_bytes == 0 || body_bytes > STORE_EVENTS_BYTES_MAX)
@@ -80,9 +81,10 @@ int store_event_put(struct store *s, uint64_t utc_ns, bool fatal, const void *bo
 	r = store_write_begin(&s->db, err);
 	if (r < 0)
 		return r;
+	store_clock_read(&now);
 	r = insert(s, utc_ns, fatal, body, body_bytes, err);
 	if (r == 0)
-		r = store_events_prune(s, utc_ns, err);
+		r = store_events_prune(s, store_age_clock(s, &now), err);
 	return store_write_end(&s->db, r, err);
 }
 

@@ -13,7 +13,8 @@
 
 /* --- bytes used ----------------------------------------------------------------------------------- */
 
-/* More than an int64_t holds is as much as it holds. */
+/* More than an int64_t holds is as much as it holds. The days next to this one are kept: a clock that was wrong for a while,
+ * either way, takes none of the others along. */
 int store_usage_count(struct store *s, uint64_t utc_ns, uint64_t bytes, struct err *err)
 {
 	CLEANUP(statement_close) struct statement st = {}, old = {};
@@ -25,8 +26,11 @@ int store_usage_count(struct store *s, uint64_t utc_ns, uint64_t bytes, struct e
 	               "SET bytes = min(bytes, 4611686018427387904) + excluded.bytes");
 	bind_number(&st, 1, day);
 	bind_number(&st, 2, (int64_t)(bytes > INT64_MAX / 2 ? INT64_MAX / 2 : bytes));
-	statement_open(&old, &s->db, "DELETE FROM usage WHERE day < ?1");
-	bind_number(&old, 1, day - DAYS_KEPT);
+	statement_open(&old, &s->db,
+	               "DELETE FROM usage WHERE day NOT IN "
+	               "(SELECT day FROM usage ORDER BY abs(day - ?1) LIMIT ?2)");
+	bind_number(&old, 1, day);
+	bind_number(&old, 2, DAYS_KEPT);
 	r = statement_run(&st, err, "count the bytes used");
 	return r < 0 ? r : statement_run(&old, err, "forget old counts");
 }
@@ -86,7 +90,7 @@ int store_fact_get(struct store *s, const char *name, char *out, size_t out_byte
 	return 0;
 }
 
-static int set_fact(struct store *s, const char *name, const char *value, struct err *err)
+int store_fact_write(struct store *s, const char *name, const char *value, struct err *err)
 {
 	CLEANUP(statement_close) struct statement st = {};
 
@@ -106,7 +110,7 @@ int store_fact_set(struct store *s, const char *name, const char *value, struct 
 	if (strlen(name) >= STORE_FACT_NAME_BYTES || (value && strlen(value) >= STORE_FACT_BYTES))
 		return ERR_SET(err, -EFBIG, ERR_SYS, 0, "keep the fact %.40s", name);
 	r = store_write_begin(&s->db, err);
-	return r < 0 ? r : store_write_end(&s->db, set_fact(s, name, value, err), err);
+	return r < 0 ? r : store_write_end(&s->db, store_fact_write(s, name, value, err), err);
 }
 
 int store_boot_untold(struct store *s, bool *ret, struct err *err)

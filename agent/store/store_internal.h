@@ -15,7 +15,8 @@ struct store {
 	enum store_role role;
 	struct store_limits limits;
 	char directory[STORE_DIRECTORY_BYTES]; /* links followed */
-	struct store_clock opened;             /* from when on the wall clock is checked */
+	struct store_clock
+		opened; /* from when on the wall clock is checked; its utc_ns as believed */
 };
 
 /* DIRECTORY/store.db and what follows it: "", "-wal", ".new". */
@@ -46,11 +47,28 @@ int store_result_there(struct store *s, const char *id, struct err *err);
 /* Drops what is beyond the limits, inside a transaction; `coming_bytes` are about to be stored. */
 int store_results_prune(struct store *s, uint64_t utc_ns, uint64_t coming_bytes, struct err *err);
 
+/* No pod has stored a result before: a machine without a clock of its own begins in 1970, or where its system was made. */
+#define STORE_FIRST_RELEASE_NS (1767225600 * 1000000000ULL) /* 2026-01-01 */
+
+/* --- store_age.c --- */
+
+/* Sets `opened` by what an earlier opening believed. */
+void store_age_begin(struct store *s);
+
+/* The wall clock of `now`, as far as it goes with that of an earlier time: the time since within a boot; across boots, at
+ * most a week on, and not back. Pure. */
+uint64_t store_age_believed(const struct store_clock *last, const struct store_clock *now);
+
 /* The wall clock, for telling what is old: where it has gone forward by more than time has passed since the store was
- * opened, what it was then and the time since. */
+ * opened, what was believed then and the time since. */
 uint64_t store_age_clock(const struct store *s, const struct store_clock *now);
 
+/* For the next opening; inside a transaction. */
+int store_age_note(struct store *s, const struct store_clock *now, struct err *err);
+
 /* store_events.c, store_facts.c; inside a transaction */
+int store_fact_write(struct store *s, const char *name, const char *value,
+                     struct err *err); /* NULL: none */
 int store_events_prune(struct store *s, uint64_t utc_ns, struct err *err);
 int store_usage_count(struct store *s, uint64_t utc_ns, uint64_t bytes, struct err *err);
 int store_counter_add(struct store *s, const char *name, uint64_t n, struct err *err);

@@ -166,6 +166,8 @@ static int put(struct store *s, const struct store_row *row, const struct store_
 		r = store_result_insert(s, 0, row, &seq, err);
 	if (r == 0 && row->told.delivery == STORE_WAITING)
 		r = put_in_outbox(s, seq, err);
+	if (r == 0)
+		r = store_age_note(s, now, err);
 	return r < 0 ? r
 	             : store_usage_count(s, row->told.started_utc_ns, row->told.bytes_used, err);
 }
@@ -204,9 +206,6 @@ int store_put(struct store *s, const struct store_result *result, bool upload, s
 
 /* --- dropping ------------------------------------------------------------------------------------- */
 
-/* No pod has stored a result before: a machine without a clock of its own begins in 1970, or where its system was made. */
-#define FIRST_RELEASE_NS (1767225600 * NS_PER_S) /* 2026-01-01 */
-
 /* A clock that has gone back makes no result old, nor does one that was set only after the result was stored. */
 static const char whose_turn[] =
 	"SELECT r.seq, r.delivery = 'waiting', r.stored_ns FROM results r LEFT JOIN outbox o "
@@ -239,7 +238,7 @@ static int drop_next(struct store *s, uint64_t before_ns, struct err *err)
 
 	statement_open(&st, &s->db, whose_turn);
 	bind_number(&st, 1, (int64_t)before_ns);
-	bind_number(&st, 2, (int64_t)FIRST_RELEASE_NS);
+	bind_number(&st, 2, (int64_t)STORE_FIRST_RELEASE_NS);
 	r = statement_step(&st, err, "look for what to drop");
 	if (r <= 0)
 		return r < 0 ? r : STORE_NONE;
@@ -258,15 +257,6 @@ static int used_bytes(struct store *s, uint64_t *ret, struct err *err)
 		r = store_db_number(&s->db, "PRAGMA freelist_count", &free_pages, err);
 	*ret = (uint64_t)(pages - free_pages) * 4096;
 	return r;
-}
-
-uint64_t store_age_clock(const struct store *s, const struct store_clock *now)
-{
-	uint64_t passed_ns =
-		now->boot_ns > s->opened.boot_ns ? now->boot_ns - s->opened.boot_ns : 0;
-	uint64_t most_ns = s->opened.utc_ns + passed_ns;
-
-	return now->utc_ns < most_ns ? now->utc_ns : most_ns;
 }
 
 static int prune_old(struct store *s, uint64_t utc_ns, struct err *err)

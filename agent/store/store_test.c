@@ -657,6 +657,78 @@ static void wall_clock_steps(void **state)
 	teardown(NULL);
 }
 
+struct believed_case {
+	const char *name;
+	int64_t last_s, last_boot_s; /* by the wall clock, from now, and since the boot */
+	const char *last_boot;       /* now it is "A", for 1000 s */
+	int64_t want_s;              /* from now */
+};
+
+static struct believed_case believed_cases[] = {
+	{ "within a boot, an hour off", -900, 100, "A", 0 },
+	{ "within a boot, and the clock was set", -10 * YEAR_S, 100, "A", -10 * YEAR_S + 900 },
+	{ "a day off", -86400, 5000, "B", 0 },
+	{ "a month off, or a clock that is wrong", -30 * 86400, 5000, "B", -23 * 86400 },
+	{ "seventy years ahead", -70 * YEAR_S, 5000, "B", -70 * YEAR_S + 7 * 86400 },
+	{ "a clock that was ahead, or has lost its time", 3600, 5000, "B", 3600 },
+};
+
+static void is_believed(void **state)
+{
+	const struct believed_case *c = *state;
+	struct store_clock then = { .utc_ns = 4000000000ULL * NS_PER_S,
+		                    .boot_ns = 1000 * NS_PER_S,
+		                    .boot_id = "A" };
+	struct store_clock last = { .utc_ns = then.utc_ns + (uint64_t)c->last_s * NS_PER_S,
+		                    .boot_ns = (uint64_t)c->last_boot_s * NS_PER_S };
+
+	strcpy(last.boot_id, c->last_boot);
+	assert_int_equal(store_age_believed(&last, &then),
+	                 then.utc_ns + (uint64_t)c->want_s * NS_PER_S);
+}
+
+#define DAY_S 86400LL
+
+/* What was there before a machine begins anew in the future (here: ten days on, of which it believes seven). */
+static void H5_a_machine_that_begins_in_the_future_drops_nothing(void **state)
+{
+	uint64_t before_ns = now.utc_ns - 10 * DAY_S * NS_PER_S;
+	char text[96];
+
+	(void)state;
+	put(1);
+	snprintf(text, sizeof(text), "UPDATE results SET stored_ns = %llu",
+	         (unsigned long long)before_ns);
+	assert_int_equal(store_db_run(&store->db, text, &err), 0);
+	snprintf(text, sizeof(text), "%llu 5 another-boot", (unsigned long long)before_ns);
+	assert_int_equal(store_fact_set(store, "age_clock", text, &err), 0);
+	reopen();
+	store->limits.max_age_ns = 8 * DAY_S * NS_PER_S;
+	put(2);
+	assert_int_equal(counts().results, 2);
+	reopen(); /* within that boot it believes no more */
+	store->limits.max_age_ns = 8 * DAY_S * NS_PER_S;
+	put(3);
+	assert_int_equal(counts().results, 3);
+	assert_int_equal(tidy_after(2 * DAY_S, 2 * DAY_S), 0);
+	assert_int_equal(counts().results, 2);
+	assert_int_equal(counts().dropped_unsent, 1);
+}
+
+static void H5_error_reports_outlive_a_clock_that_goes_ahead(void **state)
+{
+	struct store_event *e = NULL;
+
+	(void)state;
+	assert_int_equal(store_event_put(store, now.utc_ns, false, "one", 3, &err), 0);
+	assert_int_equal(
+		store_event_put(store, now.utc_ns + 70 * YEAR_S * NS_PER_S, false, "two", 3, &err),
+		0);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_string_equal(e->body, "one");
+	free(e);
+}
+
 /* --- error reports -------------------------------------------------------------------------------- */
 
 static void events_in_turn(void **state)
@@ -738,12 +810,32 @@ static void usage_by_day(void **state)
 	assert_int_equal(store_usage_add(store, 101 * day, UINT64_MAX, &err), 0);
 	assert_int_equal(store_usage_get(store, 101 * day, &bytes, &err), 0);
 	assert_true(bytes > INT64_MAX / 4 && bytes <= INT64_MAX);
-	assert_int_equal(store_usage_add(store, 200 * day, 1, &err), 0);
+	for (unsigned int i = 0; i < 62; i++)
+		assert_int_equal(store_usage_add(store, (200 + i) * day, 1, &err), 0);
 	assert_int_equal(store_usage_get(store, 100 * day, &bytes, &err), 0);
 	assert_int_equal(bytes, 0);
 	put(1);
 	assert_int_equal(store_usage_get(store, clock_utc_ns(), &bytes, &err), 0);
 	assert_int_equal(bytes, 1000);
+}
+
+static void H5_a_day_is_counted_through_a_clock_that_goes_ahead(void **state)
+{
+	const uint64_t day = 86400 * NS_PER_S;
+	uint64_t bytes = 0;
+
+	(void)state;
+	assert_int_equal(store_usage_add(store, 20000 * day, 5, &err), 0);
+	for (unsigned int i = 0; i < 61; i++)
+		assert_int_equal(store_usage_add(store, (50000 + i) * day, 7, &err), 0);
+	assert_int_equal(store_usage_get(store, 20000 * day, &bytes, &err), 0);
+	assert_int_equal(bytes, 5);
+	for (unsigned int i = 1; i < 100; i++)
+		assert_int_equal(store_usage_add(store, (20000 + i) * day, 1, &err), 0);
+	assert_int_equal(store_usage_get(store, 20099 * day, &bytes, &err), 0);
+	assert_int_equal(bytes, 1);
+	assert_int_equal(store_usage_get(store, 20000 * day, &bytes, &err), 0);
+	assert_int_equal(bytes, 0);
 }
 
 static void facts(void **state)
@@ -807,6 +899,9 @@ int main(void)
 		WITH_STORE(R39_count),
 		WITH_STORE(R39_bytes),
 		WITH_STORE(R39_age),
+		WITH_STORE(H5_a_machine_that_begins_in_the_future_drops_nothing),
+		WITH_STORE(H5_error_reports_outlive_a_clock_that_goes_ahead),
+		WITH_STORE(H5_a_day_is_counted_through_a_clock_that_goes_ahead),
 		WITH_STORE(events_in_turn),
 		WITH_STORE(events_have_a_ceiling),
 		WITH_STORE(damaged_event_is_dropped),
@@ -817,6 +912,7 @@ int main(void)
 	int failed = CASES_RUN(wait_left, wait_cases);
 
 	failed += CASES_RUN(wall_clock_steps, step_cases);
+	failed += CASES_RUN(is_believed, believed_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }
