@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parent))
+import folders  # noqa: E402
 import line  # noqa: E402
 
 ON_A_LINE = "RADAR_POD_TEST_LINE"  # Gbit/s: its network is line.live_on_a_line()
@@ -29,9 +29,8 @@ def state_directory(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def open_path() -> Iterator[Path]:
     """That others than root may pass through: pytest's own are closed again by each pytest that begins."""
-    with tempfile.TemporaryDirectory(prefix="radar-pod-open-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
+    with folders.folder("open", 0o711) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

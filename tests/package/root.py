@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import folders
 import pytest
 from daemon import eventually
 
@@ -65,13 +66,31 @@ def cgroup_mount() -> Path:
     pytest.skip("control groups of version 2 are not mounted")
 
 
+def clear_groups() -> None:
+    """What killed runs have left, whose folders are gone: nothing runs in it any more."""
+    for group in cgroup_mount().glob(f"{folders.PREFIX}root-*"):
+        if not Path(tempfile.gettempdir(), group.name).exists():
+            remove_group(group)
+
+
+def remove_group(group: Path) -> bool:
+    for folder, _, _ in os.walk(group, topdown=False):
+        try:
+            Path(folder).rmdir()
+        except OSError:
+            return False
+    return not group.exists()
+
+
 class Root:
     """`files` are laid down before it begins: {"/path": text}."""
 
     def __init__(self, files: dict[str, str], systemd: bool) -> None:
         if os.geteuid() != 0:
             pytest.skip("a root of one's own is made as root")
-        self.layers = Path(tempfile.mkdtemp(prefix="radar-pod-root-"))
+        if systemd:
+            clear_groups()
+        self.layers = folders.make("root")
         self.given = Path(f"{self.layers}.in")
         self.group = cgroup_mount() / self.layers.name if systemd else None
         if systemd:
@@ -104,7 +123,7 @@ class Root:
                 pytest.skip(f"no control group can be made here: {error}")
         enter = 'echo 0 >"$1/cgroup.procs"; shift; exec "$@"' if self.group else 'shift; exec "$@"'
         self.holder = subprocess.Popen(
-            ["sh", "-ec", enter, "sh", self.group or "", "unshare", "--mount", "--propagation=private", "--pid", "--ipc",
+            ["sh", "-ec", enter, "sh", self.group or "", "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation=private", "--pid", "--ipc",
              "--uts", "--cgroup", "--fork", "--kill-child", "sh", "-c", SET_UP, "sh", self.layers, program],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
         )  # fmt: skip
@@ -156,15 +175,8 @@ class Root:
 
     def forget(self) -> None:
         self.log.close()
-        Path(self.log.name).unlink()
-        shutil.rmtree(self.given)
-        self.layers.rmdir()
+        folders.remove(self.layers)
 
     def group_is_gone(self) -> bool:
         assert self.group
-        for folder, _, _ in os.walk(self.group, topdown=False):
-            try:
-                Path(folder).rmdir()
-            except OSError:
-                return False
-        return not self.group.exists()
+        return remove_group(self.group)

@@ -8,11 +8,11 @@ import pwd
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import folders
 import pytest
 from daemon import RADAR_POD, eventually
 from loader_request import LAYOUT, loader_request
@@ -88,9 +88,8 @@ def loader() -> Iterator[Activation]:
                           capture_output=True, text=True, timeout=3000)  # fmt: skip
     if here.returncode == CANNOT_HERE:
         pytest.skip(here.stderr.splitlines()[0])
-    with tempfile.TemporaryDirectory(prefix="radar-pod-loader-") as name:
-        Path(name).chmod(0o755)
-        activation = Activation(Path(name))
+    with folders.folder("loader", 0o755) as folder:
+        activation = Activation(folder)
         yield activation
         activation.close()
 

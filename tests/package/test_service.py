@@ -4,12 +4,12 @@ removed."""
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import certificates
+import folders
 import peers
 import pytest
 from daemon import eventually
@@ -128,9 +128,9 @@ def test_it_is_reloaded(pod: Root) -> None:
 def ndt7() -> Iterator[peers.Server]:
     """`radar-pod serve` outside of the unit, its own locate service, with a certificate of our authority."""
     cert = certificates.make("good")
-    with tempfile.TemporaryDirectory(prefix="radar-pod-serve-") as folder:
+    with folders.folder("serve") as folder:
         of_server = peers.Certificate(cert, cert.with_suffix(".key"))
-        with peers.radar_pod_serve(binary(), Path(folder), of_server) as server:
+        with peers.radar_pod_serve(binary(), folder, of_server) as server:
             yield server
 
 

@@ -6,12 +6,11 @@ the openssl command; the authority that clients are told to trust is `authority(
 
 from __future__ import annotations
 
-import atexit
 import functools
 import shutil
 import ssl
 import subprocess
-import tempfile
+import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -19,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import folders  # noqa: E402
 
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 AUTHORITY = "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"
@@ -93,8 +95,7 @@ making = threading.Lock()  # tests run at once, and openssl ca keeps a file of s
 def folder() -> Path:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed; it makes the certificates")
-    made = Path(tempfile.mkdtemp(prefix="radar-pod-certificates-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    made = folders.make("certificates")
     (made / "index").touch()
     (made / "index.attr").write_text("unique_subject = no\n")
     (made / "serial").write_text("1000\n")

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ sys.path.insert(0, str(HERE.parent / "peers"))
 
 import peers  # noqa: E402
 import certificates  # noqa: E402
+import folders  # noqa: E402
 import scripted  # noqa: E402
 
 # Loopback, and what only a namespace of test_network.py can reach.
@@ -225,8 +225,8 @@ def check_stays_here(words: list[str]) -> None:
 @contextlib.contextmanager
 def own_serve() -> Iterator[peers.Server]:
     """A `radar-pod serve`, for one test alone; it makes its own certificate."""
-    with tempfile.TemporaryDirectory(prefix="radar-pod-serve-") as folder:
-        with peers.radar_pod_serve(binary(), Path(folder), None, *io_words()) as server:
+    with folders.folder("serve") as folder:
+        with peers.radar_pod_serve(binary(), folder, None, *io_words()) as server:
             yield server
         check_end(server)
 
