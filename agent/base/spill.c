@@ -27,11 +27,13 @@ static int open_in(const char *directory)
 }
 
 /* NULL where the environment does not say. */
-static const char *own_state_directory(char *out, size_t out_bytes)
+static const char *usual_state_directory(char *out, size_t out_bytes)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	struct text t = text_on(out, out_bytes);
 
+	if (geteuid() == 0)
+		return STATE_DIRECTORY;
 	if (state && *state)
 		text_append(&t, "%s/radar-pod", state);
 	else if (home && *home)
@@ -51,11 +53,11 @@ static const char *directory_of(const char *name, char *out, size_t out_bytes)
 	return t.overflow ? NULL : out;
 }
 
-int spill_open(const char *beside)
+int spill_open(const char *state_dir, const char *beside)
 {
 	char own[4096], there[4096];
 	const char *const directories[] = {
-		geteuid() == 0 ? STATE_DIRECTORY : own_state_directory(own, sizeof(own)),
+		state_dir ? state_dir : usual_state_directory(own, sizeof(own)),
 		directory_of(beside, there, sizeof(there)),
 		getenv("TMPDIR"),
 		"/var/tmp",

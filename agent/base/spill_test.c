@@ -25,6 +25,7 @@ static const char *in_folder(const char *name)
 
 struct place_case {
 	const char *name;
+	const char *given;        /* the caller's state directory */
 	const char *state, *home; /* what the environment says; in the folder */
 	const char *beside, *temporary;
 	const char *want; /* the folder that it is in */
@@ -32,13 +33,18 @@ struct place_case {
 
 /* "a", "b", "c" and "home/.local/state/radar-pod" are there. */
 static const struct place_case place_cases[] = {
-	{ "the state directory", "a", "home", "b/trace.csv", "c", "a/radar-pod" },
-	{ "the home's", NULL, "home", "b/trace.csv", "c", "home/.local/state/radar-pod" },
-	{ "an empty name is none", "", "home", "b/trace.csv", "c", "home/.local/state/radar-pod" },
-	{ "beside the file, where that is not there", "nowhere", NULL, "b/trace.csv", "c", "b" },
-	{ "beside the file, where none is told", NULL, NULL, "b/trace.csv", "c", "b" },
-	{ "else where the environment has its files", NULL, NULL, "nowhere/t.csv", "c", "c" },
-	{ "there too where it is beside nothing", NULL, NULL, NULL, "c", "c" },
+	{ "the one that was named", "c", "a", "home", "b/trace.csv", "a", "c" },
+	{ "beside the file, where that is not there", "nowhere", "a", "home", "b/trace.csv", "c",
+	  "b" },
+	{ "the state directory", NULL, "a", "home", "b/trace.csv", "c", "a/radar-pod" },
+	{ "the home's", NULL, NULL, "home", "b/trace.csv", "c", "home/.local/state/radar-pod" },
+	{ "an empty name is none", NULL, "", "home", "b/trace.csv", "c",
+	  "home/.local/state/radar-pod" },
+	{ "beside the file, where the usual one is not there", NULL, "nowhere", NULL, "b/trace.csv",
+	  "c", "b" },
+	{ "beside the file, where none is told", NULL, NULL, NULL, "b/trace.csv", "c", "b" },
+	{ "else where the environment has its files", NULL, NULL, NULL, "nowhere/t.csv", "c", "c" },
+	{ "there too where it is beside nothing", NULL, NULL, NULL, NULL, "c", "c" },
 };
 
 static void set(const char *variable, const char *name)
@@ -53,7 +59,7 @@ static void set(const char *variable, const char *name)
 static int open_as_nobody(const void *row)
 {
 	const struct place_case *c = row;
-	char beside[256], link[64], place[512] = "", want[512];
+	char given[256], beside[256], link[64], place[512] = "", want[512];
 	struct stat st;
 	int fd;
 
@@ -64,7 +70,9 @@ static int open_as_nobody(const void *row)
 	set("TMPDIR", c->temporary);
 	if (c->beside)
 		snprintf(beside, sizeof(beside), "%s", in_folder(c->beside));
-	fd = spill_open(c->beside ? beside : NULL);
+	if (c->given)
+		snprintf(given, sizeof(given), "%s", in_folder(c->given));
+	fd = spill_open(c->given ? given : NULL, c->beside ? beside : NULL);
 	if (fd < 0 || write(fd, "x", 1) != 1)
 		return 1;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);

@@ -222,7 +222,7 @@ static int open_new(const struct whole_file *f)
 /* Now, while other directories can be reached. */
 static int begin_elsewhere(struct whole_file *f, int why)
 {
-	f->unborn.fd = spill_open(NULL);
+	f->unborn.fd = spill_open(NULL, NULL);
 	f->homeless = true;
 	return f->unborn.fd < 0 ? why : 0;
 }

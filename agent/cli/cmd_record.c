@@ -33,7 +33,7 @@
 #define TABLE_FLOWS_MAX 20
 
 struct record_wish {
-	const char *out;
+	const char *out, *state_dir;
 	uint64_t interval_ns, linger_ns;
 	int stats;
 	bool quiet;
@@ -55,6 +55,8 @@ static const struct option options[] = {
 	ROW(TIME, "--linger", "DUR", linger_ns,
 	    "when COMMAND has ended, wait so long for processes and connections that it left "
 	    "behind (2s)"),
+	ROW(TEXT, "--state-dir", "DIR", state_dir,
+	    "hold there what does not fit in memory (/var/lib/radar-pod, or your own)"),
 	ROW(SWITCH, "--quiet", NULL, quiet, "nothing on standard error but what went wrong"),
 	ROW(COMMAND, "COMMAND", NULL, command, "command"),
 };
@@ -112,10 +114,12 @@ static int open_file(struct recording *r, char name[NAME_BYTES], struct err *err
 	int bad;
 
 	if (w->out)
-		return trace_file_open(w->out, &r->file, err);
-	bad = trace_file_open(default_name(w->command[0], ".jsonl.zst", name), &r->file, err);
+		return trace_file_open(w->out, w->state_dir, &r->file, err);
+	bad = trace_file_open(default_name(w->command[0], ".jsonl.zst", name), w->state_dir,
+	                      &r->file, err);
 	if (bad == -ENOPKG)
-		bad = trace_file_open(default_name(w->command[0], ".jsonl", name), &r->file, err);
+		bad = trace_file_open(default_name(w->command[0], ".jsonl", name), w->state_dir,
+		                      &r->file, err);
 	return bad;
 }
 

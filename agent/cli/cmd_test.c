@@ -110,7 +110,9 @@ static const struct option options[] = {
 	    "put this among the result's warnings: what you know of the line just now"),
 	ROW(SWITCH, "--no-store", NULL, no_store, "do not keep the result for `radar-pod results`"),
 	ROW(TEXT, "--state-dir", "DIR", state_dir,
-	    "keep it below this directory (that of the configuration)"),
+	    "keep it below this directory (that of the configuration), and there what of a trace "
+	    "does "
+	    "not fit in memory"),
 
 	OPTION_HEADING("Trace"),
 	ROW(TEXT, "--trace", "FILE", trace,
@@ -430,10 +432,12 @@ static int prepare(const struct test_wish *w, const struct output_format *format
 
 	if (r == 0 && w->result)
 		r = output_file_open(w->result, true, &files->result, err);
-	if (r == 0 && w->trace)
-		r = test_trace_open(w->trace, w->trace_interval_ns, &files->trace, err);
 	if (r == 0 && !w->no_store)
 		stored_place_find(w->state_dir, &files->store);
+	if (r == 0 && w->trace)
+		r = test_trace_open(w->trace, w->trace_interval_ns,
+		                    *files->store.directory ? files->store.directory : w->state_dir,
+		                    &files->trace, err);
 	return r;
 }
 

@@ -22,8 +22,8 @@ struct test_trace {
 
 CLEANUP_DEFINE(test_trace_closep, struct test_trace *, test_trace_close)
 
-int test_trace_open(const char *path, uint64_t interval_ns, struct test_trace **ret,
-                    struct err *err)
+int test_trace_open(const char *path, uint64_t interval_ns, const char *state_dir,
+                    struct test_trace **ret, struct err *err)
 {
 	CLEANUP(test_trace_closep) struct test_trace *t = calloc(1, sizeof(*t));
 	int r;
@@ -31,7 +31,7 @@ int test_trace_open(const char *path, uint64_t interval_ns, struct test_trace **
 	if (!t)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a trace");
 	t->interval_ns = interval_ns;
-	r = trace_file_open(path, &t->file, err);
+	r = trace_file_open(path, state_dir, &t->file, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE(t, NULL);

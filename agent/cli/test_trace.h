@@ -9,11 +9,11 @@ struct err;
 struct test_result;
 struct test_trace;
 
-/* Before the test: what cannot be written fails now.
+/* Before the test: what cannot be written fails now. `state_dir` as spill_open() has it.
  *   -EINVAL  a suffix that names no form;  -ENOPKG  compressed, and libzstd is not there;
  *   others   as the file system says */
-int test_trace_open(const char *path, uint64_t interval_ns, struct test_trace **ret,
-                    struct err *err);
+int test_trace_open(const char *path, uint64_t interval_ns, const char *state_dir,
+                    struct test_trace **ret, struct err *err);
 
 /* Accepts NULL; always returns NULL. What was not written is gone. */
 struct test_trace *test_trace_close(struct test_trace *t);

@@ -30,13 +30,13 @@ static int write_bytes(void *self, const void *data, size_t bytes, struct err *e
 	return whole_file_write(self, data, bytes, err);
 }
 
-static int open_recorder(struct trace_file *t, struct err *err)
+static int open_recorder(struct trace_file *t, const char *state_dir, struct err *err)
 {
 	struct trace_recorder_options o = { .memory_bytes = TRACE_MEMORY_BYTES,
 		                            .spill_bytes = TRACE_SPILL_BYTES };
 	int r;
 
-	t->spill_fd = o.spill_fd = spill_open(t->path);
+	t->spill_fd = o.spill_fd = spill_open(state_dir, t->path);
 	r = trace_recorder_open(&o, &t->recorder, err);
 	if (r == 0)
 		t->sink = trace_recorder_sink(t->recorder);
@@ -53,7 +53,8 @@ int trace_file_form(const char *option, const char *path, struct trace_form *ret
 	               option, path);
 }
 
-int trace_file_open(const char *path, struct trace_file **ret, struct err *err)
+int trace_file_open(const char *path, const char *state_dir, struct trace_file **ret,
+                    struct err *err)
 {
 	CLEANUP(trace_file_closep) struct trace_file *t = calloc(1, sizeof(*t));
 	struct trace_form form;
@@ -69,7 +70,7 @@ int trace_file_open(const char *path, struct trace_file **ret, struct err *err)
 		r = trace_writer_open(form, (struct trace_output){ write_bytes, t->file },
 		                      &t->writer, err);
 	if (r == 0)
-		r = open_recorder(t, err);
+		r = open_recorder(t, state_dir, err);
 	if (r < 0)
 		return r;
 	t->anchor = trace_anchor_now();

@@ -1,7 +1,7 @@
 /* A trace on its way to a file: held while something runs, written when it has ended, whole or not at
  * all.
  *
- *   trace_file_open(path, &file, &err);        before: what cannot be written fails now
+ *   trace_file_open(path, NULL, &file, &err);  before: what cannot be written fails now
  *   …  trace_file_sink(file)  …                sources call it
  *   trace_file_write(file, &header, &err);     afterwards
  *   file = trace_file_close(file);
@@ -19,9 +19,10 @@ struct trace_recorder;
  *   -EINVAL  none of the four, in words that name the option */
 int trace_file_form(const char *option, const char *path, struct trace_form *ret, struct err *err);
 
-/* The suffix of `path` says the form.
+/* The suffix of `path` says the form; `state_dir` as spill_open() has it.
  *   -EINVAL  it is none of the four;  -ENOPKG  libzstd is wanted and not there */
-int trace_file_open(const char *path, struct trace_file **ret, struct err *err);
+int trace_file_open(const char *path, const char *state_dir, struct trace_file **ret,
+                    struct err *err);
 
 /* Accepts NULL; always returns NULL. */
 struct trace_file *trace_file_close(struct trace_file *t);

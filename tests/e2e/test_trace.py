@@ -152,6 +152,30 @@ def test_two_traces_into_one_file_leave_a_whole_one(server, tmp_path):
 # --- where it cannot go ----------------------------------------------------------------------------
 
 
+def open_files(pid):
+    links = []
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError): # closed since
+            links.append(os.readlink(fd))
+    return links
+
+
+@pytest.mark.parametrize("more", [[], ["--no-store"]], ids=["kept", "not kept"])
+def test_what_does_not_fit_in_memory_goes_to_the_state_directory_that_is_named(server, tmp_path, more):
+    """A file without a name."""
+    (state := tmp_path / "state").mkdir()
+    running = subprocess.Popen([PROGRAM, "test", "--server", server["ws"], "--trace", str(tmp_path / "t.csv"),
+                                "--state-dir", str(state), *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not any(f.startswith(f"{state}/#") for f in open_files(running.pid)):
+            assert running.poll() is None and time.monotonic() < until
+            time.sleep(0.02)
+    finally:
+        running.kill()
+        running.wait()
+
+
 def fails_before_the_test(server, path):
     began = time.monotonic()
     r = run("test", "--server", server["ws"], "--trace", str(path))

@@ -66,6 +66,13 @@ def test_without_a_name_the_trace_is_named_by_program_and_time(tmp_path):
     assert Trace(path).header["command"] == "true"
 
 
+def test_what_does_not_fit_in_memory_goes_to_the_state_directory_that_is_named(tmp_path):
+    """A file without a name, as the program that is recorded sees it in its parent."""
+    (state := tmp_path / "state").mkdir()
+    r = record(tmp_path / "t.csv", "sh", "-c", "ls -l /proc/$PPID/fd", options=["--state-dir", state])
+    assert r.returncode == DONE and f"-> {state}/#" in r.stdout, r.stdout
+
+
 def test_quiet_says_nothing(tmp_path):
     assert record(tmp_path / "t.csv", "true", options=["--quiet"]).stderr == ""
 
