@@ -43,9 +43,10 @@ static const struct option_syntax syntax = {
 	.count = sizeof(options) / sizeof(*options),
 };
 
-/* Read afresh for each report. */
+/* Read afresh for each report; that they cannot be had is an error once. */
 static char *interfaces_now(void *self)
 {
+	static bool failing;
 	struct interfaces list = {};
 	struct err err;
 	char *out = NULL;
@@ -54,9 +55,11 @@ static char *interfaces_now(void *self)
 
 	(void)self;
 	if (interfaces_read(&list, &err) < 0) {
-		log_err(LOG_LEVEL_ERROR, &err);
+		log_err(failing ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, &err);
+		failing = true;
 		return NULL;
 	}
+	failing = false;
 	to = open_memstream(&out, &n);
 	if (to) {
 		interfaces_put_json(&(struct json_writer){ .to = to }, NULL, &list);

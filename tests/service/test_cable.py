@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -87,6 +88,22 @@ def test_r16_r17_r18_subscribe_and_sync(service: Service, daemon: Make) -> None:
     service.break_off(reset=False)
     other = connected(service, 2)
     assert other.identifier != c.identifier
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_r18_an_array_where_no_interface_can_be_had(service: Service, daemon: Make) -> None:
+    """By the socket and over HTTP: of null the service takes neither a version nor an order (W34). An error once."""
+    failing = ("strace", "-qq", "-o", os.devnull, "-e", "trace=poll", "-e", "inject=poll:error=ENOMEM")
+    d = daemon(ping_freq=1).start(before=failing, ASAN_OPTIONS="detect_leaks=0")
+    c = connected(service)
+    [(_, sync), *_] = eventually(lambda: c.actions("sync"))
+    assert sync["net_interfaces"] == []
+    service.manner = "http404"
+    service.break_off(reset=True)
+    before = len(service.statuses())
+    eventually(lambda: len(service.statuses()) >= before + 3)
+    assert service.statuses()[-1].json()["network_interfaces"] == [] and d.is_alive()
+    assert d.said().count("could not list") > 3 and d.said().count("error: could not list") == 1
 
 
 @pytest.mark.parametrize("manner", ["no_welcome", "no_confirm", "reject", "mute"])
