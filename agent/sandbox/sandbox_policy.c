@@ -355,9 +355,11 @@ static const struct sandbox_path trust[] = {
 	{},
 };
 
-/* Who lives on while the machine moves to another network: resolv.conf is another file then, which no list has. */
+/* Who lives on while the machine moves to another network: resolv.conf is another file then, which no list has, or a link
+ * into the folder of a systemd-resolved that was not there before. */
 static const struct sandbox_path lasting[] = {
 	{ "/etc", SANDBOX_READ },
+	{ "/run/systemd", SANDBOX_READ },
 	{},
 };
 

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import certificates
@@ -155,14 +156,14 @@ NAMED = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
 
 
 class NameServer:
-    """On port 53 of the loopback of whoever makes it. By `manner` it says that every name is 127.0.0.1 ("well"), nothing
+    """On port 53 of a loopback address of whoever makes it. By `manner` it says that every name is 127.0.0.1 ("well"), nothing
     ("silent"), that there is none ("none"), or what is no answer ("garbage")."""
 
-    def __init__(self, manner: str) -> None:
+    def __init__(self, manner: str, address: str = "127.0.0.1") -> None:
         self.manner = manner
         self.asked = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 53))
+        self._socket.bind((address, 53))
         threading.Thread(target=self._run, daemon=True).start()
 
     def close(self) -> None:
@@ -213,6 +214,54 @@ def test_names_are_not_to_be_had(tmp_path: Path, manner: str) -> None:
         assert names.asked and not service.connections and not service.requests
         assert d.is_alive() and d.status()["socket"]["phase"] != "confirmed"
         names.manner = "well"
+        eventually(lambda: service.confirmed())
+        assert d.stop()[0] == 0
+    finally:
+        d.kill()
+        print(d.said())
+        names.close()
+        service.close()
+
+
+OTHER = "127.0.0.3"  # 127.0.0.1 is asked where there is no file that can be read
+OWN_FOLDERS = """
+cp -a /etc/. "$0/etc"
+rm -f "$0/etc/resolv.conf"
+echo nameserver 127.0.0.2 >"$0/etc/resolv.conf"
+mount --bind "$0/etc" /etc
+mount --bind "$0/run" /run
+exec "$@"
+"""
+
+
+def replaced_by_rename(root: Path, text: str) -> None:
+    (new := root / "etc/resolv.conf.new").write_text(text)
+    new.rename(root / "etc/resolv.conf")
+
+
+def replaced_by_link(root: Path, text: str) -> None:
+    """As systemd-resolved has it, installed while the daemon runs."""
+    (root / "run/systemd/resolve").mkdir()
+    (root / "run/systemd/resolve/stub-resolv.conf").write_text(text)
+    (link := root / "etc/resolv.conf.new").symlink_to("../run/systemd/resolve/stub-resolv.conf")
+    link.rename(root / "etc/resolv.conf")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a port 53 and a file system of its own")
+@pytest.mark.parametrize("replace", [replaced_by_rename, replaced_by_link], ids=["by a file", "by a link"])
+@in_own_network
+def test_other_name_servers_while_it_runs(tmp_path: Path, replace: Callable[[Path, str], None]) -> None:
+    """/etc/resolv.conf is another file then, which whoever gives up files by name at the start would not see."""
+    service, names = Service(), NameServer("well", OTHER)
+    (root := tmp_path / "root").mkdir()
+    (root / "etc").mkdir()
+    (root / "run/systemd").mkdir(parents=True)
+    d = Daemon(tmp_path / "pod", service.url.replace("127.0.0.1", NAME), POD, SECRET)
+    try:
+        d.start(before=("unshare", "--mount", "sh", "-ec", OWN_FOLDERS, str(root)))
+        eventually(lambda: re.search(r"the service's socket: .*(name|resolve|address).*", d.said()))
+        assert not names.asked and not service.connections
+        replace(root, f"nameserver {OTHER}\noptions attempts:1 timeout:2\n")
         eventually(lambda: service.confirmed())
         assert d.stop()[0] == 0
     finally:
