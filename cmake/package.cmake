@@ -1,6 +1,7 @@
 # `cmake --build … --target package`: a package for Debian 12, of the component "pod" of cmake/install.cmake.
 # cmake/package_finish.cmake makes what a package has and an installation by hand has not.
-set(POD_MAINTAINER "radar-pod maintainers <maintainers@radar-pod.example.org>" CACHE STRING
+# Until somebody does, nobody answers: RFC 2606 has .invalid for that.
+set(POD_MAINTAINER "unpublished build of radar-pod <nobody@radar-pod.invalid>" CACHE STRING
     "who answers for the package; whoever publishes it")
 
 set(CPACK_GENERATOR DEB)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from packing import FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD, Begin, dpkg, pack, tool
+from packing import BUILD, FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD, Begin, dpkg, pack, tool
 from root import Root
 
+ROOT = Path(__file__).resolve().parents[2]
 STRIPPED_BYTES_MAX = 1_500_000
 
 
@@ -18,6 +21,17 @@ STRIPPED_BYTES_MAX = 1_500_000
 def test_lintian_finds_no_error(deb: Path) -> None:
     said = tool("lintian", "--allow-root", "--fail-on", "error", "--tag-display-limit", "0", deb)
     print(said)
+
+
+def test_who_answers_for_it_is_the_builds_word(deb: Path, tmp_path: Path) -> None:
+    """-DPOD_MAINTAINER=…, in both places where a package has it; who has not given it claims no address of anybody."""
+    [named] = re.findall(r"^POD_MAINTAINER:STRING=(.*)$", (BUILD / "CMakeCache.txt").read_text(), re.M)
+    assert tool("dpkg-deb", "-f", deb, "Maintainer").strip() == named
+    tool("dpkg-deb", "-x", deb, tmp_path)
+    with gzip.open(tmp_path / "usr/share/doc/radar-pod/changelog.Debian.gz", "rt") as changelog:
+        assert f"\n -- {named}  " in changelog.read()
+    [default] = re.findall(r'set\(POD_MAINTAINER "(.*)"', (ROOT / "cmake/package.cmake").read_text())
+    assert default.endswith(".invalid>")
 
 
 def test_it_holds_what_a_pod_needs(deb: Path) -> None:
