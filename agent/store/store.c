@@ -164,7 +164,7 @@ int store_tidy(struct store *s, const struct store_clock *now, struct err *err)
 	if (r == 0)
 		r = store_events_prune(s, utc_ns, err);
 	r = store_write_end(&s->db, r, err);
-	return r < 0 ? r : store_db_run(&s->db, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+	return r < 0 ? r : store_db_empty_log(&s->db, err);
 }
 
 /* A file system that counts no blocks has no end that it could tell. */

@@ -104,6 +104,16 @@ int store_db_run(struct store_db *db, const char *sql, struct err *err)
 	return r == SQLITE_OK ? 0 : fail(db, r, "use the store", err);
 }
 
+int store_db_empty_log(struct store_db *db, struct err *err)
+{
+	int r;
+
+	db->lib->busy_timeout(db->at, 0);
+	r = store_db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+	db->lib->busy_timeout(db->at, BUSY_MS);
+	return r;
+}
+
 int store_db_number(struct store_db *db, const char *sql, int64_t *ret, struct err *err)
 {
 	CLEANUP(statement_close) struct statement st = {};

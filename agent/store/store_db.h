@@ -30,6 +30,9 @@ void store_db_close(struct store_db *db);
 /* Statements without parameters and rows. */
 int store_db_run(struct store_db *db, const char *sql, struct err *err);
 
+/* Writes the log into the file and empties it; as far as a reader lets it, for whom nobody waits. */
+int store_db_empty_log(struct store_db *db, struct err *err);
+
 /* The first column of the first row of a query; STORE_NONE where there is none. */
 int store_db_number(struct store_db *db, const char *sql, int64_t *ret, struct err *err);
 int store_db_text(struct store_db *db, const char *sql, char *out, size_t out_bytes,

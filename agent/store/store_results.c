@@ -177,7 +177,7 @@ static int put(struct store *s, const struct store_row *row, const struct store_
 static void settle(struct store *s)
 {
 	if (!s->db.batch)
-		store_db_run(&s->db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL);
+		store_db_empty_log(&s->db, NULL);
 }
 
 int store_put(struct store *s, const struct store_result *result, bool upload, struct err *err)

@@ -157,6 +157,43 @@ static void guest_and_reader_beside_a_daemon(void **state)
 	assert_true(has(2));
 }
 
+/* A reader whose pipe nobody empties stands still in the middle of the file. */
+static int write_beside(void *self, const struct store_result *r, struct err *e)
+{
+	uint64_t began_ns = clock_now_ns();
+	struct store_clock at;
+	unsigned int *visits = self;
+
+	(void)r;
+	if ((*visits)++ > 0)
+		return 0;
+	store_clock_read(&at);
+	put(3);
+	put(4);
+	assert_int_equal(store_tidy(store, &at, e), 0);
+	assert_true(clock_now_ns() - began_ns < 3 * NS_PER_S); /* SQLite would wait 5 s for each */
+	return 0;
+}
+
+static void nobody_waits_for_a_reader(void **state)
+{
+	struct store *reader = NULL;
+	unsigned int visits = 0;
+	char path[512];
+	struct stat log;
+
+	(void)state;
+	put(1);
+	put(2);
+	assert_int_equal(open_as(STORE_READER, &reader), 0);
+	assert_int_equal(store_each(reader, 0, write_beside, &visits, NULL, &err), 0);
+	assert_int_equal(visits, 2);
+	store_close(reader);
+	put(5);
+	assert_int_equal(stat(store_rig_path("store.db-wal", path), &log), 0);
+	assert_int_equal(log.st_size, 0);
+}
+
 static void reader_of_nothing(void **state)
 {
 	struct store *reader = NULL;
@@ -878,6 +915,7 @@ int main(void)
 		WITH_STORE(R67_makes_its_directory),
 		WITH_STORE(one_daemon),
 		WITH_STORE(guest_and_reader_beside_a_daemon),
+		WITH_STORE(nobody_waits_for_a_reader),
 		WITH_STORE(reader_of_nothing),
 		WITH_STORE(later_release),
 		WITH_STORE(round_trip),
