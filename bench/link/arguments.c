@@ -22,6 +22,7 @@ static const struct option {
 	{ "--quiet", OPTION_QUIET, false, offsetof(struct arguments, quiet) },
 	{ "--json", OPTION_JSON, false, offsetof(struct arguments, json) },
 	{ "--awake", OPTION_AWAKE, false, offsetof(struct arguments, awake) },
+	{ "--doze", OPTION_DOZE, false, offsetof(struct arguments, doze) },
 };
 
 /* `word` without what follows its "=". */
@@ -81,6 +82,8 @@ static int check(const struct arguments_syntax *s, int words, const struct argum
 		             s->words == 1 ? "" : "s", words);
 	if (s->command && (!a->command || !a->command[0]))
 		return USAGE(err, "a COMMAND is expected behind --");
+	if (a->awake && a->doze)
+		return USAGE(err, "--awake and --doze: one of them");
 	if (!s->command && a->command)
 		return USAGE(err, "no COMMAND is expected behind --");
 	return 0;

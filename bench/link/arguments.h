@@ -17,6 +17,7 @@ enum arguments_option {
 	OPTION_QUIET = 1U << 4,
 	OPTION_JSON = 1U << 5,
 	OPTION_AWAKE = 1U << 6,
+	OPTION_DOZE = 1U << 7,
 };
 
 struct arguments_syntax {
@@ -31,8 +32,8 @@ struct arguments {
 	const char *truth, *name, *server; /* NULL: not given */
 	bool has_seed;
 	uint64_t seed;
-	bool quiet, json, awake, help;
-	char **command; /* ended by NULL */
+	bool quiet, json, awake, doze, help; /* not both awake and doze */
+	char **command;                      /* ended by NULL */
 };
 
 /* `argv` begins behind the name of the command. "--name VALUE" and "--name=VALUE" are the same.

@@ -6,7 +6,9 @@
 #include "tests/cases.h"
 #include "transport/base/err.h"
 
-#define ALL (OPTION_TRUTH | OPTION_SEED | OPTION_NAME | OPTION_SERVER | OPTION_QUIET | OPTION_JSON)
+#define ALL                                                                                        \
+	(OPTION_TRUTH | OPTION_SEED | OPTION_NAME | OPTION_SERVER | OPTION_QUIET | OPTION_JSON |   \
+	 OPTION_AWAKE | OPTION_DOZE)
 
 static const struct arguments_syntax run = { 1, ALL & ~OPTION_JSON, true, NULL };
 static char *a_shell[] = { (char *)"sh", NULL };
@@ -27,6 +29,11 @@ static struct parse_case {
 	{ "help asks for nothing else", &run, { "--help" }, 0, NULL },
 	{ "a seed", &run, { "x", "--seed", "18446744073709551615", "--", "a" }, 0, NULL },
 	{ "a switch", &list, { "--json" }, 0, NULL },
+	{ "awake and asleep",
+	  &run,
+	  { "x", "--awake", "--doze", "--", "a" },
+	  -EINVAL,
+	  "one of them" },
 	{ "a switch that it has not", &list, { "--awake" }, -EINVAL, "--awake" },
 	{ "no word", &run, { "--", "ping" }, -EINVAL, "1 word expected" },
 	{ "no command", &run, { "x.link" }, -EINVAL, "COMMAND is expected" },

@@ -59,7 +59,7 @@ struct emulator {
 	uint64_t owed_ns;        /* of rest */
 	struct stall stall;
 	int cpu;     /* where it runs; negative: anywhere */
-	bool alone;  /* there is one CPU: what we take, the commands lack */
+	bool dozes;  /* asked for, or there is one CPU: what we take, the commands lack */
 	int stop_fd; /* readable: to end */
 	atomic_bool stopping;
 	bool running;
@@ -218,7 +218,7 @@ static void wait_for_next(struct emulator *e, bool moved)
 	bool slack = slack_ns > SLACK_NS;
 
 	stall_there(&e->stall, now_ns);
-	if (slack && (e->alone || now_ns >= e->awake_until_ns))
+	if (slack && (e->dozes || now_ns >= e->awake_until_ns))
 		rest(e, now_ns, slack_ns - EARLY_NS, true);
 	else if (owed_ns(e, now_ns) > (slack && !moved ? REST_OWED_NS : REST_OWED_MAX_NS))
 		rest(e, now_ns, NAP_NS, false);
@@ -277,7 +277,7 @@ static void *begin(void *emulator)
 	e->realtime = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) == 0;
 	if (!e->realtime)
 		setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
-	e->alone = one_cpu();
+	e->dozes = e->dozes || one_cpu();
 	stay_on(e->cpu);
 	e->rested_ns = clock_now_ns();
 	stall_begin(&e->stall, e->rested_ns);
@@ -316,6 +316,7 @@ int emulator_start(const struct emulator_options *o, struct emulator **ret, stru
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate the emulator");
 	e->cpu = o->cpu;
 	e->awake_until_ns = o->awake ? CLOCK_NEVER_NS : 0;
+	e->dozes = o->doze;
 	e->memory_locked = keep_memory();
 	e->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->stop_fd < 0)
@@ -352,6 +353,7 @@ int emulator_stop(struct emulator *e, struct truth_end *ret, struct err *err)
 	end_thread(e);
 	truth_finish(e->truth, clock_now_ns(), ret);
 	ret->awake = e->awake_until_ns == CLOCK_NEVER_NS;
+	ret->dozes = e->dozes;
 	ret->realtime = e->realtime;
 	ret->memory_locked = e->memory_locked;
 	ret->cpu = e->cpu;

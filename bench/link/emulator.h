@@ -22,6 +22,7 @@ struct emulator_options {
 	int client_fd, server_fd;        /* TUN devices, non-blocking; stay the caller's */
 	int cpu;                         /* where it runs; negative: where the kernel likes */
 	bool awake;                      /* also where nothing has moved for a while */
+	bool doze;                       /* … or not even where something has */
 };
 
 int emulator_start(const struct emulator_options *o, struct emulator **ret, struct err *err);

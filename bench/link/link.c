@@ -14,7 +14,9 @@ static const struct command {
 	int (*run)(const struct arguments *a);
 	struct arguments_syntax syntax;
 } commands[] = {
-	{ "up", cmd_up, { 2, OPTION_TRUTH | OPTION_SEED | OPTION_AWAKE, false, NULL } },
+	{ "up",
+	  cmd_up,
+	  { 2, OPTION_TRUTH | OPTION_SEED | OPTION_AWAKE | OPTION_DOZE, false, NULL } },
 	{ "exec", cmd_exec, { 2, 0, true, NULL } },
 	{ "down", cmd_down, { 1, OPTION_QUIET, false, NULL } },
 	{ "list", cmd_list, { 0, OPTION_JSON, false, NULL } },
@@ -22,7 +24,8 @@ static const struct command {
 	{ NULL,
 	  cmd_run,
 	  { 1,
-	    OPTION_TRUTH | OPTION_SEED | OPTION_AWAKE | OPTION_NAME | OPTION_SERVER | OPTION_QUIET,
+	    OPTION_TRUTH | OPTION_SEED | OPTION_AWAKE | OPTION_DOZE | OPTION_NAME | OPTION_SERVER |
+	            OPTION_QUIET,
 	    true, NULL } },
 };
 
@@ -48,6 +51,8 @@ static const char help[] =
 	"  --awake           a packet after a pause finds the link awake: 0.1 ms less of its "
 	"first\n"
 	"                    round trip, for a CPU that never rests\n"
+	"  --doze            asleep whenever nothing is due: a third of the CPU, for packets that\n"
+	"                    are late by some 0.1 ms, so that a run may be void\n"
 	"\n"
 	"and of a link for one command:\n"
 	"  --server COMMAND  a shell's line, run on the server's side from before the command's\n"

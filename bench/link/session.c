@@ -60,6 +60,7 @@ int session_start(struct session *s, struct err *err)
 		.server_fd = namespaces_tun(s->namespaces, LINK_SERVER),
 		.cpu = namespaces_cpu(s->namespaces),
 		.awake = s->arguments->awake,
+		.doze = s->arguments->doze,
 	};
 
 	return emulator_start(&o, &s->emulator, err);

@@ -94,6 +94,7 @@ struct truth_end {
 	uint64_t flows_not_told_apart; /* segments beyond TRUTH_FLOWS_MAX */
 	uint64_t bins_lost;            /* the reader of the bins was too slow */
 	bool awake;                    /* the emulator never slept for want of packets */
+	bool dozes;                    /* it slept whenever nothing was due */
 	bool realtime;                 /* its thread was SCHED_FIFO */
 	bool memory_locked;
 	int cpu;                               /* the emulator's own; negative: it has none */
@@ -125,7 +126,7 @@ void truth_delivered(struct truth *t, enum link_direction d, const struct packet
 void truth_tick(struct truth *t, uint64_t now_ns);
 
 /* The last tick: ends the bin that is open, however short. Fills in what is known here, all but
- * device_drops, receiver_drops, awake, realtime, memory_locked, cpu, stalls, interrupted and void_reason, which are
+ * device_drops, receiver_drops, awake, dozes, realtime, memory_locked, cpu, stalls, interrupted and void_reason, which are
  * left alone. */
 void truth_finish(struct truth *t, uint64_t now_ns, struct truth_end *ret);
 

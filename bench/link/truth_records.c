@@ -307,8 +307,8 @@ static void print_thread(FILE *to, const struct truth_end *end)
 		                                         [STALL_OVERSLEPT] = "overslept",
 		                                         [STALL_BUSY] = "busy" };
 
-	fprintf(to, ",\"awake\":%s,\"realtime\":%s,\"memory_locked\":%s", flag(end->awake),
-	        flag(end->realtime), flag(end->memory_locked));
+	fprintf(to, ",\"awake\":%s,\"dozes\":%s,\"realtime\":%s,\"memory_locked\":%s",
+	        flag(end->awake), flag(end->dozes), flag(end->realtime), flag(end->memory_locked));
 	if (end->cpu >= 0)
 		fprintf(to, ",\"cpu\":%d", end->cpu);
 	fputs(",\"stalls\":{", to);
