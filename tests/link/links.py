@@ -33,6 +33,9 @@ CANNOT_RUN, NO_COMMAND = 126, 127
 # Whoever runs the tests behind a shell's "&" has it ignored, and so would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Where what is held to is exact however late a packet is, the processors are left to other tests.
+DOZE = ["--doze"]
+
 # What a machine that is busy with other things does to any emulator; no fault of ours.
 LATE = re.compile(r"void: (down|up): .* late by ")
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from links import HERE, LINKS, POD, Run, across, iperf_bytes, need, ping_rtts_ms, possible_here, scenario
+from links import DOZE, HERE, LINKS, POD, Run, across, iperf_bytes, need, ping_rtts_ms, possible_here, scenario
 
 SCENARIOS = sorted(p.stem for p in LINKS.glob("*.link"))
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
@@ -38,7 +38,7 @@ def iperf(name: str, control: str, folder: Path) -> Run:
     words = ["iperf3", "-J", "-c", "$LINK_SERVER", "-t", "1", "-C", control]
     words += ["-R"] if control == "bbr" else []
     words += ["-M", "1200"] if name == "blackhole1280" else []
-    return across(scenario(name), folder, words, "iperf3 -s -1 >/dev/null")
+    return across(scenario(name), folder, words, "iperf3 -s -1 >/dev/null", DOZE)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_ndt7_both_ways(name, tmp_path):
     run = across(scenario(name), tmp_path,
                  [POD, "test", "--server", "ws://[$LINK_SERVER6]:7780", "--scheme", "ws", "--max-bytes", "3MB",
                   "--format", "json", "--no-store"],
-                 f"exec {POD} serve --listen $LINK_SERVER6 --ws 7780 --quiet >/dev/null").done()
+                 f"exec {POD} serve --listen $LINK_SERVER6 --ws 7780 --quiet >/dev/null", DOZE).done()
     result = json.loads(run.out)
     for test, direction in (("download", "down"), ("upload", "up")):
         flow = run.truth.busiest(direction)

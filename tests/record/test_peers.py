@@ -17,7 +17,7 @@ import peers # noqa: E402
 LINK = os.environ.get("RADAR_POD_LINK", str(ROOT / "build/dev/bench/link/radar-pod-link"))
 
 # Losses, so that there is something to count; the least RTT is 20 ms.
-LOSSY = "[both]; rate = 50Mbit/s; delay = 10ms; queue = 100ms; loss = 0.3%"
+LOSSY = "[both]; rate = 25Mbit/s; delay = 10ms; queue = 100ms; loss = 0.3%"
 LEAST_RTT_US = 20_000
 
 IPERF_COOKIE = 37 # names the test, at the head of each stream
@@ -26,7 +26,7 @@ SYN, FIN = 1, 1   # which the kernel counts as a byte each
 
 def across(server, *command, **more):
     """A command across the link; what it printed."""
-    r = subprocess.run([LINK, LOSSY, "--quiet", "--server", server, "--", *map(str, command)], text=True,
+    r = subprocess.run([LINK, LOSSY, "--quiet", "--doze", "--server", server, "--", *map(str, command)], text=True,
                        stdin=subprocess.DEVNULL, capture_output=True, timeout=90, **more)
     if r.returncode == 5:
         pytest.skip(r.stderr.strip())

@@ -31,7 +31,7 @@ def once(script, place):
     """Runs a block of the page in a place of its own; the reason where a link of it is void."""
     (place / "bin").mkdir(parents=True)
     (place / "bin/radar-pod").symlink_to(PROGRAM)
-    script = script.replace("bench/link/link", LINK).replace("bench/links/", f"{ROOT}/bench/links/")
+    script = script.replace("bench/link/link", f"{LINK} --doze").replace("bench/links/", f"{ROOT}/bench/links/")
     r = subprocess.run(["sh", "-c", script], cwd=place, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                        env={**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}"}, timeout=120)
     if r.returncode == 5:
