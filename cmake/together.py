@@ -5,7 +5,8 @@ build by the name PRESET/TEST. So ctest has the whole machine to share out, and 
 
 A test takes slots of its kind. What mostly waits (label `waits`) is begun first, many at a time, and a processor is its
 own as soon as it wants one: its bounds are a contract's. Of the rest, which the processors bound, a few at a time, as
-many slots each as it has PROCESSORS, niced; what fuzzes has what these leave; and what is alone (RUN_SERIAL) is last.
+many slots each as it has PROCESSORS, niced; what fuzzes has what these leave. What is alone (RUN_SERIAL) is last and
+takes every slot but those that fuzz: it waits too, and a fuzzer's nice value is no match for it.
 """
 
 import json
@@ -16,7 +17,7 @@ import sys
 
 SLOTS = {"processor": os.cpu_count() + 1, "wait": 5 * os.cpu_count(), "fuzzer": os.cpu_count()}
 # Without it, of ten that wait, rows that a contract's seconds bound told of the machine (11.6 s for 7 to 11).
-NICE = {"wait": 0, "processor": 5, "fuzzer": 15}
+NICE = {"wait": 0, "processor": 5, "fuzzer": 15, "alone": 0}
 # Of the one build nothing else is made; what looks at the tree sees the same in each, and is left to the last. What
 # has the machine alone is there for its rates, of which a sanitizer's build says nothing.
 ONLY = {"fuzz": ["-L", "fuzz"], "asan": ["-LE", "tree|alone|deep"], "release": ["-LE", "deep"]}
@@ -29,16 +30,16 @@ def tests_of(preset):
 
 
 def shared_out(properties):
-    """What a test takes of the machine, as (kind, slots), and its cost: the dearest have the first turns."""
+    """A test's kind, its slots of the machine, and its cost: the dearest have the first turns."""
     labels = properties.get("LABELS", [])
-    if properties.get("RUN_SERIAL"):
-        return None, 0, -1
+    if properties.pop("RUN_SERIAL", False):
+        return "alone", {kind: SLOTS[kind] for kind in ("processor", "wait")}, -1
     if "fuzz" in labels:
-        return "fuzzer", 1, 1
+        return "fuzzer", {"fuzzer": 1}, 1
     if "waits" in labels:
-        return "wait", 1, WAITS_FIRST + properties.get("TIMEOUT", 0)
+        return "wait", {"wait": 1}, WAITS_FIRST + properties.get("TIMEOUT", 0)
     processors = min(int(properties.get("PROCESSORS", 1)), SLOTS["processor"])
-    return "processor", processors, properties.get("TIMEOUT", 0) + (WIDE_FIRST if processors > 1 else 0)
+    return "processor", {"processor": processors}, properties.get("TIMEOUT", 0) + (WIDE_FIRST if processors > 1 else 0)
 
 
 def quoted(value):
@@ -52,9 +53,8 @@ def written(preset, test):
     properties = {p["name"]: p["value"] for p in test["properties"]}
     command = test.get("command", ["NOT_AVAILABLE"])  # what was not built; ctest tells it as "Not Run"
     kind, slots, properties["COST"] = shared_out(properties)
-    if kind:
-        command = ["nice", "-n", str(NICE[kind]), *command]
-        properties["RESOURCE_GROUPS"] = f"{kind}:{slots}"
+    command = ["nice", "-n", str(NICE[kind]), *command]
+    properties["RESOURCE_GROUPS"] = ",".join(f"{of}:{n}" for of, n in slots.items())
     properties["LABELS"] = [*properties.get("LABELS", []), preset]
     properties.pop("PROCESSORS", None)
     name = quoted(f"{preset}/{test['name']}")
