@@ -104,6 +104,13 @@ static inline struct tcp_flow trace_flow_example(uint64_t cookie)
 	};
 }
 
+static inline void trace_assert_flow(const struct tcp_flow *is, const struct tcp_flow *want)
+{
+	size_t told = offsetof(struct tcp_flow, ending) + sizeof(want->ending);
+
+	assert_memory_equal(is, want, told); /* padding follows */
+}
+
 static inline struct trace_header trace_header_example(void)
 {
 	return (struct trace_header){
