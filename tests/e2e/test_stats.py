@@ -288,6 +288,8 @@ def test_an_interrupt_while_the_programs_load(server, words, number):
     result = json.loads(out)
     assert p.returncode == NOT_DONE
     assert result["interrupted"] is True
-    assert [e["code"] for e in result["errors"]] == ["ECANCELED", "ECANCELED"]
+    # Of a download the server's answer may already be there when the interrupt is heard.
+    missing = [test for test in ("download", "upload") if result[test] is None]
+    assert "upload" in missing and [(e["test"], e["code"]) for e in result["errors"]] == [(t, "ECANCELED") for t in missing]
     assert "stopped" in said
     assert not os.path.exists(f"/proc/{loader}")
