@@ -247,6 +247,28 @@ static void round_trip(void **state)
 	assert_false(has(3));
 }
 
+/* Nothing of it is there where its last part cannot be: the next start would find a result that is in no outbox. */
+static void D1_a_result_its_place_and_its_bytes_are_one(void **state)
+{
+	(void)state;
+	assert_int_equal(store_db_run(&store->db,
+	                              "CREATE TEMP TRIGGER no_place BEFORE INSERT ON outbox "
+	                              "BEGIN SELECT RAISE(ABORT, 'no place'); END;"
+	                              "CREATE TEMP TRIGGER no_count BEFORE INSERT ON usage "
+	                              "BEGIN SELECT RAISE(ABORT, 'no count'); END",
+	                              &err),
+	                 0);
+	assert_true(store_rig_put(store, 1, true) < 0);
+	assert_int_equal(counts().results, 0);
+	assert_int_equal(store_db_run(&store->db, "DROP TRIGGER no_place", &err), 0);
+	assert_true(store_rig_put(store, 1, true) < 0);
+	assert_int_equal(counts().results, 0);
+	assert_int_equal(counts().pending, 0);
+	assert_int_equal(store_db_run(&store->db, "DROP TRIGGER no_count", &err), 0);
+	put(1);
+	assert_int_equal(counts().pending, 1);
+}
+
 static void same_id_twice(void **state)
 {
 	(void)state;
@@ -919,6 +941,7 @@ int main(void)
 		WITH_STORE(reader_of_nothing),
 		WITH_STORE(later_release),
 		WITH_STORE(round_trip),
+		WITH_STORE(D1_a_result_its_place_and_its_bytes_are_one),
 		WITH_STORE(same_id_twice),
 		WITH_STORE(incompressible),
 		WITH_STORE(refused),
