@@ -3,10 +3,10 @@
 In FOLDER is then what `ctest --test-dir FOLDER -j 64 --resource-spec-file FOLDER/slots.json` runs: the tests of each
 build by the name PRESET/TEST. So ctest has the whole machine to share out, and a test that wants it for itself has it.
 
-A test takes slots of its kind. What mostly waits (label `waits`) is begun first, many at a time, and a processor is its
-own as soon as it wants one: its bounds are a contract's. Of the rest, which the processors bound, a few at a time, as
-many slots each as it has PROCESSORS, niced; what fuzzes has what these leave. What is alone (RUN_SERIAL) is last and
-takes every slot but those that fuzz: it waits too, and a fuzzer's nice value is no match for it.
+A test takes slots of its kind. What is alone (RUN_SERIAL) is first and takes every slot but those that fuzz: it waits
+too, and a fuzzer's nice value is no match for it. Then what mostly waits (label `waits`), many at a time, of which each
+has a processor as soon as it wants one: its bounds are a contract's. Beside it of the rest, which the processors bound,
+a few at a time, as many slots each as it has PROCESSORS, niced; what fuzzes has what these leave.
 """
 
 import json
@@ -21,7 +21,8 @@ NICE = {"wait": 0, "processor": 5, "fuzzer": 15, "alone": 0}
 # Of the one build nothing else is made; what looks at the tree sees the same in each, and is left to the last. What
 # has the machine alone is there for its rates, of which a sanitizer's build says nothing.
 ONLY = {"fuzz": ["-L", "fuzz"], "asan": ["-LE", "tree|alone|deep"], "release": ["-LE", "deep"]}
-WAITS_FIRST, WIDE_FIRST = 20000, 10000  # a wide one would never find enough slots free behind the narrow ones
+# A wide one would never find enough slots free behind the narrow ones.
+ALONE_FIRST, WAITS_FIRST, WIDE_FIRST = 30000, 20000, 10000
 
 
 def tests_of(preset):
@@ -33,7 +34,7 @@ def shared_out(properties):
     """A test's kind, its slots of the machine, and its cost: the dearest have the first turns."""
     labels = properties.get("LABELS", [])
     if properties.pop("RUN_SERIAL", False):
-        return "alone", {kind: SLOTS[kind] for kind in ("processor", "wait")}, -1
+        return "alone", {kind: SLOTS[kind] for kind in ("processor", "wait")}, ALONE_FIRST
     if "fuzz" in labels:
         return "fuzzer", {"fuzzer": 1}, 1
     if "waits" in labels:
