@@ -26,6 +26,7 @@ static int drop_one(struct store *s, struct err *err)
 	return r < 0 ? r : store_counter_add(s, "dropped_events", 1, err);
 }
 
+/* A report of before any release is of a clock that was not set yet, and of an unknown age. */
 static int drop_old(struct store *s, uint64_t utc_ns, struct err *err)
 {
 	CLEANUP(statement_close) struct statement st = {};
@@ -33,8 +34,9 @@ static int drop_old(struct store *s, uint64_t utc_ns, struct err *err)
 
 	if (utc_ns < STORE_EVENTS_AGE_NS)
 		return 0;
-	statement_open(&st, &s->db, "DELETE FROM events WHERE utc_ns < ?1");
+	statement_open(&st, &s->db, "DELETE FROM events WHERE utc_ns < ?1 AND utc_ns >= ?2");
 	bind_number(&st, 1, (int64_t)(utc_ns - STORE_EVENTS_AGE_NS));
+	bind_number(&st, 2, (int64_t)STORE_FIRST_RELEASE_NS);
 	r = statement_run(&st, err, "drop old error reports");
 	statement_close(&st);
 	return r < 0 ? r
@@ -73,6 +75,7 @@ int store_event_put(struct store *s, uint64_t utc_ns, bool fatal, const void *bo
                     size_t body_bytes, struct err *err)
 {
 	struct store_clock now;
+	uint64_t believed_ns;
 	int r;
 
 	if (body_bytes == 0 || body_bytes > STORE_EVENTS_BYTES_MAX)
@@ -82,9 +85,10 @@ int store_event_put(struct store *s, uint64_t utc_ns, bool fatal, const void *bo
 	if (r < 0)
 		return r;
 	store_clock_read(&now);
+	believed_ns = store_age_clock(s, &now);
 	r = insert(s, utc_ns, fatal, body, body_bytes, err);
 	if (r == 0)
-		r = store_events_prune(s, store_age_clock(s, &now), err);
+		r = store_events_prune(s, utc_ns < believed_ns ? utc_ns : believed_ns, err);
 	return store_write_end(&s->db, r, err);
 }
 

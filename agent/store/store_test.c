@@ -788,6 +788,18 @@ static void H5_error_reports_outlive_a_clock_that_goes_ahead(void **state)
 	free(e);
 }
 
+static void H5_error_reports_outlive_a_clock_that_was_not_set(void **state)
+{
+	struct store_event *e = NULL;
+
+	(void)state;
+	assert_int_equal(store_event_put(store, 1000 * NS_PER_S, false, "one", 3, &err), 0);
+	assert_int_equal(store_event_put(store, now.utc_ns, false, "two", 3, &err), 0);
+	assert_int_equal(store_event_next(store, 0, &e, &err), 0);
+	assert_string_equal(e->body, "one");
+	free(e);
+}
+
 /* --- error reports -------------------------------------------------------------------------------- */
 
 static void events_in_turn(void **state)
@@ -961,6 +973,7 @@ int main(void)
 		WITH_STORE(R39_bytes),
 		WITH_STORE(R39_age),
 		WITH_STORE(H5_a_machine_that_begins_in_the_future_drops_nothing),
+		WITH_STORE(H5_error_reports_outlive_a_clock_that_was_not_set),
 		WITH_STORE(H5_error_reports_outlive_a_clock_that_goes_ahead),
 		WITH_STORE(H5_a_day_is_counted_through_a_clock_that_goes_ahead),
 		WITH_STORE(events_in_turn),
