@@ -6,7 +6,7 @@ build by the name PRESET/TEST. So ctest has the whole machine to share out, and 
 A test takes slots of its kind. What is alone (RUN_SERIAL) is first and takes every slot but those that fuzz: it waits
 too, and a fuzzer's nice value is no match for it. Then what mostly waits (label `waits`), many at a time, of which each
 has a processor as soon as it wants one: its bounds are a contract's. Beside it of the rest, which the processors bound,
-a few at a time, as many slots each as it has PROCESSORS, niced; what fuzzes has what these leave.
+a few at a time, niced, and beside one that has several PROCESSORS one other; what fuzzes has what these leave.
 """
 
 import json
@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-SLOTS = {"processor": os.cpu_count() + 1, "wait": 5 * os.cpu_count(), "fuzzer": os.cpu_count()}
+SLOTS = {"processor": os.cpu_count() + 2, "wait": 5 * os.cpu_count(), "fuzzer": os.cpu_count()}
 # Without it, of ten that wait, rows that a contract's seconds bound told of the machine (11.6 s for 7 to 11).
 NICE = {"wait": 0, "processor": 5, "fuzzer": 15, "alone": 0}
 # Of the one build nothing else is made; what looks at the tree sees the same in each, and is left to the last. What
@@ -39,8 +39,9 @@ def shared_out(properties):
         return "fuzzer", {"fuzzer": 1}, 1
     if "waits" in labels:
         return "wait", {"wait": 1}, WAITS_FIRST + properties.get("TIMEOUT", 0)
-    processors = min(int(properties.get("PROCESSORS", 1)), SLOTS["processor"])
-    return "processor", {"processor": processors}, properties.get("TIMEOUT", 0) + (WIDE_FIRST if processors > 1 else 0)
+    wide = int(properties.get("PROCESSORS", 1)) > 1
+    slots = SLOTS["processor"] - 1 if wide else 1
+    return "processor", {"processor": slots}, properties.get("TIMEOUT", 0) + (WIDE_FIRST if wide else 0)
 
 
 def quoted(value):
