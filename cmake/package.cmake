@@ -28,6 +28,9 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_POD_PACKAGE_DEPENDS
     "ca-certificates, libcurl4, libseccomp2 (>= 2.5), libsqlite3-0 (>= 3.37), systemd | systemd-standalone-sysusers")
 set(CPACK_DEBIAN_POD_PACKAGE_RECOMMENDS "libbpf1, libsystemd0, libzstd1")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
+  string(APPEND CPACK_DEBIAN_POD_PACKAGE_RECOMMENDS ", libipsec-mb1")
+endif()
 set(CPACK_DEBIAN_POD_PACKAGE_CONFLICTS radar-agent)
 set(CPACK_DEBIAN_POD_PACKAGE_REPLACES radar-agent)
 

@@ -19,6 +19,7 @@
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/cpu.h"
+#include "transport/fast_gcm.h"
 #include "transport/tls.h"
 #include "transport/url.h"
 
@@ -449,6 +450,7 @@ static int open_tls(struct run *r, struct err *err)
 
 	if (r->o.server ? !r->server.tls : !r->wss)
 		return 0;
+	(void)fast_gcm_load(NULL); /* or it goes by OpenSSL; `doctor` says why */
 	return tls_context_client(&o, &r->tls, err);
 }
 

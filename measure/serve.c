@@ -10,6 +10,7 @@
 #include "transport/base/cleanup.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
+#include "transport/fast_gcm.h"
 #include "transport/loop/loop.h"
 #include "transport/tcp.h"
 #include "transport/tls.h"
@@ -233,6 +234,7 @@ int serve_open(struct loop *l, const struct serve_options *options,
 	if (r < 0)
 		return r;
 	if (s->o.wss_port >= 0) {
+		(void)fast_gcm_load(NULL);
 		r = tls_context_server(s->o.cert, s->o.key, &s->tls, err);
 		if (r < 0)
 			return r;

@@ -32,6 +32,36 @@ static bool cpu_has_aes(void)
 #endif
 }
 
+#if defined(__x86_64__)
+#define XCR0_AVX512 0xe6 /* SSE, AVX, opmask, and both halves of ZMM */
+
+static unsigned int xcr0(void)
+{
+	unsigned int eax, edx;
+
+	__asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+	return eax;
+}
+
+bool cpu_has_vaes(void)
+{
+	const unsigned int vectors =
+		bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
+	const unsigned int ciphers = bit_VAES | bit_VPCLMULQDQ | bit_GFNI;
+	unsigned int eax, ebx, ecx, edx;
+
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE))
+		return false;
+	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & vectors) == vectors &&
+	       (ecx & ciphers) == ciphers && (xcr0() & XCR0_AVX512) == XCR0_AVX512;
+}
+#else
+bool cpu_has_vaes(void)
+{
+	return false;
+}
+#endif
+
 static const char *wanted_aes(void)
 {
 	return getenv("RADAR_POD_CPU_AES");

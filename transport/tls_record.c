@@ -1,6 +1,7 @@
 #include "transport/tls_record.h"
 
 #include "transport/base/cleanup.h"
+#include "transport/fast_gcm.h"
 #include "transport/tls.h"
 
 #include <errno.h>
@@ -21,16 +22,19 @@ struct suite {
 	const char *digest;
 	size_t key_bytes;
 	size_t secret_bytes;
+	bool gcm;
 };
 
 static const struct suite suites[] = {
-	{ TLS1_3_CK_AES_128_GCM_SHA256, "AES-128-GCM", "SHA256", 16, 32 },
-	{ TLS1_3_CK_AES_256_GCM_SHA384, "AES-256-GCM", "SHA384", 32, 48 },
-	{ TLS1_3_CK_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305", "SHA256", 32, 32 },
+	{ TLS1_3_CK_AES_128_GCM_SHA256, "AES-128-GCM", "SHA256", 16, 32, true },
+	{ TLS1_3_CK_AES_256_GCM_SHA384, "AES-256-GCM", "SHA384", 32, 48, true },
+	{ TLS1_3_CK_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305", "SHA256", 32, 32, false },
 };
 
 struct tls_record_keys {
 	const struct suite *suite;
+	const struct fast_gcm *gcm; /* in place of `cipher`; NULL: none was loaded, or not GCM */
+	struct fast_gcm_key *gcm_key;
 	EVP_CIPHER_CTX *cipher;
 	bool sealing;
 	bool usable; /* not where a change of keys was left half done: a number would be used again */
@@ -79,8 +83,10 @@ static bool use_secret(struct tls_record_keys *k)
 	uint8_t key[KEY_BYTES_MAX];
 	bool ok = expand(k, "key", key, k->suite->key_bytes) &&
 	          expand(k, "iv", k->iv, sizeof(k->iv)) &&
-	          EVP_CipherInit_ex(k->cipher, NULL, NULL, key, NULL, k->sealing) == 1;
+	          (k->gcm || EVP_CipherInit_ex(k->cipher, NULL, NULL, key, NULL, k->sealing) == 1);
 
+	if (ok && k->gcm)
+		k->gcm->set_key(key, k->gcm_key->schedule);
 	OPENSSL_cleanse(key, sizeof(key));
 	k->sequence = 0;
 	k->usable = ok;
@@ -107,10 +113,24 @@ static const struct suite *find_suite(const SSL_CIPHER *cipher)
 	return NULL;
 }
 
+static bool make_cipher(struct tls_record_keys *k)
+{
+	CLEANUP(cipher_freep) EVP_CIPHER *cipher = NULL;
+
+	k->gcm = k->suite->gcm ? fast_gcm(k->suite->key_bytes) : NULL;
+	if (k->gcm) {
+		k->gcm_key = aligned_alloc(_Alignof(struct fast_gcm_key), sizeof(*k->gcm_key));
+		return k->gcm_key != NULL;
+	}
+	cipher = EVP_CIPHER_fetch(NULL, k->suite->cipher, NULL);
+	k->cipher = EVP_CIPHER_CTX_new();
+	return cipher && k->cipher &&
+	       EVP_CipherInit_ex2(k->cipher, cipher, NULL, NULL, k->sealing, NULL) == 1;
+}
+
 int tls_record_keys_new(const SSL_CIPHER *suite, bool sealing, const uint8_t *secret,
                         size_t secret_bytes, struct tls_record_keys **ret)
 {
-	CLEANUP(cipher_freep) EVP_CIPHER *cipher = NULL;
 	CLEANUP(keys_freep) struct tls_record_keys *k = NULL;
 	const struct suite *s = find_suite(suite);
 
@@ -122,10 +142,7 @@ int tls_record_keys_new(const SSL_CIPHER *suite, bool sealing, const uint8_t *se
 	k->suite = s;
 	k->sealing = sealing;
 	memcpy(k->secret, secret, secret_bytes);
-	cipher = EVP_CIPHER_fetch(NULL, s->cipher, NULL);
-	k->cipher = EVP_CIPHER_CTX_new();
-	if (!cipher || !k->cipher ||
-	    EVP_CipherInit_ex2(k->cipher, cipher, NULL, NULL, sealing, NULL) != 1 || !use_secret(k))
+	if (!make_cipher(k) || !use_secret(k))
 		return -ENOMEM;
 	*ret = TAKE(k, NULL);
 	return 0;
@@ -136,6 +153,9 @@ struct tls_record_keys *tls_record_keys_free(struct tls_record_keys *k)
 	if (!k)
 		return NULL;
 	EVP_CIPHER_CTX_free(k->cipher);
+	if (k->gcm_key)
+		OPENSSL_cleanse(k->gcm_key, sizeof(*k->gcm_key));
+	free(k->gcm_key);
 	OPENSSL_cleanse(k, sizeof(*k));
 	free(k);
 	return NULL;
@@ -161,6 +181,11 @@ static bool begin_record(struct tls_record_keys *k, const uint8_t *header)
 	for (unsigned int i = 0; i < 8; i++)
 		nonce[NONCE_BYTES - 1 - i] ^= (uint8_t)(k->sequence >> (8 * i));
 	k->sequence++;
+	if (k->gcm) {
+		k->gcm->begin(k->gcm_key->schedule, k->gcm_key->state, nonce, header,
+		              TLS_RECORD_HEADER_BYTES);
+		return true;
+	}
 	return EVP_CipherInit_ex(k->cipher, NULL, NULL, NULL, nonce, -1) == 1 &&
 	       EVP_CipherUpdate(k->cipher, NULL, &fed, header, TLS_RECORD_HEADER_BYTES) == 1;
 }
@@ -170,7 +195,15 @@ static bool cipher(struct tls_record_keys *k, const uint8_t *in, size_t n, uint8
 {
 	int made;
 
-	return n == 0 || EVP_CipherUpdate(k->cipher, out, &made, in, (int)n) == 1;
+	if (n == 0)
+		return true;
+	if (!k->gcm)
+		return EVP_CipherUpdate(k->cipher, out, &made, in, (int)n) == 1;
+	if (k->sealing)
+		k->gcm->seal(k->gcm_key->schedule, k->gcm_key->state, out, in, n);
+	else
+		k->gcm->open(k->gcm_key->schedule, k->gcm_key->state, out, in, n);
+	return true;
 }
 
 static bool finish(struct tls_record_keys *k)
@@ -179,6 +212,27 @@ static bool finish(struct tls_record_keys *k)
 	int made;
 
 	return EVP_CipherFinal_ex(k->cipher, nothing, &made) == 1;
+}
+
+static bool write_tag(struct tls_record_keys *k, uint8_t *tag)
+{
+	if (!k->gcm)
+		return finish(k) && EVP_CIPHER_CTX_ctrl(k->cipher, EVP_CTRL_AEAD_GET_TAG,
+		                                        TLS_RECORD_TAG_BYTES, tag) == 1;
+	k->gcm->seal_end(k->gcm_key->schedule, k->gcm_key->state, tag, TLS_RECORD_TAG_BYTES);
+	return true;
+}
+
+static bool is_tag(struct tls_record_keys *k, const uint8_t *tag)
+{
+	uint8_t want[TLS_RECORD_TAG_BYTES];
+
+	if (!k->gcm)
+		return EVP_CIPHER_CTX_ctrl(k->cipher, EVP_CTRL_AEAD_SET_TAG, TLS_RECORD_TAG_BYTES,
+		                           (void *)tag) == 1 &&
+		       finish(k);
+	k->gcm->open_end(k->gcm_key->schedule, k->gcm_key->state, want, sizeof(want));
+	return CRYPTO_memcmp(want, tag, sizeof(want)) == 0;
 }
 
 bool tls_record_seal(struct tls_record_keys *k, enum tls_content_type type, const uint8_t *content,
@@ -193,9 +247,7 @@ bool tls_record_seal(struct tls_record_keys *k, enum tls_content_type type, cons
 	out[3] = (uint8_t)(length >> 8);
 	out[4] = (uint8_t)length;
 	return begin_record(k, out) && cipher(k, content, n, body) &&
-	       cipher(k, &inner_type, 1, body + n) && finish(k) &&
-	       EVP_CIPHER_CTX_ctrl(k->cipher, EVP_CTRL_AEAD_GET_TAG, TLS_RECORD_TAG_BYTES,
-	                           body + n + 1) == 1;
+	       cipher(k, &inner_type, 1, body + n) && write_tag(k, body + n + 1);
 }
 
 /* The type is the last byte that is no padding. */
@@ -220,10 +272,7 @@ enum tls_record_outcome tls_record_open(struct tls_record_keys *k, const uint8_t
 	if (before > TLS_RECORD_BYTES)
 		return TLS_RECORD_TOO_LONG;
 	if (!begin_record(k, record) || !cipher(k, body, before, out) ||
-	    !cipher(k, body + before, 1, &last) ||
-	    EVP_CIPHER_CTX_ctrl(k->cipher, EVP_CTRL_AEAD_SET_TAG, TLS_RECORD_TAG_BYTES,
-	                        (void *)(body + inner)) != 1 ||
-	    !finish(k))
+	    !cipher(k, body + before, 1, &last) || !is_tag(k, body + inner))
 		return TLS_RECORD_BAD;
 	return take_type(out, before, last, ret_n, ret_type);
 }

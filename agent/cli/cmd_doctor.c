@@ -25,6 +25,7 @@ static const struct checked checks[] = {
 	{ "epoll", doctor_epoll },
 	{ "clock", doctor_clock },
 	{ "aes", doctor_aes },
+	{ "aes-gcm", doctor_fast_gcm },
 	{ "ktls", doctor_ktls },
 	{ "ca store", doctor_ca_store },
 	{ "libcurl", doctor_libcurl },

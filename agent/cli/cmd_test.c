@@ -278,8 +278,9 @@ static void on_event(void *owner, const struct run_event *e)
 
 	if (o->format->hear)
 		o->format->hear(o, e);
-	if (e->kind == RUN_CONNECTED)
-		resident_let_go(); /* a transfer's buffers take the place of what a handshake needs */
+	/* A handshake takes the place of what ciphers were compared by, a transfer's buffers that of what it needs. */
+	if (e->kind == RUN_STARTING || e->kind == RUN_CONNECTED)
+		resident_let_go();
 	if (!standard_output_works())
 		interrupt_raise();
 }

@@ -41,6 +41,7 @@ void doctor_aes(struct finding *f);
 void doctor_ktls(struct finding *f);
 void doctor_ca_store(struct finding *f);
 void doctor_libcurl(struct finding *f);
+void doctor_fast_gcm(struct finding *f);
 
 /* doctor_rights.c */
 void doctor_bind(struct finding *f);

@@ -3,12 +3,15 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "transport/base/err.h"
 #include "transport/cpu.h"
+#include "transport/fast_gcm.h"
 
 void doctor_aes(struct finding *f)
 {
@@ -89,4 +92,23 @@ void doctor_libcurl(struct finding *f)
 	finding_say(f, "libcurl.so.4 cannot be loaded");
 	f->follows = "no locate service: tests need --server";
 	f->remedy = "apt install libcurl4";
+}
+
+void doctor_fast_gcm(struct finding *f)
+{
+	struct err err = {};
+	int r = fast_gcm_load(&err);
+
+	if (r == 0) {
+		finding_say(f, "by vectors (VAES), " FAST_GCM_SONAME);
+		return;
+	}
+	if (r == -ENOTSUP) {
+		finding_say(f, "by OpenSSL");
+		return;
+	}
+	f->state = FINDING_LESS;
+	finding_say(f, "by OpenSSL, as it failed to %s", err.text);
+	f->follows = "wss costs up to twice the CPU time";
+	f->remedy = "apt install libipsec-mb1";
 }

@@ -316,13 +316,49 @@ def test_r64_version_writes_no_file_and_uses_no_network(option, sockets, tmp_pat
     assert not re.search(r"libcurl|ca-certificates|openssl\.cnf", calls), calls
 
 
+# --- AES-GCM by vectors ------------------------------------------------------------------------------
+
+WSS = ["--insecure", "--max-bytes", "2MB", "--format", "json", "--no-store"]
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    """The name of the library that does it, where doctor says that it is in use."""
+    [gcm] = [f for f in json.loads(run("doctor", "--json").stdout)["findings"] if f["what"] == "aes-gcm"]
+    if "VAES" not in gcm["detail"]:
+        pytest.skip(f"AES-GCM {gcm['detail']}")
+    return gcm["detail"].split()[-1]
+
+
+@pytest.mark.parametrize("scheme, loaded", [("wss", True), ("ws", False)])
+def test_a_test_by_wss_has_its_cipher_by_vectors(server, vectors, scheme, loaded):
+    r = run("test", "--server", server[scheme], *WSS, env={**os.environ, "LD_DEBUG": "files"})
+    assert r.returncode == DONE and json.loads(r.stdout)["download"]["bytes"] > 1_000_000
+    assert "calling init: " in r.stderr
+    assert bool(re.search(f"calling init: .*{re.escape(vectors)}", r.stderr)) == loaded
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are hidden as root")
+def test_without_the_library_openssl_does_it_and_doctor_says_so(server, vectors):
+    hidden = f"mount --bind /dev/null $(readlink -f $(ldconfig -p | awk '/{vectors}/ {{ print $NF }}'))"
+
+    def without(*words):
+        return subprocess.run(["unshare", "-m", "sh", "-ec", f"{hidden}; exec \"$@\"", "sh", PROGRAM, *words],
+                              capture_output=True, text=True, timeout=60)
+
+    r = without("test", "--server", server["wss"], *WSS)
+    assert r.returncode == DONE and json.loads(r.stdout)["download"]["bytes"] > 1_000_000, r.stderr
+    [gcm] = [f for f in json.loads(without("doctor", "--json").stdout)["findings"] if f["what"] == "aes-gcm"]
+    assert gcm["state"] == "less" and "by OpenSSL" in gcm["detail"] and "libipsec-mb1" in gcm["remedy"]
+
+
 # --- doctor ----------------------------------------------------------------------------------------
 
 
 def test_doctor_says_what_follows_and_what_to_do():
     d = json.loads(run("doctor", "--json").stdout)
     findings = {f["what"]: f for f in d["findings"]}
-    assert {"kernel", "io_uring", "epoll", "clock", "aes", "ktls", "ca store", "libcurl",
+    assert {"kernel", "io_uring", "epoll", "clock", "aes", "aes-gcm", "ktls", "ca store", "libcurl",
             "congestion control", "capabilities", "sandbox", "btf", "cgroup"} <= set(findings)
     for f in d["findings"]:
         assert f["state"] in ("good", "less", "broken")
