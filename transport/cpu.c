@@ -45,12 +45,13 @@ static unsigned int xcr0(void)
 
 bool cpu_has_vaes(void)
 {
-	const unsigned int vectors =
-		bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
+	const unsigned int plain = bit_AES | bit_PCLMUL | bit_AVX | bit_MOVBE | bit_OSXSAVE;
+	const unsigned int vectors = bit_AVX2 | bit_BMI2 | bit_SHA | bit_AVX512F | bit_AVX512DQ |
+	                             bit_AVX512CD | bit_AVX512BW | bit_AVX512VL | bit_AVX512IFMA;
 	const unsigned int ciphers = bit_VAES | bit_VPCLMULQDQ | bit_GFNI;
 	unsigned int eax, ebx, ecx, edx;
 
-	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE))
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & plain) != plain)
 		return false;
 	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & vectors) == vectors &&
 	       (ecx & ciphers) == ciphers && (xcr0() & XCR0_AVX512) == XCR0_AVX512;

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 #include "transport/base/late_library.h"
 #include "transport/cpu.h"
+#include "transport/tls.h"
 
 #define LENGTHS   2 /* of keys */
 #define TAG_BYTES 16
@@ -43,63 +45,86 @@ static bool loaded;
 
 /* --- what it does is what OpenSSL does ---------------------------------------------------------- */
 
-struct sample {
+/* Its loops take 768 bytes a turn and begin late: only a whole record goes through all of them. */
+#define TEXT_BYTES (TLS_RECORD_BYTES + 1)
+#define MARK       0xa5
+#define MARKED_BYTES                                                                               \
+	64 /* at the end of what it may write: a later one that wants more is not used */
+
+struct comparison {
 	uint8_t key[32], nonce[12], aad[5];
-	uint8_t text[1000];
+	uint8_t text[TEXT_BYTES];
+	struct sealed {
+		uint8_t text[TEXT_BYTES];
+		uint8_t tag[TAG_BYTES];
+	} want, got;
+	struct fast_gcm_key k;
 };
 
-struct sealed {
-	uint8_t text[sizeof(((struct sample *)NULL)->text)];
-	uint8_t tag[TAG_BYTES];
-};
+CLEANUP_DEFINE(comparison_freep, struct comparison *, free)
 
-static struct sample make_sample(void)
+static bool seal_by_openssl(size_t key_bytes, struct comparison *c)
 {
-	struct sample s;
-	uint8_t *byte = (uint8_t *)&s;
-
-	for (size_t i = 0; i < sizeof(s); i++)
-		byte[i] = (uint8_t)(i * 167 + (i >> 8));
-	return s;
-}
-
-static bool seal_by_openssl(size_t key_bytes, const struct sample *s, struct sealed *ret)
-{
-	CLEANUP(cipher_ctx_freep) EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	CLEANUP(cipher_ctx_freep) EVP_CIPHER_CTX *e = EVP_CIPHER_CTX_new();
 	const EVP_CIPHER *cipher = key_bytes == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm();
 	int made;
 
-	return c && EVP_EncryptInit_ex(c, cipher, NULL, s->key, s->nonce) == 1 &&
-	       EVP_EncryptUpdate(c, NULL, &made, s->aad, sizeof(s->aad)) == 1 &&
-	       EVP_EncryptUpdate(c, ret->text, &made, s->text, sizeof(s->text)) == 1 &&
-	       EVP_EncryptFinal_ex(c, ret->tag, &made) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, ret->tag) == 1;
+	return e && EVP_EncryptInit_ex(e, cipher, NULL, c->key, c->nonce) == 1 &&
+	       EVP_EncryptUpdate(e, NULL, &made, c->aad, sizeof(c->aad)) == 1 &&
+	       EVP_EncryptUpdate(e, c->want.text, &made, c->text, TEXT_BYTES) == 1 &&
+	       EVP_EncryptFinal_ex(e, c->want.tag, &made) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(e, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, c->want.tag) == 1;
+}
+
+static bool is_marked(const uint8_t *end)
+{
+	for (int i = 1; i <= MARKED_BYTES; i++)
+		if (end[-i] != MARK)
+			return false;
+	return true;
 }
 
 /* In two pieces, as a record is; opened in place. */
-static bool agrees(const struct fast_gcm *g, size_t key_bytes)
+static bool agrees(const struct fast_gcm *g, struct comparison *c)
 {
-	const struct sample s = make_sample();
-	const size_t first = sizeof(s.text) - 1;
-	struct sealed want = {}, got = {};
-	struct fast_gcm_key k;
+	struct fast_gcm_key *k = &c->k;
+	const size_t first = TEXT_BYTES - 1;
 	uint8_t tag[TAG_BYTES];
 
-	if (!seal_by_openssl(key_bytes, &s, &want))
+	memset(k, MARK, sizeof(*k));
+	g->set_key(c->key, k->schedule);
+	g->begin(k->schedule, k->state, c->nonce, c->aad, sizeof(c->aad));
+	g->seal(k->schedule, k->state, c->got.text, c->text, first);
+	g->seal(k->schedule, k->state, c->got.text + first, c->text + first, 1);
+	g->seal_end(k->schedule, k->state, c->got.tag, TAG_BYTES);
+	if (memcmp(&c->got, &c->want, sizeof(c->got)) != 0)
 		return false;
-	g->set_key(s.key, k.schedule);
-	g->begin(k.schedule, k.state, s.nonce, s.aad, sizeof(s.aad));
-	g->seal(k.schedule, k.state, got.text, s.text, first);
-	g->seal(k.schedule, k.state, got.text + first, s.text + first, 1);
-	g->seal_end(k.schedule, k.state, got.tag, sizeof(got.tag));
-	if (memcmp(&got, &want, sizeof(got)) != 0)
-		return false;
-	g->begin(k.schedule, k.state, s.nonce, s.aad, sizeof(s.aad));
-	g->open(k.schedule, k.state, got.text, got.text, first);
-	g->open(k.schedule, k.state, got.text + first, got.text + first, 1);
-	g->open_end(k.schedule, k.state, tag, sizeof(tag));
-	return memcmp(got.text, s.text, sizeof(s.text)) == 0 &&
-	       memcmp(tag, want.tag, TAG_BYTES) == 0;
+	g->begin(k->schedule, k->state, c->nonce, c->aad, sizeof(c->aad));
+	g->open(k->schedule, k->state, c->got.text, c->got.text, first);
+	g->open(k->schedule, k->state, c->got.text + first, c->got.text + first, 1);
+	g->open_end(k->schedule, k->state, tag, TAG_BYTES);
+	return memcmp(c->got.text, c->text, TEXT_BYTES) == 0 &&
+	       memcmp(tag, c->want.tag, TAG_BYTES) == 0 &&
+	       is_marked(k->schedule + sizeof(k->schedule)) &&
+	       is_marked(k->state + sizeof(k->state));
+}
+
+static int compare(struct err *err)
+{
+	CLEANUP(comparison_freep)
+	struct comparison *c = aligned_alloc(_Alignof(struct comparison), sizeof(*c));
+
+	for (size_t i = 0; c && i < offsetof(struct comparison, want); i++)
+		((uint8_t *)c)[i] = (uint8_t)(i * 167 + (i >> 8));
+	for (size_t i = 0; i < LENGTHS; i++) {
+		if (!c || !seal_by_openssl(key_bytes_of[i], c))
+			return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "compare it with OpenSSL");
+		if (!agrees(&the_library.of[i], c))
+			return ERR_SET(err, -EBADMSG, ERR_SYS, 0,
+			               "use " FAST_GCM_SONAME
+			               ", which does not do what OpenSSL does");
+	}
+	return 0;
 }
 
 /* --- loading ---------------------------------------------------------------------------------- */
@@ -114,23 +139,30 @@ static bool is_seen(void)
 	return true;
 }
 
+/* The first OpenSSL with code for these instructions. */
+#define OPENSSL_HAS_IT 0x30100000UL
+
+static int load(struct err *err)
+{
+	int r;
+
+	if (OpenSSL_version_num() >= OPENSSL_HAS_IT)
+		return ERR_SET(err, -ENOTSUP, ERR_SYS, 0,
+		               "use anything but this OpenSSL, which has VAES itself");
+	if (!cpu_has_vaes())
+		return ERR_SET(err, -ENOTSUP, ERR_SYS, 0,
+		               "use VAES with AVX-512, which this machine has not");
+	if (!is_seen())
+		return ERR_SET(err, -ENOTSUP, ERR_SYS, 0,
+		               "see what it writes, with this sanitizer");
+	r = late_library_load(FAST_GCM_SONAME, "libipsec-mb1", symbols,
+	                      sizeof(symbols) / sizeof(*symbols), &the_library, err);
+	return r < 0 ? r : compare(err);
+}
+
 static void load_once(void)
 {
-	if (!cpu_has_vaes() || !is_seen()) {
-		ERR_SET(&why_not, -ENOTSUP, ERR_SYS, 0, "use VAES, which this CPU has not");
-		return;
-	}
-	if (late_library_load(FAST_GCM_SONAME, "libipsec-mb1", symbols,
-	                      sizeof(symbols) / sizeof(*symbols), &the_library, &why_not) < 0)
-		return;
-	for (size_t i = 0; i < LENGTHS; i++) {
-		if (!agrees(&the_library.of[i], key_bytes_of[i])) {
-			ERR_SET(&why_not, -EBADMSG, ERR_SYS, 0,
-			        "use " FAST_GCM_SONAME ", which does not do what OpenSSL does");
-			return;
-		}
-	}
-	loaded = true;
+	loaded = load(&why_not) == 0;
 }
 
 int fast_gcm_load(struct err *err)

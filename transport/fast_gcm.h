@@ -12,7 +12,7 @@ struct err;
 
 #define FAST_GCM_SONAME "libIPSec_MB.so.1"
 
-/* A key's schedule and the state of one message, opaque; the library's are 1008 and 104 bytes in 1.3. To be wiped. */
+/* A key's schedule and the state of one message, opaque; the library's are 1008 and 88 bytes in 1.3. To be wiped. */
 struct fast_gcm_key {
 	_Alignas(64) uint8_t schedule[2048];
 	_Alignas(64) uint8_t state[512];
@@ -35,9 +35,10 @@ struct fast_gcm {
 
 /* Loads it for the process and compares it with OpenSSL once: keys that are made from then on use it. Any thread, any number
  * of times; not while others make keys.
- *   -ENOTSUP  a CPU without the instructions, or a sanitizer that would not see what is written
+ *   -ENOTSUP  not to be had here: a CPU without the instructions, an OpenSSL that has them itself, or a sanitizer that
+ *             would not see what is written
  *   -ENOPKG   libipsec-mb1 is not installed, or too old
- *   -EBADMSG  it does not do what OpenSSL does */
+ *   -EBADMSG  it does not do what OpenSSL does;  -ENOMEM  OpenSSL could not be asked */
 int fast_gcm_load(struct err *err);
 
 /* For keys of 16 or 32 bytes; NULL: not loaded, or not for such keys. */

@@ -108,7 +108,7 @@ void doctor_fast_gcm(struct finding *f)
 		return;
 	}
 	f->state = FINDING_LESS;
-	finding_say(f, "by OpenSSL, as it failed to %s", err.text);
+	finding_say(f, "by OpenSSL; could not %s", err.text);
 	f->follows = "wss costs up to twice the CPU time";
-	f->remedy = "apt install libipsec-mb1";
+	f->remedy = "libipsec-mb1 of Debian 12, or OpenSSL 3.1 or later";
 }
