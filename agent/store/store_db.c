@@ -38,6 +38,7 @@ static int errno_of(const struct store_db *db, int code)
 		return of_system > 0 ? -of_system : -EIO;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL: /* a lock that was not had in ten seconds of trying */
 		return -EBUSY;
 	case SQLITE_READONLY:
 		return -EROFS;

@@ -164,6 +164,33 @@ static void D3_one_call_ENOSPC(void **state)
 	sweep(SQLITE_FULL, false, "ENOSPC once at call");
 }
 
+/* It was set aside, once, as damaged. */
+static void D3_a_lock_that_is_not_had_is_no_damage(void **state)
+{
+	uint64_t calls;
+
+	(void)state;
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(store_rig_put(store, 1, true), 0);
+	store = store_close(store);
+	faulty_vfs_fail(0, 0, false);
+	assert_int_equal(open_store(), 0);
+	calls = faulty_vfs_calls();
+	store = store_close(store);
+	assert_true(calls > 0);
+	for (uint64_t n = 1; n <= calls; n++) {
+		faulty_vfs_fail(n, SQLITE_PROTOCOL, true);
+		if (open_store() < 0)
+			assert_int_not_equal(err.code, -EBADMSG);
+		store = store_close(store);
+		faulty_vfs_fail(0, 0, false);
+		assert_int_equal(open_store(), 0);
+		assert_true(there(1));
+		store = store_close(store);
+	}
+	clean();
+}
+
 static void D3_all_calls_from_the_nth_EIO(void **state)
 {
 	(void)state;
@@ -230,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_DIRECTORY(D3_one_call_EIO),
 		IN_DIRECTORY(D3_one_call_ENOSPC),
+		IN_DIRECTORY(D3_a_lock_that_is_not_had_is_no_damage),
 		IN_DIRECTORY(D3_all_calls_from_the_nth_EIO),
 		IN_DIRECTORY(D3_all_calls_from_the_nth_ENOSPC),
 		IN_DIRECTORY(D3_D4_next_result_is_stored),
