@@ -14,8 +14,8 @@ struct cpu_aes {
 	                     * "RADAR_POD_CPU_AES=yes", "RADAR_POD_CPU_AES=no" */
 };
 
-/* AES and carry-less products by vectors of 512 bits, and an operating system that keeps these: CPUID (VAES, VPCLMULQDQ, GFNI, AVX-512 F, DQ,
- * CD, BW, VL and IFMA, and what comes with them) and XCR0. x86 alone; whatever the variable says. */
+/* AES and carry-less products by vectors of 512 bits, and an operating system that keeps these: CPUID (VAES, VPCLMULQDQ,
+ * GFNI, AVX-512 F, DQ, CD, BW, VL and IFMA, and what comes with them) and XCR0. x86 alone; whatever the variable says. */
 bool cpu_has_vaes(void);
 
 /* Any other value of the variable is as none. */
