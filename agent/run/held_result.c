@@ -1,13 +1,20 @@
 #include "agent/run/held_result.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct held_result {
+	struct held_result *next; /* newer */
 	struct store_result result;
 	bool upload;
+	size_t texts_bytes;
 	char texts[]; /* object, raw, connection_info */
 };
+
+static_assert(HELD_BYTES_MAX >=
+                      STORE_OBJECT_BYTES_MAX + STORE_RAW_BYTES_MAX + STORE_INFO_BYTES_MAX + 1,
+              "the newest is always held");
 
 static char *move(const char **text, size_t bytes, char *to)
 {
@@ -18,36 +25,74 @@ static char *move(const char **text, size_t bytes, char *to)
 	return to + bytes;
 }
 
-struct held_result *held_result_new(const struct store_result *result, bool upload)
+static struct held_result *copy_of(const struct store_result *result, bool upload)
 {
 	const char *info = result->connection_info;
 	size_t info_bytes = info ? strlen(info) + 1 : 0;
 	size_t raw_bytes = result->raw ? result->raw_bytes : 0;
-	struct held_result *h = malloc(sizeof(*h) + result->object_bytes + raw_bytes + info_bytes);
+	size_t texts_bytes = result->object_bytes + raw_bytes + info_bytes;
+	struct held_result *h = malloc(sizeof(*h) + texts_bytes);
 	char *at;
 
 	if (!h)
 		return NULL;
+	h->next = NULL;
 	h->result = *result;
 	h->upload = upload;
+	h->texts_bytes = texts_bytes;
 	at = move(&h->result.object, result->object_bytes, h->texts);
 	at = move(&h->result.raw, raw_bytes, at);
 	move(&h->result.connection_info, info_bytes, at);
 	return h;
 }
 
-struct held_result *held_result_free(struct held_result *h)
+void held_results_drop_oldest(struct held_results *h)
 {
-	free(h);
-	return NULL;
+	struct held_result *oldest = h->oldest;
+
+	h->oldest = oldest->next;
+	if (!h->oldest)
+		h->newest = NULL;
+	h->count--;
+	h->bytes -= oldest->texts_bytes;
+	free(oldest);
 }
 
-int held_result_put(const struct held_result *h, struct store *s, struct err *err)
+bool held_results_add(struct held_results *h, const struct store_result *result, bool upload,
+                      void (*lost)(const char *id))
 {
-	return store_put(s, &h->result, h->upload, err);
+	struct held_result *newer = copy_of(result, upload);
+
+	if (!newer)
+		return false;
+	while (h->count > 0 &&
+	       (h->count == HELD_RESULTS_MAX || h->bytes + newer->texts_bytes > HELD_BYTES_MAX)) {
+		lost(held_results_oldest_id(h));
+		held_results_drop_oldest(h);
+	}
+	*(h->newest ? &h->newest->next : &h->oldest) = newer;
+	h->newest = newer;
+	h->count++;
+	h->bytes += newer->texts_bytes;
+	return true;
 }
 
-const char *held_result_id(const struct held_result *h)
+const char *held_results_oldest_id(const struct held_results *h)
 {
-	return h->result.id;
+	return h->oldest->result.id;
+}
+
+int held_results_put_oldest(struct held_results *h, struct store *s, struct err *err)
+{
+	int r = store_put(s, &h->oldest->result, h->oldest->upload, err);
+
+	if (r >= 0)
+		held_results_drop_oldest(h);
+	return r;
+}
+
+void held_results_end(struct held_results *h)
+{
+	while (h->count > 0)
+		held_results_drop_oldest(h);
 }

@@ -35,7 +35,7 @@ struct runner {
 	runner_done done;
 	void *owner;
 	struct loop_timer again;
-	struct held_result *held; /* what the store had no room for; NULL */
+	struct held_results held; /* what the store had no room for */
 };
 
 /* --- into the store --------------------------------------------------------------------------------- */
@@ -43,38 +43,41 @@ struct runner {
 static void offer_held(void *owner)
 {
 	struct runner *r = owner;
+	bool any = false;
 	struct err err = {};
-	int outcome;
 
-	if (!r->held)
-		return;
-	outcome = held_result_put(r->held, r->options.store, &err);
-	if (outcome < 0) {
-		loop_timer_set(r->options.loop, &r->again,
-		               loop_now_ns(r->options.loop) + r->options.again_ns);
-		return;
+	while (r->held.count > 0) {
+		char id[STORE_ID_BYTES];
+
+		bytes_copy_text(id, sizeof(id), held_results_oldest_id(&r->held));
+		if (held_results_put_oldest(&r->held, r->options.store, &err) < 0) {
+			loop_timer_set(r->options.loop, &r->again,
+			               loop_now_ns(r->options.loop) + r->options.again_ns);
+			break;
+		}
+		any = true;
+		log_info("the result %s is stored now", id);
 	}
-	log_info("the result %s is stored now", held_result_id(r->held));
-	r->held = held_result_free(r->held);
-	if (r->options.stored)
+	if (any && r->options.stored)
 		r->options.stored(r->options.owner);
 }
 
-/* The newest is kept. */
-static void hold(struct runner *r, const struct store_result *result, bool upload, struct err *why)
+static void say_lost(const char *id)
 {
-	struct held_result *newer = held_result_new(result, upload);
+	log_error("the result %s is lost: there was no room to store it, and newer ones are held",
+	          id);
+}
+
+static bool hold(struct runner *r, const struct store_result *result, bool upload, struct err *why)
+{
+	bool held = held_results_add(&r->held, result, upload, say_lost);
 
 	log_err(LOG_LEVEL_ERROR, why);
-	if (r->held)
-		log_error("the result %s is lost: there was no room to store it until now",
-		          held_result_id(r->held));
-	if (!newer)
+	if (!held)
 		log_error("the result %s is lost: there is no memory to hold it", result->id);
-	held_result_free(r->held);
-	r->held = newer;
 	loop_timer_set(r->options.loop, &r->again,
 	               loop_now_ns(r->options.loop) + r->options.again_ns);
+	return held;
 }
 
 static void store(struct runner *r, const struct runner_verdict *v, struct runner_end *end)
@@ -90,9 +93,7 @@ static void store(struct runner *r, const struct runner_verdict *v, struct runne
 		end->failure = RUNNER_UNREADABLE;
 		return;
 	}
-	if (outcome < 0)
-		hold(r, &v->result, v->upload, &err);
-	end->measured = outcome == STORE_OK || r->held;
+	end->measured = outcome == STORE_OK || hold(r, &v->result, v->upload, &err);
 	end->upload = end->measured && v->upload;
 	bytes_copy_text(end->id, sizeof(end->id), v->result.id);
 	snprintf(end->why, sizeof(end->why), "%s", v->why);
@@ -298,7 +299,7 @@ bool runner_is_busy(const struct runner *r)
 
 bool runner_is_holding(const struct runner *r)
 {
-	return r->held != NULL;
+	return r->held.count > 0;
 }
 
 int runner_new(const struct runner_options *options, struct runner **ret, struct err *err)
@@ -324,10 +325,9 @@ struct runner *runner_free(struct runner *r)
 	r->options.stored = NULL;
 	drop_record(r);
 	offer_held(r);
-	if (r->held)
+	for (; r->held.count > 0; held_results_drop_oldest(&r->held))
 		log_error("the result %s is lost: there was no room to store it",
-		          held_result_id(r->held));
-	held_result_free(r->held);
+		          held_results_oldest_id(&r->held));
 	loop_timer_cancel(r->options.loop, &r->again);
 	free(r);
 	return NULL;

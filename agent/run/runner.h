@@ -8,8 +8,8 @@
  *
  * A trace that cannot be made, or has no room, is logged as lost; its test goes on, and its result is kept.
  *
- * A result that the store has no room for is held and offered again every RUNNER_AGAIN_NS; when the next one comes
- * and there is still none, the older one is dropped, and that is logged.
+ * Results that the store has no room for are held, and offered again every RUNNER_AGAIN_NS; there is a bound to them
+ * (agent/run/held_result.h), beyond which the oldest is dropped, and that is logged.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ struct runner_options {
 	uint64_t deadline_ns;        /* of either test; 0: as above */
 	uint64_t again_ns;           /* 0: RUNNER_AGAIN_NS */
 
-	/* A result that was held is in the store now. NULL: nobody wants to know. */
+	/* Results that were held are in the store now. NULL: nobody wants to know. */
 	void (*stored)(void *owner);
 	void *owner;
 
