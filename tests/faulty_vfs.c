@@ -28,7 +28,7 @@ struct unsynced {
 };
 
 static sqlite3_vfs *real_vfs;
-static uint64_t calls, fail_at;
+static uint64_t calls, fail_at, unlocks_left;
 static int fail_code;
 static bool fail_for_good, recording;
 static struct unsynced writes[WRITES_MAX];
@@ -40,6 +40,16 @@ void faulty_vfs_fail(uint64_t n, int code, bool for_good)
 	fail_at = n;
 	fail_code = code;
 	fail_for_good = for_good;
+}
+
+void faulty_vfs_fail_unlock(uint64_t n)
+{
+	unlocks_left = n;
+}
+
+bool faulty_vfs_unlock_failed(void)
+{
+	return unlocks_left == 0;
 }
 
 uint64_t faulty_vfs_calls(void)
@@ -232,6 +242,8 @@ static int faulty_shm_lock(sqlite3_file *f, int offset, int n, int flags)
 {
 	int code = flags & SQLITE_SHM_LOCK ? io_fate(SQLITE_IOERR_SHMLOCK) : SQLITE_OK;
 
+	if (flags & SQLITE_SHM_UNLOCK && unlocks_left > 0 && --unlocks_left == 0)
+		return SQLITE_IOERR_SHMLOCK;
 	return code != SQLITE_OK ? code
 	                         : real_of(f)->pMethods->xShmLock(real_of(f), offset, n, flags);
 }
@@ -298,6 +310,13 @@ static int faulty_delete(sqlite3_vfs *vfs, const char *path, int sync)
 	return code != SQLITE_OK ? code : real_vfs->xDelete(real_vfs, path, sync);
 }
 
+/* What waits for a lock that nobody gives back counts its waits, and none is waited out. */
+static int faulty_sleep(sqlite3_vfs *vfs, int wait_us)
+{
+	(void)vfs;
+	return wait_us;
+}
+
 void faulty_vfs_register(void)
 {
 	static sqlite3_vfs vfs;
@@ -308,5 +327,6 @@ void faulty_vfs_register(void)
 	vfs.zName = "faulty";
 	vfs.xOpen = faulty_open;
 	vfs.xDelete = faulty_delete;
+	vfs.xSleep = faulty_sleep;
 	sqlite3_vfs_register(&vfs, 1);
 }

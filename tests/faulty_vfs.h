@@ -18,6 +18,10 @@ void faulty_vfs_register(void);
 void faulty_vfs_fail(uint64_t n, int code, bool for_good);
 uint64_t faulty_vfs_calls(void);
 
+/* The n-th release of a lock among connections, from 1, fails, and the lock stays; once. Whether it has. */
+void faulty_vfs_fail_unlock(uint64_t n);
+bool faulty_vfs_unlock_failed(void);
+
 void faulty_vfs_record(bool on);
 
 /* Undoes what was written and not synced since: of each such write, by the seed, nothing, all, or whole sectors of

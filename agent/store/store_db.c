@@ -1,6 +1,7 @@
 #include "agent/store/store_db.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/store/store.h"
@@ -56,62 +57,107 @@ static int errno_of(const struct store_db *db, int code)
 	}
 }
 
-static int fail(const struct store_db *db, int code, const char *what, struct err *err)
+static int fail(struct store_db *db, int code, const char *what, struct err *err)
 {
+	db->stuck = db->stuck || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_PROTOCOL;
 	return ERR_SET(err, errno_of(db, code), ERR_SYS, 0, "%s: %s", what,
 	               db->at ? db->lib->errmsg(db->at) : "the store is not open");
 }
 
 /* --- opening -------------------------------------------------------------------------------------- */
 
-int store_db_open(struct store_db *db, const char *path, enum store_db_mode mode, struct err *err)
+static void disconnect(struct store_db *db)
 {
-	int flags = mode == STORE_DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	int r = libsqlite3_get(&db->lib, err);
+	if (db->at)
+		db->lib->close(db->at);
+	db->at = NULL;
+}
 
-	if (r < 0)
-		return r;
-	r = db->lib->open_v2(path, &db->at, flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
-	                     NULL);
+static int connect_to(struct store_db *db, struct err *err)
+{
+	int flags = db->mode == STORE_DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	int r = db->lib->open_v2(db->path, &db->at,
+	                         flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL);
+
 	if (r != SQLITE_OK) {
 		r = fail(db, r, "open the store", err);
-		store_db_close(db);
+		disconnect(db);
 		return r;
 	}
 	db->lib->extended_result_codes(db->at, 1);
 	db->lib->busy_timeout(db->at, BUSY_MS);
 	db->lib->db_config(db->at, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 32);
 	db->lib->db_config(db->at, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	r = store_db_run(db, settings, err);
+	r = db->lib->exec(db->at, settings, NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		return 0;
+	r = fail(db, r, "use the store", err);
+	disconnect(db);
+	return r;
+}
+
+int store_db_open(struct store_db *db, const char *path, enum store_db_mode mode, struct err *err)
+{
+	int r = libsqlite3_get(&db->lib, err);
+
 	if (r < 0)
-		store_db_close(db);
+		return r;
+	free(db->path);
+	db->path = strdup(path);
+	if (!db->path)
+		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "open the store");
+	db->mode = mode;
+	r = connect_to(db, err);
+	db->stuck = false;
 	return r;
 }
 
 void store_db_close(struct store_db *db)
 {
-	if (db->at)
-		db->lib->close(db->at);
+	disconnect(db);
+	free(db->path);
+	db->path = NULL;
+	db->batch = db->stuck = false;
+}
+
+/* Before anything is asked of it. A connection that holds a lock which its process believes to hold for ever is given up,
+ * with the lock; never within a transaction. Afterwards db->at may be NULL, until another call can have it. */
+static void be_connected(struct store_db *db)
+{
+	if (!db->path || db->batch || (db->at && !db->stuck) ||
+	    (db->at && !db->lib->get_autocommit(db->at)))
+		return;
+	if (db->at && db->lib->close(db->at) != SQLITE_OK)
+		return; /* somebody reads: another time */
 	db->at = NULL;
-	db->batch = false;
+	db->stuck = false;
+	(void)connect_to(db, NULL);
 }
 
 /* --- without parameters --------------------------------------------------------------------------- */
 
 int store_db_run(struct store_db *db, const char *sql, struct err *err)
 {
-	int r = db->lib->exec(db->at, sql, NULL, NULL, NULL);
+	int r;
 
+	be_connected(db);
+	r = db->at ? db->lib->exec(db->at, sql, NULL, NULL, NULL) : SQLITE_CANTOPEN;
 	return r == SQLITE_OK ? 0 : fail(db, r, "use the store", err);
 }
 
 int store_db_empty_log(struct store_db *db, struct err *err)
 {
+	bool stuck;
 	int r;
 
-	db->lib->busy_timeout(db->at, 0);
+	be_connected(db);
+	stuck = db->stuck;
+	if (db->at)
+		db->lib->busy_timeout(db->at, 0);
 	r = store_db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)", err);
-	db->lib->busy_timeout(db->at, BUSY_MS);
+	if (db->at)
+		db->lib->busy_timeout(db->at, BUSY_MS);
+	db->stuck = stuck; /* whoever reads meanwhile is no reason */
 	return r;
 }
 
@@ -165,7 +211,7 @@ int store_write_begin(struct store_db *db, struct err *err)
 
 static void roll_back(struct store_db *db)
 {
-	if (!db->lib->get_autocommit(db->at))
+	if (db->at && !db->lib->get_autocommit(db->at))
 		db->lib->exec(db->at, "ROLLBACK", NULL, NULL, NULL);
 }
 
@@ -191,7 +237,8 @@ int store_write_end(struct store_db *db, int r, struct err *err)
 void statement_open(struct statement *st, struct store_db *db, const char *sql)
 {
 	*st = (struct statement){ .db = db };
-	st->r = db->lib->prepare_v2(db->at, sql, -1, &st->at, NULL);
+	be_connected(db);
+	st->r = db->at ? db->lib->prepare_v2(db->at, sql, -1, &st->at, NULL) : SQLITE_CANTOPEN;
 }
 
 void statement_close(struct statement *st)

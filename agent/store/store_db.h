@@ -10,15 +10,18 @@
 
 struct err;
 
+enum store_db_mode { STORE_DB_READ, STORE_DB_WRITE };
+
 struct store_db {
 	const struct libsqlite3 *lib;
 	sqlite3 *at; /* NULL: not open */
 	bool batch;  /* between store_batch_begin() and _end() */
 	int failed;  /* of what was written in it, the first failure */
 	bool full;   /* a write had no room, and none has had any since */
+	bool stuck; /* a lock was not had, which may be our own: SQLite remembers one whose release has failed */
+	enum store_db_mode mode;
+	char *path;
 };
-
-enum store_db_mode { STORE_DB_READ, STORE_DB_WRITE };
 
 /* Opens the file that is at `path` (never creates one), for a small process: little cache, nothing mapped. Links
  * are refused.  Negative errno as store.h has them */

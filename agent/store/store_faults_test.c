@@ -164,6 +164,34 @@ static void D3_one_call_ENOSPC(void **state)
 	sweep(SQLITE_FULL, false, "ENOSPC once at call");
 }
 
+/* SQLite believes the lock to be its own for ever; the store does not: of two tries one is had. */
+static void D3_a_lock_that_stays_is_outlived(void **state)
+{
+	uint64_t n = 0;
+	bool failed;
+
+	(void)state;
+	do {
+		bool opened;
+
+		faulty_vfs_fail_unlock(++n);
+		(void)live();
+		opened = store != NULL;
+		failed = faulty_vfs_unlock_failed();
+		faulty_vfs_fail_unlock(0);
+		if (store && store_rig_put(store, 5, true) != 0 &&
+		    store_rig_put(store, 6, true) != 0)
+			fail_msg("unlock %llu: %s", (unsigned long long)n, err.text);
+		store = store_close(store);
+		if (open_store() != 0)
+			fail_msg("unlock %llu, reopened: %s", (unsigned long long)n, err.text);
+		assert_true(!opened || there(5) || there(6));
+		clean();
+	} while (failed);
+	assert_true(n > 20);
+	print_message("each of %llu releases\n", (unsigned long long)n - 1);
+}
+
 /* It was set aside, once, as damaged. */
 static void D3_a_lock_that_is_not_had_is_no_damage(void **state)
 {
@@ -257,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_DIRECTORY(D3_one_call_EIO),
 		IN_DIRECTORY(D3_one_call_ENOSPC),
+		IN_DIRECTORY(D3_a_lock_that_stays_is_outlived),
 		IN_DIRECTORY(D3_a_lock_that_is_not_had_is_no_damage),
 		IN_DIRECTORY(D3_all_calls_from_the_nth_EIO),
 		IN_DIRECTORY(D3_all_calls_from_the_nth_ENOSPC),
