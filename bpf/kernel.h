@@ -7,6 +7,7 @@
  *
  * Differences, oldest first; the loader (bpf/loader.c) leaves out what a kernel lacks.
  *
+ *   5.2   sk_bpf_storage, NULL without any storage         6ac99e8f23d4
  *   5.3   sockops is called on each round trip             23729ff23186
  *   5.8   ring buffers                                     457f44363a88
  *   5.9   bpf_skc_to_tcp_sock()                            478cfbdf5f13
@@ -77,6 +78,7 @@ struct sock {
 	struct sock_common __sk_common;
 	unsigned long sk_pacing_rate;
 	int sk_err;
+	void *sk_bpf_storage;
 } KERNEL_TYPE;
 
 struct inet_sock {

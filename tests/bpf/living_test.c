@@ -388,6 +388,28 @@ static void untagged_gives_nothing(void **state)
 	rig_close(&r);
 }
 
+/* It has a storage, so that it is looked up there, and has no entry of ours. */
+static void tagged_by_another_gives_nothing(void **state)
+{
+	struct rig other, r;
+	int fd[2];
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	rig_open(&other, &every_ack);
+	rig_pair(&other, AF_INET, fd);
+	rig_pass(&other, fd[0], fd[1], 1000000);
+	close(fd[0]);
+	close(fd[1]);
+	rig_await_end(&other);
+	rig_drain(&r);
+	assert_true(other.samples > 0);
+	assert_int_equal(r.samples, 0);
+	assert_int_equal(r.flows, 0);
+	rig_close(&other);
+	rig_close(&r);
+}
+
 static void interval_thins_acks(void **state)
 {
 	const uint64_t interval_ns = 20 * NS_PER_MS;
@@ -750,6 +772,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(every_ack_at_full_speed),
 	cmocka_unit_test(aggregates_of_a_sender),
 	cmocka_unit_test(untagged_gives_nothing),
+	cmocka_unit_test(tagged_by_another_gives_nothing),
 	cmocka_unit_test(interval_thins_acks),
 	cmocka_unit_test(small_ring_counts_its_losses),
 	cmocka_unit_test(a_trace_is_told_of_each_loss_once),
