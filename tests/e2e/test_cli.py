@@ -827,6 +827,7 @@ def test_output_to_a_disk_that_fills_meanwhile_leaves_nothing(server, tmp_path):
         assert [f.name for f in tmp_path.iterdir()] == ["fill"]
 
 
+@thread_sanitizer
 def test_output_to_a_file_that_may_not_grow_fails_before_the_test(server, tmp_path):
     r = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", PROGRAM, "test", "--server",
                         server["ws"], "--output", str(tmp_path / "r")],
