@@ -41,7 +41,7 @@ struct courier {
 	char *ca_file; /* that it may read; NULL: none */
 	const struct child_watch *watch;
 	struct loop_io *socket_io, *pid_io;
-	struct err why; /* of CHILD_ENDING, where we ended it */
+	struct err why; /* of this child's end, where it is ours; none: its own */
 	struct loop_timer
 		patience; /* RUNNING: how long it may be idle; ENDING: how long it may take */
 	struct loop_timer turn;
@@ -324,6 +324,7 @@ static int start_child(struct courier *c, const char *ca_file, struct err *err)
 		return r;
 	}
 	c->state = CHILD_RUNNING;
+	c->why = (struct err){};
 	return 0;
 }
 

@@ -524,7 +524,10 @@ _Noreturn static void bad_role(char which)
 		_exit(3);
 	if (which == 'j')
 		abort();
-	lie(which, id);
+	if (which == 'k' && fork() > 0)
+		_exit(4);
+	if (which != 'k')
+		lie(which, id);
 	for (;;)
 		hear();
 }
@@ -545,26 +548,42 @@ static struct bad_case {
 	{ "a single byte", 'h', -EPROTO, "understand the courier" },
 	{ "ends with 3", 'i', -ECHILD, "ended with 3" },
 	{ "aborts", 'j', -ECHILD, "signal 6" },
+	{ "ends with 4, and its child has its socket", 'k', -ECHILD, "ended with 4" },
 };
 
-static void bad_one_is_ended(void **state)
+static void ask_bad_one(struct rig *rig, const struct bad_case *c)
 {
-	const struct bad_case *c = *state;
 	const char which[2] = { c->which, '\0' };
-	struct rig r = rig_begin(COURIER_IDLE_NS);
 	char url[128];
 	struct http_request request = request_to("/204", url);
 	struct outcome o = {};
 
 	setenv(BAD, which, 1);
 	request.answer_bytes_max = 1000;
-	ask(&r, &request, &o);
-	run_until_told(&r, &o);
+	ask(rig, &request, &o);
+	run_until_told(rig, &o);
 	unsetenv(BAD);
 	assert_int_equal(o.err.code, c->want);
 	assert_non_null(strstr(o.err.text, c->want_text));
 	assert_true(o.was_sent); /* for all that we know */
+}
+
+static void bad_one_is_ended(void **state)
+{
+	struct rig r = rig_begin(COURIER_IDLE_NS);
+
+	ask_bad_one(&r, *state);
 	assert_int_equal(ask_for(&r, "/204").status, 204);
+	rig_end(&r);
+}
+
+/* What one was ended for is not why the next one ended. */
+static void bad_one_follows_another(void **state)
+{
+	struct rig r = rig_begin(COURIER_IDLE_NS);
+
+	ask_bad_one(&r, &bad_cases[0]);
+	ask_bad_one(&r, *state);
 	rig_end(&r);
 }
 
@@ -590,6 +609,7 @@ static int run_all(enum loop_body which)
 	failed += CASES_RUN(cancelled_is_not_heard_of, cancel_cases);
 	failed += CASES_RUN(lost_one_is_replaced, lost_cases);
 	failed += CASES_RUN(bad_one_is_ended, bad_cases);
+	failed += CASES_RUN(bad_one_follows_another, bad_cases);
 	failed += cmocka_run_group_tests_name("courier", tests, NULL, NULL);
 	return failed;
 }
