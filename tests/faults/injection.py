@@ -1,5 +1,6 @@
 """A program ended, or failed, at each of its system calls in turn: strace's injection over the (call, ordinal) pairs
-of a run that was only watched. Where these are many a sample is taken, another one each day; POD_FAULTS=all takes each.
+of a run that was only watched. POD_FAULTS=all takes each, and so does the build as shipped but for the
+whole daemon's failed calls; else, where these are many, a sample, another one each day.
 """
 
 import collections

@@ -6,11 +6,10 @@ daemon has said that the test has a result, none is run again.
 
 Failed (D3): the daemon lives, what it has said to have a result arrives, and so does the next one.
 
-Samples, others each day; POD_FAULTS=all takes each point.
+POD_FAULTS=all takes each point, and so does the build as shipped where it is killed; else samples, others each day.
 """
 
 import contextlib
-import datetime
 import os
 import random
 import signal
@@ -25,13 +24,11 @@ sys.path[:0] = [str(HERE.parent / folder) for folder in ("service", "servers", "
 import pytest
 
 from daemon import IN_VAIN_S, eventually
-from injection import STRACE, needs_strace, numbered
+from injection import ALL, SEED, STRACE, needs_strace, numbered
 from pod_daemon import pods
 from pod_service import PodService, in_own_network
 
-ALL = os.environ.get("POD_FAULTS") == "all"
 SAMPLE = 16
-SEED = datetime.date.today().toordinal()
 AT_FILES = {"pwrite64", "fdatasync", "fsync", "openat"}
 FAIL_SAMPLE = 24
 MEMORY = "" if "RADAR_POD_SANITIZED" in os.environ else ",mmap,mremap,brk,mprotect" # a sanitizer ends without them
