@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -133,6 +135,17 @@ void process_needs_lookup(enum loop_body body, const char *host)
 
 	if (inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1)
 		process_needs_threads(body);
+}
+
+void process_needs_pidfd(void)
+{
+	int fd = pidfd_open(getpid(), 0);
+
+	if (fd < 0) {
+		printf("skip: no pidfd_open(2): %s\n", strerror(errno));
+		exit(CASES_EXIT_SKIPPED);
+	}
+	close(fd);
 }
 
 /* The number of the call alone decides: enough for a filter that knows one architecture. */

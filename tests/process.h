@@ -25,6 +25,10 @@ void process_needs_threads(enum loop_body body);
 /* Likewise a row that resolves `host`, unless that is an address. */
 void process_needs_lookup(enum loop_body body, const char *host);
 
+/* Ends a test of what watches processes as skipped where none can be: valgrind 3.19 does not know pidfd_open(2). To be
+ * called before its first row. */
+void process_needs_pidfd(void);
+
 /* From now on the system call of that number answers -error, in this process for good; to be called in a
  * child. Ends it as skipped where no filter can be set. */
 void process_bar(int number, int error);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "tests/process.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 #include "transport/loop/loop.h"
@@ -247,8 +248,10 @@ int main(void)
 		cmocka_unit_test(M1_descriptors_are_flat),
 		cmocka_unit_test(it_dies_with_us),
 	};
-	int failed = CASES_RUN(it_ends, end_cases);
+	int failed;
 
+	process_needs_pidfd();
+	failed = CASES_RUN(it_ends, end_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

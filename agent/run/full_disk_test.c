@@ -11,6 +11,7 @@
 #include "agent/schedule/schedule.h"
 #include "tests/cases.h"
 #include "tests/faulty_vfs.h"
+#include "tests/process.h"
 #include "tests/raw_result.h"
 #include "tests/store_rig.h"
 #include "transport/base/clock.h"
@@ -224,6 +225,7 @@ int main(void)
 		cmocka_unit_test(R39_R40_each_result_of_a_round_is_held),
 	};
 
+	process_needs_pidfd();
 	faulty_vfs_register();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "tests/cases.h"
+#include "tests/process.h"
 #include "tests/store_rig.h"
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
@@ -204,5 +205,6 @@ int main(void)
 		cmocka_unit_test(nothing_that_can_be_run_is_an_end),
 	};
 
+	process_needs_pidfd();
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

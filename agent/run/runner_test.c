@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/cases.h"
+#include "tests/process.h"
 #include "tests/raw_result.h"
 #include "tests/store_rig.h"
 #include "transport/base/bytes.h"
@@ -482,8 +483,10 @@ int main(void)
 		cmocka_unit_test(that_a_held_result_is_stored_is_told),
 		cmocka_unit_test(a_test_is_stopped),
 	};
-	int failed = CASES_RUN(an_ndt7_test_is_stored, ndt7_cases);
+	int failed;
 
+	process_needs_pidfd();
+	failed = CASES_RUN(an_ndt7_test_is_stored, ndt7_cases);
 	failed += CASES_RUN(an_ookla_test_is_stored, ookla_cases);
 	failed += CASES_RUN(locate_says_when_it_wants_the_next, hold_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
