@@ -20,7 +20,7 @@ find_program(POD_PYTHON NAMES python3 HINTS /usr/bin NO_CMAKE_ENVIRONMENT_PATH)
 set(POD_MSAN_CANNOT courier flow full_disk gzip http http_post libcurl living loader locate loop loop_coalesce
     loop_splice page refusal resolve round run runner sentry sentry_courier serve store store_damage store_faults stream
     subtest tcp_dial tls tls_context tls_record tls_secrets tls_traffic trace_reader uploader wifi fuzz.json
-    fuzz.tls_traffic fuzz.trace)
+    fuzz.store fuzz.tls_traffic fuzz.trace)
 
 # What reads a stranger's bytes in each test.
 set(POD_FUZZ_WHOLE head locate measurement url ws)
