@@ -260,11 +260,28 @@ static bool is_same_service(const struct config *a, const struct config *b)
 	       a->fleet_spread_ns == b->fleet_spread_ns;
 }
 
+/* An answer to what was asked of the one before is not this one's: no test of it, nor that we are known. A pod that is
+ * being registered stays one of the same service. */
+static void leave_service(struct daemon *d, bool same_url)
+{
+	if (daemon_is_registered(d) || !same_url) {
+		daemon_service_cancel(d);
+		explicit_bzero(&d->pod, sizeof(d->pod));
+	}
+	heartbeat_other_pod(&d->heartbeat);
+	if (d->cable) {
+		d->reopen = true;
+		cable_stop(d->cable);
+	}
+}
+
 static void take_config(struct daemon *d, const struct config *fresh)
 {
 	bool same = is_same_service(&d->config, fresh);
 	bool same_reports = daemon_reports_same(&d->config, fresh);
 
+	if (!same)
+		leave_service(d, strcmp(d->config.server_url, fresh->server_url) == 0);
 	d->open_at_ns = 0;
 	if (!same_reports)
 		daemon_reports_end(d);
@@ -272,13 +289,7 @@ static void take_config(struct daemon *d, const struct config *fresh)
 	daemon_reports_know(d);
 	if (!same_reports)
 		daemon_reports_begin(d);
-	if (!same)
-		heartbeat_other_pod(&d->heartbeat);
 	heartbeat_set_every(&d->heartbeat, fresh->ping_freq_s * NS_PER_S, loop_now_ns(d->loop));
-	if (!same && d->cable) {
-		d->reopen = true;
-		cable_stop(d->cable);
-	}
 	if (daemon_is_registered(d))
 		explicit_bzero(&d->pod, sizeof(d->pod));
 	daemon_reloaded(d, !same);

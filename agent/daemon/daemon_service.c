@@ -230,4 +230,6 @@ void daemon_service_cancel(struct daemon *d)
 		return;
 	d->call = courier_cancel(d->call);
 	service_request_end(&d->request);
+	if (d->teller == TELLER_HTTP)
+		d->teller = TELLER_NONE;
 }

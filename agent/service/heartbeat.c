@@ -46,6 +46,7 @@ void heartbeat_socket_confirmed(struct heartbeat *h, bool confirmed, uint64_t no
 
 void heartbeat_other_pod(struct heartbeat *h)
 {
+	h->under_way = false;
 	backoff_reset(&h->denied);
 }
 

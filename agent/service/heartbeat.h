@@ -39,8 +39,8 @@ void heartbeat_start(struct heartbeat *h, uint64_t every_ns, uint64_t now_ns, ui
 void heartbeat_socket_failed(struct heartbeat *h, uint64_t now_ns);
 void heartbeat_socket_confirmed(struct heartbeat *h, bool confirmed, uint64_t now_ns);
 
-/* The service, or our credentials, are others now: that these were denied is not known. heartbeat_set_every() is to
- * follow. */
+/* The service, or our credentials, are others now: that these were denied is not known, and what is under way is given
+ * up, for its answer would be another's. heartbeat_set_every() is to follow. */
 void heartbeat_other_pod(struct heartbeat *h);
 
 /* Another frequency, of a configuration that was read again. */

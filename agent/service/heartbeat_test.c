@@ -161,6 +161,19 @@ static void r14_other_credentials_do_not_wait_for_what_the_old_ones_earned(void 
 	expect_gaps(&w, denied, EVERY_NS * 9 / 10, EVERY_NS * 11 / 10);
 }
 
+static void what_was_asked_of_another_is_given_up(void **state)
+{
+	struct world w = begun();
+	uint64_t wake_ns;
+
+	(void)state;
+	assert_true(heartbeat_turn(&w.h, w.now_ns + 2 * NS_PER_S, &wake_ns));
+	heartbeat_other_pod(&w.h);
+	heartbeat_set_every(&w.h, EVERY_NS, w.now_ns);
+	run_until(&w, w.now_ns + 60 * NS_PER_S);
+	expect_gaps(&w, 0, EVERY_NS * 9 / 10, EVERY_NS * 11 / 10);
+}
+
 static void retry_after_is_heeded_up_to_15_minutes(void **state)
 {
 	struct world w = begun();
@@ -189,6 +202,7 @@ int main(void)
 		cmocka_unit_test(the_first_does_not_wait_for_a_socket_that_failed),
 		cmocka_unit_test(r14_denied_is_slower_each_time),
 		cmocka_unit_test(r14_other_credentials_do_not_wait_for_what_the_old_ones_earned),
+		cmocka_unit_test(what_was_asked_of_another_is_given_up),
 		cmocka_unit_test(retry_after_is_heeded_up_to_15_minutes),
 	};
 

@@ -300,6 +300,69 @@ def test_R11_a_portals_page_is_no_answer(tmp_path: Path) -> None:
             print(d.said())
 
 
+@pytest.mark.parametrize("end", ["an answer late", "no answer"])
+def test_R12_an_answer_to_another_pods_heartbeat_counts_for_nobody(tmp_path: Path, end: str) -> None:
+    """Asked before a SIGHUP that made another pod of this one, and answered behind it."""
+    late = Fault(delay_s=3) if end == "an answer late" else Fault(silent=True)
+    with PodService() as service:
+        service.fail_always("socket", Fault(status=404))
+        service.pod.test_requested = True
+        other = service.add_pod("rother222222", "aNotherOne2")
+        service.fail("status", late)
+        d = Daemon(tmp_path / "pod", service.url, POD, SECRET, ping_freq=1)
+        try:
+            d.start()
+            eventually(lambda: service.of("status"))
+            d.config.write_text(d.config.read_text().replace(POD, other.unix_user).replace(SECRET, other.secret))
+            d.signal(signal.SIGHUP)
+            before = time.monotonic()
+            eventually(lambda: len(service.of("status")) >= 2)
+            assert time.monotonic() - before < LATE_S, "the new pod does not wait for what is the old one's"
+            eventually(lambda: time.monotonic() > before + 4 and len(service.of("status")) >= 5)
+            status = d.status()
+            assert status["orders"] == 0 and status["tests"]["begun"] == 0
+            assert 1 <= status["heartbeat"]["taken"] <= len(service.of("status")) - 1
+            assert [q.path for q in service.of("status")[1:]].count(f"/clients/{POD}/status") == 0
+            first = [q.json()["service_first_ping"] for q in service.of("status")]
+            assert first[:3] == ["true", "true", "false"], "nobody has said that it has heard of the start"
+            assert service.problems() == [] and d.stop()[0] == 0
+        finally:
+            d.kill()
+            print(d.said())
+
+
+@pytest.mark.parametrize("what", ["of the same service", "of another"])
+def test_R1_R2_a_registration_under_way_and_a_SIGHUP(tmp_path: Path, what: str) -> None:
+    """The same service's goes on: there is one pod. What another one answers is not taken for this one's credentials."""
+    with FakeService() as service, FakeService() as other:
+        for each in (service, other):
+            each.fail_always("socket", Fault(status=404))
+        service.fail("register", Fault(delay_s=3))
+        d = Daemon(tmp_path / "pod", service.url, ping_freq=1)
+        try:
+            d.start()
+            eventually(lambda: service.of("register"))
+            text = d.config.read_text().replace("fleet_spread=0", "fleet_spread=1s")
+            if what == "of another":
+                if "ports" in d.status()["sandbox_lacks"]:
+                    text = text.replace(service.url, other.url)
+                else:  # a name that is the same machine's, at the port that is open
+                    text = text.replace("127.0.0.1", "localhost")
+            d.config.write_text(text)
+            d.signal(signal.SIGHUP)
+            eventually(lambda: service.of("status") + other.of("status"))
+            assert len(service.of("register") + other.of("register")) == (1 if what == "of the same service" else 2)
+            taken = d.config.read_text()
+            assert "client_id=" in taken and service.problems() == other.problems() == []
+            if what == "of another":
+                made = list(other.pods or service.pods)[0]
+                assert f"client_id={made}\n" in taken
+            assert d.stop()[0] == 0
+        finally:
+            d.kill()
+            print(d.said())
+
+
 @needs_fast_clock
 @in_own_network
 def test_R29_R38_odd_answers_to_uploads(tmp_path: Path) -> None:
