@@ -106,7 +106,7 @@ static int place_on_a_small_disk(void)
 {
 	char path[CONFIG_PATH_BYTES];
 
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", "", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", folder, "tmpfs", 0, "size=1m") < 0)
 		return CASES_EXIT_SKIPPED;
 	return trace_shelf_place(folder, NEW_YEAR_NS, path, NULL) == -ENOSPC ? 0 : 1;
