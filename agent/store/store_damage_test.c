@@ -330,22 +330,62 @@ static void in_its_place(void **state)
 	teardown(NULL);
 }
 
-static void few_are_kept_aside(void **state)
+static void set_garbage_aside(void)
+{
+	make_garbage();
+	assert_int_equal(open_store(), 0);
+	store = store_close(store);
+}
+
+static int asides(void)
 {
 	char command[600], answer[16] = "";
 	FILE *p;
 
-	(void)state;
-	for (int i = 0; i < 10; i++) {
-		make_garbage();
-		assert_int_equal(open_store(), 0);
-		store = store_close(store);
-	}
-	snprintf(command, sizeof(command), "ls %s | grep -c damaged", directory);
+	snprintf(command, sizeof(command), "ls %s | grep -c 'Z[.][0-9]*[.]'", directory);
 	p = popen(command, "r");
 	assert_non_null(fgets(answer, sizeof(answer), p));
 	pclose(p);
-	assert_int_equal(atoi(answer), 4);
+	return atoi(answer);
+}
+
+static void few_are_kept_aside(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		set_garbage_aside();
+	assert_int_equal(asides(), 4);
+}
+
+/* By the clock the newest would be the oldest, and go at once. */
+static void the_newest_is_kept_where_the_clock_has_gone_back(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "store.db.2099123%dT000000Z.%02d.damaged", i % 2, i);
+		write_file(name, "x", 1);
+	}
+	write_file("store.db.19700101T000000Z.00.damaged", "x", 1);
+	set_garbage_aside();
+	assert_int_equal(access(store_rig_path(report.aside, path), F_OK), 0);
+	assert_int_equal(asides(), 4);
+	assert_int_not_equal(
+		access(store_rig_path("store.db.20991230T000000Z.00.damaged", path), F_OK), 0);
+}
+
+/* Whatever has its time, a link that leads nowhere too. */
+static void none_that_is_aside_is_overwritten(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		unlink(store_rig_path("store.db", path));
+		assert_int_equal(symlink("/nowhere", path), 0);
+		assert_int_equal(open_store(), 0);
+		store = store_close(store);
+	}
+	assert_int_equal(asides(), 3);
 }
 
 /* --- one row -------------------------------------------------------------------------------------- */
@@ -420,9 +460,14 @@ static void arrived_stays_arrived(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_STORE(D6_every_nth_bit),      WITH_STORE(D6_every_nth_length),
-		WITH_STORE(D6_every_page_zeroed),  WITH_STORE(D6_log_damaged),
-		WITH_STORE(few_are_kept_aside),    WITH_STORE(damaged_row_is_quarantined_once),
+		WITH_STORE(D6_every_nth_bit),
+		WITH_STORE(D6_every_nth_length),
+		WITH_STORE(D6_every_page_zeroed),
+		WITH_STORE(D6_log_damaged),
+		WITH_STORE(the_newest_is_kept_where_the_clock_has_gone_back),
+		WITH_STORE(none_that_is_aside_is_overwritten),
+		WITH_STORE(few_are_kept_aside),
+		WITH_STORE(damaged_row_is_quarantined_once),
 		WITH_STORE(arrived_stays_arrived),
 	};
 	int failed = CASES_RUN(in_its_place, place_cases);

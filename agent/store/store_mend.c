@@ -24,8 +24,8 @@
 #include "transport/base/clock.h"
 #include "transport/base/err.h"
 
-#define ASIDE_MAX   4   /* that are kept: a bad disk does not fill itself with them */
-#define ASIDE_TRIES 100 /* names for one second */
+#define ASIDE_MAX  4      /* that are kept: a bad disk does not fill itself with them */
+#define NUMBER_MAX 999999 /* that a name has room for */
 
 static const char *const companions[] = { "-wal", "-shm", "-journal" };
 
@@ -46,23 +46,63 @@ static int kind_of(const char *path, const char **ret)
 	return 0;
 }
 
-/* "store.db.20260101T000000Z.damaged", so that names are in the order of time. */
+/* Of "store.db.20260101T000000Z.07.damaged" 7: by it they are in order, as the clock may have gone back. Negative: no
+ * such name. */
+static int number_of(const char *name)
+{
+	unsigned int number;
+	int bytes = 0;
+
+	if (sscanf(name, "store.db.%*8[0-9]T%*6[0-9]Z.%6u.%n", &number, &bytes) < 1 || bytes == 0)
+		return -1;
+	return (int)number;
+}
+
+static int is_aside(const struct dirent *d)
+{
+	return number_of(d->d_name) >= 0;
+}
+
+static int by_number(const struct dirent **a, const struct dirent **b)
+{
+	int x = number_of((*a)->d_name), y = number_of((*b)->d_name);
+
+	return x != y ? (x > y) - (x < y) : strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* As scandir(3): their number, in their order. */
+static int list_asides(const struct store *s, struct dirent ***names)
+{
+	int n = scandir(s->directory, names, is_aside, by_number);
+
+	return n < 0 ? -errno : n;
+}
+
+static int next_number(const struct store *s)
+{
+	struct dirent **names = NULL;
+	int n = list_asides(s, &names), next = n > 0 ? number_of(names[n - 1]->d_name) + 1 : n;
+
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	return next > NUMBER_MAX ? -EEXIST : next;
+}
+
 static int rename_aside(const struct store *s, const char *suffix, const char *kind,
                         char ret[STORE_PATH_BYTES])
 {
 	char from[STORE_PATH_BYTES], tail[64], when[32];
 	time_t now = (time_t)(clock_utc_ns() / NS_PER_S);
+	int number = next_number(s);
 	struct tm tm;
 
+	if (number < 0)
+		return number;
 	gmtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
-	store_path(s, suffix, from);
-	for (int i = 0; i < ASIDE_TRIES; i++) {
-		snprintf(tail, sizeof(tail), ".%s.%02d.%s%s", when, i, kind, suffix);
-		if (access(store_path(s, tail, ret), F_OK) < 0 && errno == ENOENT)
-			return rename(from, ret) < 0 ? -errno : 0;
-	}
-	return -EEXIST;
+	snprintf(tail, sizeof(tail), ".%s.%02d.%s%s", when, number, kind, suffix);
+	return rename(store_path(s, suffix, from), store_path(s, tail, ret)) < 0 ? -errno : 0;
 }
 
 /* What belonged to a file that is gone must not be taken for the new one's: a log would be played into it. */
@@ -83,16 +123,11 @@ static int clear_companions(const struct store *s, const char *kind)
 	return r;
 }
 
-static int is_aside(const struct dirent *d)
-{
-	return strncmp(d->d_name, "store.db.2", 10) == 0;
-}
-
 /* The oldest are dropped; directories stay, as they may hold anything. */
 static void drop_old_asides(const struct store *s)
 {
 	struct dirent **names = NULL;
-	int n = scandir(s->directory, &names, is_aside, alphasort);
+	int n = list_asides(s, &names);
 	char path[STORE_PATH_BYTES + 256];
 
 	for (int i = 0; i < n; i++) {
