@@ -61,6 +61,7 @@ function(pod_test name)
   target_link_libraries(${name}_test PRIVATE pod_flags ${ARGN} ${CMOCKA_LIBRARY})
   target_compile_options(${name}_test PRIVATE -O0) # a third of a build's time, for what runs once
   if(POD_VALGRIND)
+    target_compile_definitions(${name}_test PRIVATE ON_VALGRIND=true)
     pod_register(${name} unit 600 "${PROJECT_SOURCE_DIR}/tests/on_valgrind;$<TARGET_FILE:${name}_test>")
   else()
     pod_register(${name} unit 300 ${name}_test)
