@@ -217,12 +217,15 @@ struct registering {
 	struct service_pod pod;
 };
 
+/* A daemon beside us registers, too. */
 static int keep(const struct registering *g, struct err *err)
 {
-	const struct config_change changes[] = { { "client_id", g->pod.pod },
-		                                 { "secret", g->pod.secret } };
+	int r = config_save_pod(g->path, g->pod.pod, g->pod.secret, g->wish->force, err);
 
-	return config_save(g->path, changes, 2, err);
+	if (r < 0)
+		err_prefix(err, "keep %s, which the service has made and nobody uses now",
+		           g->pod.pod);
+	return r;
 }
 
 /* What ends a process from outside: Ctrl-C, a service manager, a terminal that goes away. */
@@ -238,7 +241,7 @@ static void hold_signals(bool hold)
 	sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-/* The service tells a secret once: that it can be kept is made sure of before, and no signal comes between.
+/* The service tells a secret once: that it can be kept is made sure of before, and signals are held from then on.
  * Nothing else is asked before it is kept. */
 static int register_pod(struct registering *g, struct err *err)
 {
@@ -256,7 +259,6 @@ static int register_pod(struct registering *g, struct err *err)
 		error = ask(g->loop, SERVICE_REGISTER, &request, &g->pod, err);
 	if (error == 0)
 		error = keep(g, err);
-	hold_signals(false);
 	service_request_end(&request);
 	return error;
 }
@@ -328,13 +330,16 @@ static bool register_new(struct registering *g)
 {
 	struct err err = {};
 
-	if (register_pod(g, &err) < 0) {
+	int r = register_pod(g, &err);
+
+	if (r < 0) {
 		err_prefix(&err, "register with %s", g->config.server_url);
 		log_err(LOG_LEVEL_ERROR, &err);
-		return false;
+	} else {
+		log_info("registered as %s, kept in %s", g->pod.pod, g->path);
 	}
-	log_info("registered as %s, kept in %s", g->pod.pod, g->path);
-	return true;
+	hold_signals(false); /* what came meanwhile ends us here, when it was said what happened */
+	return r == 0;
 }
 
 static void take_registered(struct registering *g)

@@ -114,6 +114,12 @@ struct config_change {
 int config_save(const char *path, const struct config_change *changes, size_t count,
                 struct err *err);
 
+/* As config_save(), the credentials of a pod; with `over` false only where the file has none, so that of two that register
+ * at once neither writes over what the other was given.
+ *   -EEXIST  it has, by now: nothing was changed */
+int config_save_pod(const char *path, const char *client_id, const char *secret, bool over,
+                    struct err *err);
+
 /* Where config_save(path) writes: the directory of `path`, and where that is a link, the one of the file that it leads to;
  * else "". What is missing of the first is made. */
 struct config_directories {

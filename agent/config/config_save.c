@@ -73,21 +73,42 @@ static int check_changes(const struct config_change *changes, size_t count, stru
 	return r;
 }
 
-static int make_changes(const char *path, const struct config_change *changes, size_t count,
-                        char **text, size_t *n, struct err *err)
+struct wanted {
+	const struct config_change *changes;
+	size_t count;
+	bool unless_a_pod;
+};
+
+static bool names_a_pod(const char *text, size_t n)
+{
+	struct config_line line = {};
+	bool pod = false, secret = false;
+
+	while (config_file_next(text, n, &line)) {
+		pod |= config_line_is(&line, "client_id") && line.value_bytes > 0;
+		secret |= config_line_is(&line, "secret") && line.value_bytes > 0;
+	}
+	return pod && secret;
+}
+
+static int make_changes(const char *path, const struct wanted *w, char **text, size_t *n,
+                        struct err *err)
 {
 	int r = config_file_read(path, text, n, err);
 
 	if (r == 0 && memchr(*text, '\0', *n))
 		return ERR_SET(err, -EBADMSG, ERR_SYS, 0, "%s has NUL bytes: the file is damaged",
 		               path);
-	for (size_t i = 0; i < count && r == 0; i++) {
+	if (r == 0 && w->unless_a_pod && names_a_pod(*text, *n))
+		return ERR_SET(err, -EEXIST, ERR_SYS, 0, "write over the pod that %s names by now",
+		               path);
+	for (size_t i = 0; i < w->count && r == 0; i++) {
 		CLEANUP(freep) char *before = *text;
 
 		*text = NULL;
-		r = config_file_set(before, *n, changes[i].key, changes[i].value, text, n);
+		r = config_file_set(before, *n, w->changes[i].key, w->changes[i].value, text, n);
 		if (r < 0)
-			ERR_SET(err, r, ERR_SYS, 0, "put %s into %s", changes[i].key, path);
+			ERR_SET(err, r, ERR_SYS, 0, "put %s into %s", w->changes[i].key, path);
 	}
 	if (r == 0 && *n > CONFIG_FILE_BYTES_MAX)
 		return ERR_SET(err, -EFBIG, ERR_SYS, 0, "save %s: it would be larger than 1 MiB",
@@ -106,8 +127,7 @@ static int write_text(const char *path, const char *text, size_t n, struct err *
 }
 
 /* `path` is where the file is, links followed. */
-static int save_at(const char *path, const struct config_change *changes, size_t count,
-                   struct err *err)
+static int save_at(const char *path, const struct wanted *w, struct err *err)
 {
 	CLEANUP(fd_closep) int lock_fd = -1;
 	CLEANUP(freep) char *for_directory = strdup(path);
@@ -122,19 +142,32 @@ static int save_at(const char *path, const struct config_change *changes, size_t
 		return ERR_SET(err, r, ERR_SYS, 0, "make the directory of %s", path);
 	r = lock_directory(dirname(for_directory), &lock_fd, err);
 	if (r == 0)
-		r = make_changes(path, changes, count, &text, &n, err);
+		r = make_changes(path, w, &text, &n, err);
 	return r < 0 ? r : write_text(path, text, n, err);
 }
 
-int config_save(const char *path, const struct config_change *changes, size_t count,
-                struct err *err)
+static int save(const char *path, const struct wanted *w, struct err *err)
 {
 	CLEANUP(freep) char *real = realpath(path, NULL);
-	int r = check_changes(changes, count, err);
+	int r = check_changes(w->changes, w->count, err);
 
 	if (!real)
 		real = strdup(path);
 	if (!real)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "allocate a path");
-	return r < 0 ? r : save_at(real, changes, count, err);
+	return r < 0 ? r : save_at(real, w, err);
+}
+
+int config_save(const char *path, const struct config_change *changes, size_t count,
+                struct err *err)
+{
+	return save(path, &(struct wanted){ .changes = changes, .count = count }, err);
+}
+
+int config_save_pod(const char *path, const char *client_id, const char *secret, bool over,
+                    struct err *err)
+{
+	const struct config_change both[] = { { "client_id", client_id }, { "secret", secret } };
+
+	return save(path, &(struct wanted){ both, 2, .unless_a_pod = !over }, err);
 }

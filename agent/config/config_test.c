@@ -312,6 +312,18 @@ static void saves(void **state)
 	assert_string_equal(config.secret, "hT7wQ9mZp2K");
 }
 
+static void another_pod_is_not_written_over(void **state)
+{
+	(void)state;
+	write_text("client_id=first\nsecret=\n");
+	assert_int_equal(config_save_pod(path, "second", "its", false, &err), 0);
+	assert_text("client_id=second\nsecret=its\n");
+	assert_int_equal(config_save_pod(path, "third", "its-own", false, &err), -EEXIST);
+	assert_text("client_id=second\nsecret=its\n");
+	assert_int_equal(config_save_pod(path, "third", "its-own", true, &err), 0);
+	assert_text("client_id=third\nsecret=its-own\n");
+}
+
 static void saves_what_is_not_there_yet(void **state)
 {
 	mode_t mask = umask(0);
@@ -550,6 +562,7 @@ int main(void)
 		WITH_DIRECTORY(missing_file_is_empty),
 		WITH_DIRECTORY(environment_wins),
 		WITH_DIRECTORY(saves),
+		WITH_DIRECTORY(another_pod_is_not_written_over),
 		WITH_DIRECTORY(saves_what_is_not_there_yet),
 		WITH_DIRECTORY(saves_through_a_link),
 		WITH_DIRECTORY(removes_what_a_killed_saver_left),

@@ -266,7 +266,7 @@ static void leave_service(struct daemon *d, bool same_url)
 {
 	if (daemon_is_registered(d) || !same_url) {
 		daemon_service_cancel(d);
-		explicit_bzero(&d->pod, sizeof(d->pod));
+		daemon_service_drop_pod(d);
 	}
 	heartbeat_other_pod(&d->heartbeat);
 	if (d->cable) {
@@ -291,9 +291,26 @@ static void take_config(struct daemon *d, const struct config *fresh)
 		daemon_reports_begin(d);
 	heartbeat_set_every(&d->heartbeat, fresh->ping_freq_s * NS_PER_S, loop_now_ns(d->loop));
 	if (daemon_is_registered(d))
-		explicit_bzero(&d->pod, sizeof(d->pod));
+		daemon_service_drop_pod(d);
 	daemon_reloaded(d, !same);
 	log_info("the configuration was read again%s", same ? "" : ": another service or pod");
+}
+
+/* `radar-pod register` beside us: to register once more would make a pod that nobody uses. */
+bool daemon_takes_kept_credentials(struct daemon *d)
+{
+	struct config fresh;
+	bool kept = config_load(d->o->config_path, &fresh, NULL, NULL) == 0 && fresh.client_id[0] &&
+	            fresh.secret[0];
+
+	if (kept) {
+		log_info("%s names pod %s by now", d->o->config_path, fresh.client_id);
+		daemon_sandbox_keep_ports(d, &fresh);
+		take_config(d, &fresh);
+		daemon_turn_soon(d);
+	}
+	explicit_bzero(&fresh, sizeof(fresh));
+	return kept;
 }
 
 static void on_hangup(void *owner, int poll_events)

@@ -89,6 +89,10 @@ void daemon_boot_told(struct daemon *d);
 void daemon_reloaded(struct daemon *d, bool other_service_or_pod);
 bool daemon_is_registered(const struct daemon *d);
 
+/* For a pod that is not registered: where somebody else has put credentials into the configuration meanwhile, it is
+ * read again, as by SIGHUP, and the answer is true. */
+bool daemon_takes_kept_credentials(struct daemon *d);
+
 /* Interfaces as JSON, "[]" where they cannot be had; to be freed. NULL: no memory. */
 char *daemon_interfaces(struct daemon *d);
 const char *daemon_platform(void); /* "amd64" */
@@ -96,6 +100,8 @@ const char *daemon_platform(void); /* "amd64" */
 /* daemon_service.c. Answers when it wants to be called again. */
 uint64_t daemon_service_turn(struct daemon *d, uint64_t now_ns);
 void daemon_service_cancel(struct daemon *d);
+/* Credentials that could not be kept yet, and are of no use any more. */
+void daemon_service_drop_pod(struct daemon *d);
 
 /* daemon_cable.c */
 int daemon_cable_open(struct daemon *d, struct err *err);

@@ -19,16 +19,27 @@ static void register_later(struct daemon *d)
 	daemon_turn_soon(d);
 }
 
+void daemon_service_drop_pod(struct daemon *d)
+{
+	if (d->pod.pod[0])
+		log_warning("%s, a pod that the service has just made, is not used: the "
+		            "configuration is another one by now",
+		            d->pod.pod);
+	explicit_bzero(&d->pod, sizeof(d->pod));
+}
+
 /* On the disk before anything uses them: a pod that nobody knows of stays at the service for good. Before it is asked
  * for it is made sure that they can be. */
 static void keep_credentials(struct daemon *d)
 {
-	const struct config_change changes[] = { { "client_id", d->pod.pod },
-		                                 { "secret", d->pod.secret } };
 	struct err err;
+	int r;
 
 	daemon_reports_know(d);
-	if (config_save(d->o->config_path, changes, 2, &err) < 0) {
+	r = config_save_pod(d->o->config_path, d->pod.pod, d->pod.secret, false, &err);
+	if (r == -EEXIST && daemon_takes_kept_credentials(d))
+		return;
+	if (r < 0) {
 		err_prefix(&err, "keep the credentials of pod %s", d->pod.pod);
 		log_err(LOG_LEVEL_ERROR, &err);
 		register_later(d);
@@ -47,22 +58,27 @@ static void on_registered(void *owner, const struct http_answer *answer, const s
 {
 	struct daemon *d = owner;
 	char reason[SERVICE_REASON_BYTES];
+	bool made = false;
 	struct err err;
 
 	d->call = NULL;
 	service_request_end(&d->request);
-	if (daemon_is_registered(d)) { /* by hand, and SIGHUP, meanwhile: that is what counts */
-		daemon_turn_soon(d);
-		return;
-	}
 	if (!answer) {
 		err = *why;
 		err_prefix(&err, "register");
 	} else if (service_verdict(SERVICE_REGISTER, answer->status) != SERVICE_DONE) {
 		service_reason(SERVICE_REGISTER, answer, reason);
 		ERR_SET(&err, -ECONNREFUSED, ERR_HTTP, answer->status, "register: %s", reason);
-	} else if (service_pod_read(SERVICE_REGISTER, answer->body, answer->body_bytes, &d->pod,
-	                            &err) == 0) {
+	} else {
+		made = service_pod_read(SERVICE_REGISTER, answer->body, answer->body_bytes, &d->pod,
+		                        &err) == 0;
+	}
+	if (daemon_is_registered(d)) { /* by hand, and SIGHUP, meanwhile: that is what counts */
+		daemon_service_drop_pod(d);
+		daemon_turn_soon(d);
+		return;
+	}
+	if (made) {
 		keep_credentials(d);
 		return;
 	}
@@ -99,6 +115,12 @@ static uint64_t register_turn(struct daemon *d, uint64_t now_ns)
 		return CLOCK_NEVER_NS;
 	if (now_ns < d->register_at_ns)
 		return d->register_at_ns;
+	if (daemon_takes_kept_credentials(d)) {
+		if (daemon_is_registered(d))
+			return now_ns;
+		register_later(d); /* of a service whose port is closed to this daemon */
+		return d->register_at_ns;
+	}
 	if (d->pod.pod[0])
 		keep_credentials(d);
 	else

@@ -524,6 +524,29 @@ def test_r2_registration_is_tried_again(service: Service, daemon: Make) -> None:
     assert len(at) == 3 and at[1] - at[0] >= 10 and at[2] - at[1] >= 10
 
 
+STRAY = json.dumps({"id": 4712, "unix_user": "r2222222stra", "secret": "strayStray2"}).encode()
+
+
+@pytest.mark.parametrize("answer", [(500, b""), (201, STRAY)], ids=["refused", "another pod"])
+def test_R1_credentials_that_were_put_there_meanwhile_stay(
+    service: Service, daemon: Make, answer: tuple[int, bytes]
+) -> None:
+    """As `radar-pod register` beside a daemon that could not yet register puts them there, without a SIGHUP."""
+    d = daemon(pod="", secret="", ping_freq=60)
+
+    def meanwhile(_: object) -> tuple[int, bytes]:
+        if len(service.registrations()) == 1:
+            d.config.write_text(d.config.read_text() + f"client_id={POD}\nsecret={SECRET}\n")
+        return answer
+
+    service.on_register = meanwhile
+    d.start()
+    assert connected(service).header("Authorization") == [f"Basic {POD}:{SECRET}"]
+    assert len(service.registrations()) == 1 and d.status()["pod"] == POD
+    assert f"secret={SECRET}" in d.config.read_text() and "stray" not in d.config.read_text()
+    assert d.stop()[0] == 0
+
+
 # --- through a proxy ---
 
 

@@ -113,6 +113,28 @@ def test_R1_no_signal_comes_between_the_answer_and_the_disk(machine: Machine, nu
     assert machine.keys()["secret"] == pod.secret
 
 
+def test_R1_a_pod_that_another_process_has_kept_meanwhile_stays(machine: Machine) -> None:
+    """As a daemon that registers beside it does."""
+    machine.service.fail("register", Fault(delay_s=0.5))
+    process = machine.start()
+    wait_for(lambda: machine.service.of("register"))
+    machine.configure(client_id="r2222222othr", secret="itsOwnSecret")
+    assert process.wait(60) == NOT_DONE
+    assert (machine.keys()["client_id"], machine.keys()["secret"]) == ("r2222222othr", "itsOwnSecret")
+    [pod] = machine.service.pods.values()
+    said = process.communicate()[1]
+    assert f"{pod.unix_user}, which the service has made and nobody uses" in said and pod.secret not in said
+
+
+def test_R1_what_a_held_signal_has_waited_for_is_told(machine: Machine) -> None:
+    machine.service.fail("register", Fault(delay_s=0.5, status=500))
+    process = machine.start()
+    wait_for(lambda: machine.service.of("register"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == -signal.SIGINT
+    assert "could not register with" in process.communicate()[1]
+
+
 def test_R2_killed_after_the_answer_no_second_pod(machine: Machine) -> None:
     machine.service.fail("assign", Fault(silent=True))
     process = machine.start("--token", TOKEN)
