@@ -166,7 +166,7 @@ static int take(const struct option *o, const char *value, void *into, struct er
 	case OPTION_TEXT:
 		if (!*value)
 			return ERR_SET(err, -EINVAL, ERR_SYS, 0, "%s takes %s, not an empty word",
-			               o->name, o->argument);
+			               o->name, o->argument ? o->argument : "a value");
 		*(const char **)member = value;
 		return 0;
 	case OPTION_CHOICE:
