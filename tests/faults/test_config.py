@@ -2,6 +2,7 @@
 the new one (contract R6), and a failure is told (bar D3)."""
 
 import os
+import re
 import stat
 
 import pytest
@@ -63,6 +64,20 @@ def test_R6_D1_killed_at_every_call(config, tmp_path, old):
         assert r.returncode == 0 and there(config) == new, line
         assert mode(config) == 0o600 and os.listdir(config.parent) == ["config.conf"], line
     assert seen == {old, new}
+
+
+@pytest.mark.parametrize("old", [OLD, None], ids=["replaced", "new"])
+def test_R6_on_the_disk_before_it_has_its_name(config, tmp_path, old):
+    """And its name is there before it is told to be saved: else a power cut leaves an empty file, or the old one."""
+    put(config, old)
+    log = tmp_path / "strace.log"
+    assert strace(["-y", "-o", log, "-e", "trace=write,fsync,linkat,rename"], argv(config)).returncode == 0
+    calls = [line for line in log.read_text().splitlines() if str(config.parent) in line]
+    written = max(i for i, line in enumerate(calls) if "write(" in line)
+    flushed = next(i for i, line in enumerate(calls) if i > written and "fsync(" in line and "config.conf>" not in line)
+    named = next(i for i, line in enumerate(calls) if re.search(r"(linkat|rename)\(.* = 0$", line))
+    assert written < flushed < named, calls
+    assert re.search(rf"fsync\(\d+<{re.escape(str(config.parent))}>\) += 0$", calls[-1]), calls
 
 
 @pytest.mark.parametrize("error", ERRORS)
