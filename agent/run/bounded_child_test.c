@@ -134,6 +134,40 @@ static void it_ends(void **state)
 	assert_string_equal(h.end.complaint, c->complaint);
 }
 
+/* It is init's child by then, which waits for it in its own time: Z is over, too. */
+static bool is_over(const char *pid)
+{
+	char path[64], state = 'Z';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", atoi(pid));
+	f = fopen(path, "r");
+	if (f && fscanf(f, "%*d %*s %c", &state) != 1)
+		state = 'Z';
+	if (f)
+		fclose(f);
+	return state == 'Z' || state == 'X';
+}
+
+/* Those of its group end with it, whether it ends by itself or is ended. */
+static void R42_its_children_end_with_it(void **state)
+{
+	static const char *const scripts[] = { "sleep 60 >&- 2>&- 3>&- & echo $!",
+		                               "trap '' TERM; sleep 60 & echo $!; wait" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+		struct heard h = {};
+		int waited = 0;
+
+		run(&h, "/bin/sh", scripts[i], NS_PER_S);
+		assert_true(atoi(h.out) > 1);
+		while (!is_over(h.out) && waited++ < 500)
+			usleep(10000);
+		assert_true(is_over(h.out));
+	}
+}
+
 static void as_much_as_the_ceiling_is_whole(void **state)
 {
 	struct heard h = {};
@@ -241,6 +275,7 @@ static void it_dies_with_us(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(R42_its_children_end_with_it),
 		cmocka_unit_test(as_much_as_the_ceiling_is_whole),
 		cmocka_unit_test(what_cannot_be_run_is_told),
 		cmocka_unit_test(it_is_asked_to_end),
