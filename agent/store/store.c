@@ -163,6 +163,8 @@ int store_tidy(struct store *s, const struct store_clock *now, struct err *err)
 	r = store_results_prune(s, utc_ns, 0, err);
 	if (r == 0)
 		r = store_events_prune(s, utc_ns, err);
+	if (r == 0)
+		r = store_server_errors_tidy(s, err);
 	r = store_write_end(&s->db, r, err);
 	return r < 0 ? r : store_db_empty_log(&s->db, err);
 }

@@ -218,6 +218,15 @@ struct store_outbox_counts {
 };
 int store_outbox_count(struct store *s, struct store_outbox_counts *ret, struct err *err);
 
+/* The service has answered it with 5xx at `now`; nothing where it does not wait. From the first of these answers to the
+ * last one time is counted by CLOCK_BOOTTIME within a boot, across boots by the wall clock, of which no more than a
+ * week is believed. It is forgotten when the result arrives, goes into quarantine or is dropped. */
+int store_outbox_server_error(struct store *s, int64_t seq, const struct store_clock *now,
+                              struct err *err);
+
+/* Whether anything waits that the service has not answered with 5xx for `most_ns` or more. */
+int store_outbox_is_on_its_way(struct store *s, uint64_t most_ns, bool *ret, struct err *err);
+
 /* Those in quarantine from the newest on, `max` of them (0: all). visit() must not write; below 0 ends the walk and is
  * answered. */
 int store_outbox_each_quarantined(struct store *s, uint64_t max,

@@ -19,15 +19,26 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 	return value < most ? value : most;
 }
 
+static bool is_same_boot(const struct store_clock *last, const struct store_clock *now)
+{
+	return *now->boot_id && strcmp(last->boot_id, now->boot_id) == 0;
+}
+
 uint64_t store_age_believed(const struct store_clock *last, const struct store_clock *now)
 {
-	bool same_boot = *now->boot_id && strcmp(last->boot_id, now->boot_id) == 0;
 	uint64_t passed_ns;
 
-	if (!same_boot)
+	if (!is_same_boot(last, now))
 		return clamp(now->utc_ns, last->utc_ns, last->utc_ns + OFF_MOST_NS);
 	passed_ns = now->boot_ns > last->boot_ns ? now->boot_ns - last->boot_ns : 0;
 	return last->utc_ns + passed_ns;
+}
+
+uint64_t store_age_passed(const struct store_clock *last, const struct store_clock *now)
+{
+	if (!is_same_boot(last, now) && last->utc_ns < STORE_FIRST_RELEASE_NS)
+		return 0;
+	return store_age_believed(last, now) - last->utc_ns;
 }
 
 /* What cannot be read is not known, and the wall clock is believed. */

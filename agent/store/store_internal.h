@@ -59,12 +59,19 @@ void store_age_begin(struct store *s);
  * most a week on, and not back. Pure. */
 uint64_t store_age_believed(const struct store_clock *last, const struct store_clock *now);
 
+/* The time from `last` to `now`, by what is believed; 0 where the wall clock of `last` says nothing. Pure. */
+uint64_t store_age_passed(const struct store_clock *last, const struct store_clock *now);
+
 /* The wall clock, for telling what is old: where it has gone forward by more than time has passed since the store was
  * opened, what was believed then and the time since. */
 uint64_t store_age_clock(const struct store *s, const struct store_clock *now);
 
 /* For the next opening; inside a transaction. */
 int store_age_note(struct store *s, const struct store_clock *now, struct err *err);
+
+/* store_server_errors.c; inside a transaction. The one of that seq leaves the outbox; whatever has left it. */
+int store_server_errors_forget(struct store *s, int64_t seq, struct err *err);
+int store_server_errors_tidy(struct store *s, struct err *err);
 
 /* store_events.c, store_facts.c; inside a transaction */
 int store_fact_write(struct store *s, const char *name, const char *value,

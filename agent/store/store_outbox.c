@@ -115,19 +115,38 @@ int store_outbox_next(struct store *s, const struct store_clock *now, struct sto
 
 /* --- what became of an attempt -------------------------------------------------------------------- */
 
-/* One statement, a transaction by itself where no batch is open; it must find its entry. */
-static int change(struct store *s, struct statement *st, int64_t seq, struct err *err)
+/* One statement, inside a transaction; it must find its entry. */
+static int run_change(struct store *s, struct statement *st, int64_t seq, struct err *err)
 {
-	int r = store_write_begin(&s->db, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	bind_number(st, 1, seq);
 	r = statement_run(st, err, "note what became of an upload");
 	if (r == 0 && s->db.lib->changes(s->db.at) == 0)
 		r = ERR_SET(err, -ENOENT, ERR_SYS, 0,
 		            "note what became of an upload: its result is not in the outbox");
 	statement_close(st);
+	return r;
+}
+
+/* A transaction by itself where no batch is open. */
+static int change(struct store *s, struct statement *st, int64_t seq, struct err *err)
+{
+	int r = store_write_begin(&s->db, err);
+
+	return r < 0 ? r : store_write_end(&s->db, run_change(s, st, seq, err), err);
+}
+
+/* The same, of what is not sent again by itself: whoever releases it begins anew. */
+static int set_aside(struct store *s, struct statement *st, int64_t seq, struct err *err)
+{
+	int r = store_write_begin(&s->db, err);
+
+	if (r < 0)
+		return r;
+	r = run_change(s, st, seq, err);
+	if (r == 0)
+		r = store_server_errors_forget(s, seq, err);
 	return store_write_end(&s->db, r, err);
 }
 
@@ -157,6 +176,8 @@ int store_outbox_accepted(struct store *s, int64_t seq, struct err *err)
 	if (r == 0)
 		r = statement_run(&st, err, "note that a result has arrived");
 	statement_close(&st);
+	if (r == 0)
+		r = store_server_errors_forget(s, seq, err);
 	return store_write_end(&s->db, r, err);
 }
 
@@ -206,7 +227,7 @@ int store_outbox_quarantine(struct store *s, int64_t seq, const char *why, struc
 	               "UPDATE outbox SET state = 'quarantined', last_error = substr(?2, 1, 190) "
 	               "WHERE seq = ?1");
 	bind_text(&st, 2, why);
-	return change(s, &st, seq, err);
+	return set_aside(s, &st, seq, err);
 }
 
 int store_outbox_refused(struct store *s, int64_t seq, const char *why, struct err *err)
@@ -218,7 +239,7 @@ int store_outbox_refused(struct store *s, int64_t seq, const char *why, struct e
 	               "unanswered = max(unanswered - 1, 0), last_error = substr(?2, 1, 190) "
 	               "WHERE seq = ?1");
 	bind_text(&st, 2, why);
-	return change(s, &st, seq, err);
+	return set_aside(s, &st, seq, err);
 }
 
 /* A result that is older than the last that was asked for is nobody's answer any more. */

@@ -222,7 +222,9 @@ static int drop(struct store *s, int64_t seq, bool unsent, struct err *err)
 	bind_number(&outbox, 1, seq);
 	statement_open(&result, &s->db, "DELETE FROM results WHERE seq = ?1");
 	bind_number(&result, 1, seq);
-	r = statement_run(&outbox, err, "drop a result");
+	r = store_server_errors_forget(s, seq, err);
+	if (r == 0)
+		r = statement_run(&outbox, err, "drop a result");
 	if (r == 0)
 		r = statement_run(&result, err, "drop a result");
 	return r < 0 ? r : store_counter_add(s, unsent ? "dropped_unsent" : "dropped", 1, err);

@@ -603,6 +603,170 @@ static void wait_left(void **state)
 	assert_int_equal(store_wait_left_ns(&w, &then), c->left_s * NS_PER_S);
 }
 
+/* --- answers with 5xx ----------------------------------------------------------------------------- */
+
+#define YEAR_S (365 * 86400LL)
+#define DAY_S  86400LL
+
+struct answer_at {
+	int64_t utc_s; /* from 2026-02-01 */
+	int64_t boot_s;
+	const char *boot; /* NULL: no answer */
+};
+
+struct spell_case {
+	const char *name;
+	struct answer_at answers[3];
+	bool is_on_its_way; /* as what was not answered so for a day */
+};
+
+static struct spell_case spell_cases[] = {
+	{ "none", {}, true },
+	{ "one", { { 0, 100, "A" } }, true },
+	{ "less than a day", { { 0, 100, "A" }, { DAY_S - 1, DAY_S + 99, "A" } }, true },
+	{ "a day", { { 0, 100, "A" }, { DAY_S, DAY_S + 100, "A" } }, false },
+	{ "a day in three",
+	  { { 0, 100, "A" }, { 60, 160, "A" }, { DAY_S, DAY_S + 100, "A" } },
+	  false },
+	{ "H5: the clock is set ten years on",
+	  { { 0, 100, "A" }, { 10 * YEAR_S, 110, "A" } },
+	  true },
+	{ "H5: the clock goes back in that day", { { 0, 9, "A" }, { -9, DAY_S + 9, "A" } }, false },
+	{ "H5: the clock of 1970 is set",
+	  { { -56 * YEAR_S, 9, "A" }, { 0, DAY_S + 9, "A" } },
+	  false },
+	{ "a day across a restart", { { 0, 5000, "A" }, { DAY_S, 100, "B" } }, false },
+	{ "an hour across a restart", { { 0, 5000, "A" }, { 3600, 100, "B" } }, true },
+	{ "what was before a restart counts",
+	  { { 0, 100, "A" }, { 50000, 50100, "A" }, { DAY_S, 100, "B" } },
+	  false },
+	{ "H5: before the restart it was 1970", { { -56 * YEAR_S, 9, "A" }, { 0, 9, "B" } }, true },
+	{ "H5: and a day after it",
+	  { { -56 * YEAR_S, 9, "A" }, { 0, 9, "B" }, { DAY_S, DAY_S + 9, "B" } },
+	  false },
+	{ "H5: the clock goes back at the restart", { { 0, 9, "A" }, { -9, 9, "B" } }, true },
+	{ "H5: from 2100, and a day after it",
+	  { { 74 * YEAR_S, 9, "A" }, { 0, 9, "B" }, { DAY_S, DAY_S + 9, "B" } },
+	  false },
+	{ "no boot id: the wall clock", { { 0, 100, "" }, { DAY_S, 200, "" } }, false },
+};
+
+static struct store_clock clock_of(const struct answer_at *a)
+{
+	const int64_t first_s = 1769904000;
+	struct store_clock c = { .utc_ns = (uint64_t)(first_s + a->utc_s) * NS_PER_S,
+		                 .boot_ns = (uint64_t)a->boot_s * NS_PER_S };
+
+	strcpy(c.boot_id, a->boot);
+	return c;
+}
+
+static bool is_on_its_way(void)
+{
+	bool is = false;
+
+	assert_int_equal(store_outbox_is_on_its_way(store, DAY_S * NS_PER_S, &is, &err), 0);
+	return is;
+}
+
+static int64_t spells(void)
+{
+	return pragma("SELECT count(*) FROM facts WHERE name GLOB 'server_error.*'");
+}
+
+static void server_errors_of_a_day(void **state)
+{
+	const struct spell_case *c = *state;
+
+	setup(NULL);
+	put(1);
+	assert_int_equal(next(), 0);
+	for (size_t i = 0; i < 3 && c->answers[i].boot; i++) {
+		struct store_clock at = clock_of(&c->answers[i]);
+
+		assert_int_equal(store_outbox_server_error(store, entry.seq, &at, &err), 0);
+		reopen();
+	}
+	assert_int_equal(is_on_its_way(), c->is_on_its_way);
+	teardown(NULL);
+}
+
+static void fail_for_a_day(int64_t seq)
+{
+	struct store_clock then = now;
+
+	assert_int_equal(store_outbox_server_error(store, seq, &then, &err), 0);
+	then.boot_ns += DAY_S * NS_PER_S;
+	assert_int_equal(store_outbox_server_error(store, seq, &then, &err), 0);
+}
+
+static void what_fails_for_a_day_says_nothing_of_others(void **state)
+{
+	(void)state;
+	assert_false(is_on_its_way());
+	put(1);
+	put(2);
+	assert_int_equal(next(), 0);
+	fail_for_a_day(entry.seq);
+	assert_true(is_on_its_way());
+	assert_int_equal(store_outbox_sending(store, entry.seq + 1, &err), 0);
+	assert_true(is_on_its_way());
+	assert_int_equal(store_outbox_quarantine(store, entry.seq + 1, "", &err), 0);
+	assert_false(is_on_its_way());
+	put(3);
+	assert_true(is_on_its_way());
+}
+
+static void server_errors_are_forgotten_with_their_result(void **state)
+{
+	(void)state;
+	for (unsigned int i = 1; i <= 4; i++) {
+		put(i);
+		fail_for_a_day(i);
+	}
+	assert_int_equal(spells(), 4);
+	assert_int_equal(store_outbox_accepted(store, 1, &err), 0);
+	assert_int_equal(spells(), 3);
+	assert_int_equal(store_outbox_quarantine(store, 2, "", &err), 0);
+	assert_int_equal(store_outbox_refused(store, 3, "422", &err), 0);
+	assert_int_equal(spells(), 1);
+	assert_false(is_on_its_way());
+	assert_int_equal(store_outbox_release(store, NULL, &err), 0);
+	assert_true(is_on_its_way()); /* and it begins anew */
+	fail_for_a_day(2);
+	store->limits.max_results = 1;
+	put(5);
+	assert_true(has(5) && !has(4));
+	assert_int_equal(spells(), 0);
+	assert_int_equal(store_outbox_server_error(store, 4, &now, &err), 0);
+	assert_int_equal(spells(), 0);
+}
+
+/* An earlier release sends it and knows no such fact; another program writes what none is. */
+static void server_errors_that_nobody_forgot(void **state)
+{
+	char id[STORE_ID_BYTES], name[STORE_FACT_NAME_BYTES];
+
+	(void)state;
+	put(1);
+	fail_for_a_day(1);
+	assert_int_equal(store_fact_set(store, "server_error.gone", "1 2 3 A", &err), 0);
+	assert_int_equal(store_fact_set(store, "server", "stays", &err), 0);
+	assert_int_equal(store_tidy(store, &now, &err), 0);
+	assert_int_equal(spells(), 1);
+	assert_int_equal(pragma("SELECT count(*) FROM facts WHERE name = 'server'"), 1);
+	assert_false(is_on_its_way());
+	snprintf(name, sizeof(name), "server_error.%s", store_rig_id(1, id));
+	assert_int_equal(store_fact_set(store, name, "99999999999999999999 x", &err), 0);
+	assert_true(is_on_its_way());
+	fail_for_a_day(1);
+	assert_false(is_on_its_way());
+	assert_int_equal(store_outbox_accepted(store, 1, &err), 0);
+	assert_int_equal(store_fact_set(store, name, "1 2 3 A", &err), 0);
+	assert_int_equal(store_tidy(store, &now, &err), 0);
+	assert_int_equal(spells(), 0);
+}
+
 /* --- limits (R39) --------------------------------------------------------------------------------- */
 
 static int tidy_after(int64_t utc_s, int64_t boot_s)
@@ -683,8 +847,6 @@ struct step_case {
 	bool is_kept;
 };
 
-#define YEAR_S (365 * 86400LL)
-
 static struct step_case step_cases[] = {
 	{ "H5: the wall clock goes back a day", 0, 0, -86400, 10, true },
 	{ "H5: forward a day", 0, 0, 86400, 10, true },
@@ -745,8 +907,6 @@ static void is_believed(void **state)
 	assert_int_equal(store_age_believed(&last, &then),
 	                 then.utc_ns + (uint64_t)c->want_s * NS_PER_S);
 }
-
-#define DAY_S 86400LL
 
 /* What was there before a machine begins anew in the future (here: ten days on, of which it believes seven). */
 static void H5_a_machine_that_begins_in_the_future_drops_nothing(void **state)
@@ -969,6 +1129,9 @@ int main(void)
 		WITH_STORE(no_such_entry),
 		WITH_STORE(batch_is_one),
 		WITH_STORE(missing_places_are_made_anew),
+		WITH_STORE(what_fails_for_a_day_says_nothing_of_others),
+		WITH_STORE(server_errors_are_forgotten_with_their_result),
+		WITH_STORE(server_errors_that_nobody_forgot),
 		WITH_STORE(R39_count),
 		WITH_STORE(R39_bytes),
 		WITH_STORE(R39_age),
@@ -985,6 +1148,7 @@ int main(void)
 	};
 	int failed = CASES_RUN(wait_left, wait_cases);
 
+	failed += CASES_RUN(server_errors_of_a_day, spell_cases);
 	failed += CASES_RUN(wall_clock_steps, step_cases);
 	failed += CASES_RUN(is_believed, believed_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);

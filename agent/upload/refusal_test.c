@@ -21,6 +21,8 @@ struct day {
 	struct schedule schedule;
 	struct upload_policy policy;
 	struct upload_answer answer;
+	bool of_first; /* and of none but the first result: the others are taken */
+	unsigned int days;
 	bool takes_first; /* the answer is lost, the result is not: then nothing is asked for any more */
 	uint64_t asks_anew_ns; /* so often; 0: once a day */
 	uint64_t mean_ns;      /* of our own tests; 0: none */
@@ -39,14 +41,27 @@ static struct store_clock clock_at(uint64_t now_ns)
 static void tell_schedule(struct day *d)
 {
 	struct store_outbox_counts counts;
+	bool on_its_way;
 
 	assert_int_equal(store_outbox_count(d->store, &counts, NULL), 0);
-	schedule_set_delivering(&d->schedule, counts.pending + counts.uncertain > 0);
+	assert_int_equal(store_outbox_is_on_its_way(d->store, UPLOAD_FAILING_NS, &on_its_way, NULL),
+	                 0);
+	schedule_set_delivering(&d->schedule, on_its_way);
 	d->quarantined = counts.quarantined > 0;
+}
+
+static bool is_alone(struct day *d, const struct store_clock *now, int64_t seq)
+{
+	struct store_entry other;
+	uint64_t unused;
+
+	return store_outbox_next_but(d->store, now, seq, &other, &unused, NULL) == STORE_NONE;
 }
 
 static void upload(struct day *d, uint64_t now_ns)
 {
+	static const struct upload_answer taken = { UPLOAD_TAKEN, true };
+	const struct upload_answer *answer;
 	struct store_wait wait = { .since = clock_at(now_ns) };
 	struct upload_waits waits;
 	struct store_entry e;
@@ -60,10 +75,14 @@ static void upload(struct day *d, uint64_t now_ns)
 		d->least_gap_ns = now_ns - d->last_upload_ns;
 	d->last_upload_ns = now_ns;
 	d->asks = d->asks && !d->takes_first;
-	switch (upload_policy_judge(&d->policy, now_ns, &d->answer, e.unanswered + 1, &waits)) {
+	answer = d->of_first && e.seq > 1 ? &taken : &d->answer;
+	switch (upload_policy_judge(&d->policy, now_ns, answer, e.unanswered + 1, &waits)) {
 	case UPLOAD_AGAIN:
-		wait.wait_ns = waits.alone_ns;
+		wait.wait_ns = is_alone(d, &wait.since, e.seq) ? waits.alone_ns : waits.behind_ns;
 		assert_int_equal(store_outbox_again(d->store, e.seq, &wait, "", NULL), 0);
+		if (upload_policy_is_server_error(answer))
+			assert_int_equal(
+				store_outbox_server_error(d->store, e.seq, &wait.since, NULL), 0);
 		break;
 	case UPLOAD_UNCERTAIN:
 		wait.wait_ns = waits.alone_ns;
@@ -77,7 +96,9 @@ static void upload(struct day *d, uint64_t now_ns)
 		schedule_refused(&d->schedule, now_ns);
 		break;
 	case UPLOAD_ACCEPT:
-		fail();
+		assert_int_equal(store_outbox_accepted(d->store, e.seq, NULL), 0);
+		d->asks = false;
+		break;
 	}
 	tell_schedule(d);
 }
@@ -140,7 +161,8 @@ static void play(struct day *d)
 	schedule_start(&d->schedule, &options, 0, SEED);
 	upload_policy_start(&d->policy, SEED);
 	d->least_gap_ns = CLOCK_NEVER_NS;
-	for (uint64_t now_ns = STEP_NS; now_ns < DAY_NS; now_ns += STEP_NS)
+	for (uint64_t now_ns = STEP_NS; now_ns < (d->days ? d->days : 1) * DAY_NS;
+	     now_ns += STEP_NS)
 		live(d, now_ns);
 	store_close(d->store);
 	store_rig_remove();
@@ -153,9 +175,9 @@ struct refusal_case {
 };
 
 static struct refusal_case refusal_cases[] = {
-	{ "D9 500", { UPLOAD_LATER, true } },
-	{ "D9 401", { UPLOAD_LATER, true } },
-	{ "D9 429 with Retry-After", { UPLOAD_LATER, true, 60 } },
+	{ "D9 500", { UPLOAD_LATER, true, .status = 500 } },
+	{ "D9 401", { UPLOAD_LATER, true, .status = 401 } },
+	{ "D9 429 with Retry-After", { UPLOAD_LATER, true, 60, .status = 429 } },
 	{ "D9 404: the credentials", { UPLOAD_DENIED, true } },
 	{ "D9 no connection", { UPLOAD_SILENCE, false } },
 	{ "D9 taken, and the answer cut", { UPLOAD_SILENCE, true }, .takes_first = true },
@@ -218,14 +240,54 @@ static void D7_what_was_answered_unheard_is_not_sent_again(void **state)
 	assert_int_equal(d.uploads, 2 * d.asked);
 }
 
+struct days_case {
+	const char *name;
+	struct upload_answer answer;
+	unsigned int asked;
+};
+
+static struct days_case days_cases[] = {
+	{ "500: one test a day, as each result waits a day of its own",
+	  { UPLOAD_LATER, true, .status = 500 },
+	  3 },
+	{ "401", { UPLOAD_LATER, true, .status = 401 }, 1 },
+	{ "404: the credentials", { UPLOAD_DENIED, true, .status = 404 }, 1 },
+	{ "no connection", { UPLOAD_SILENCE, false }, 1 },
+};
+
+static void three_days_of_a_service_that_takes_nothing(void **state)
+{
+	const struct days_case *c = *state;
+	struct day d = { .answer = c->answer, .days = 3, .asks = true };
+
+	play(&d);
+	assert_int_equal(d.asked, c->asked);
+}
+
+/* One result is not to the service's liking, for ever; it asks for another every two hours, and takes that. */
+static void R38_one_result_that_fails_for_ever_is_a_day_in_the_way(void **state)
+{
+	struct day d = { .answer = { UPLOAD_LATER, true, .status = 500 },
+		         .of_first = true,
+		         .days = 2,
+		         .asks_anew_ns = 2 * 3600 * NS_PER_S,
+		         .asks = true };
+
+	(void)state;
+	play(&d);
+	assert_int_equal(d.asked, 1 + 12);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(R38_what_is_refused_is_measured_ever_more_seldom),
+		cmocka_unit_test(R38_one_result_that_fails_for_ever_is_a_day_in_the_way),
 		cmocka_unit_test(D7_what_was_answered_unheard_is_not_sent_again),
 	};
 	int failed = CASES_RUN(tests_are_those_that_were_scheduled, refusal_cases);
 
+	failed += CASES_RUN(three_days_of_a_service_that_takes_nothing, days_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

@@ -43,6 +43,7 @@ static void on_answer(void *owner, const struct http_answer *http, const struct 
 	if (http) {
 		answer.verdict = verdict_of(http->status);
 		answer.sent = true;
+		answer.status = http->status;
 		answer.retry_after_s = http->retry_after_s;
 		service_reason(SERVICE_UPLOAD, http, why);
 	} else {

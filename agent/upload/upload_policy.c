@@ -58,6 +58,11 @@ static void put_off(struct upload_policy *p, uint64_t now_ns, uint64_t asked_s,
 		ret->behind_ns = ret->alone_ns;
 }
 
+bool upload_policy_is_server_error(const struct upload_answer *answer)
+{
+	return answer->verdict == UPLOAD_LATER && answer->status >= 500 && answer->status < 600;
+}
+
 static bool is_silence(const struct upload_answer *a)
 {
 	return a->verdict == UPLOAD_SILENCE && a->sent;

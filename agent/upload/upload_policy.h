@@ -25,6 +25,10 @@
 #define UPLOAD_JITTER         0.1
 #define UPLOAD_UNANSWERED_MAX 2 /* attempts without an answer */
 
+/* A result that is answered with 5xx for so long is no longer what the service waits for: contract 4.6, which has this as
+ * the most that the age of a result should be. It is tried on. */
+#define UPLOAD_FAILING_NS (24 * 3600 * 1000000000ULL)
+
 enum upload_verdict {
 	UPLOAD_TAKEN,   /* 201 */
 	UPLOAD_DENIED,  /* 404: our credentials */
@@ -38,6 +42,7 @@ struct upload_answer {
 	bool sent;              /* UPLOAD_SILENCE: all of it may have been on its way */
 	uint64_t retry_after_s; /* as the service asks; 0: it does not */
 	const char *why;        /* a clause for a person */
+	int status;             /* of HTTP; 0: no answer */
 };
 
 enum upload_action {
@@ -68,6 +73,9 @@ struct upload_waits {
 	uint64_t alone_ns;  /* where no other one is due */
 	uint64_t behind_ns; /* where others are */
 };
+
+/* The service has it in hand and fails, be it for this result alone: 5xx, and not a gateway's silence. */
+bool upload_policy_is_server_error(const struct upload_answer *answer);
 
 /* `unanswered`: the result's attempts without an answer, this one among them. */
 enum upload_action upload_policy_judge(struct upload_policy *p, uint64_t now_ns,

@@ -18,6 +18,7 @@
 /* What became of the last one, until it is written. */
 struct note {
 	bool is_owed;
+	bool is_server_error;
 	enum upload_action action;
 	struct store_entry entry;
 	struct upload_waits waits;
@@ -59,9 +60,12 @@ static int write_put_off(struct uploader *u, const struct note *n, struct err *e
 		return r;
 	if (r == STORE_NONE)
 		wait.wait_ns = n->waits.alone_ns;
-	return n->action == UPLOAD_UNCERTAIN
-	               ? store_outbox_unanswered(u->options.store, n->entry.seq, &wait, n->why, err)
-	               : store_outbox_again(u->options.store, n->entry.seq, &wait, n->why, err);
+	if (n->action == UPLOAD_UNCERTAIN)
+		return store_outbox_unanswered(u->options.store, n->entry.seq, &wait, n->why, err);
+	r = store_outbox_again(u->options.store, n->entry.seq, &wait, n->why, err);
+	if (r < 0 || !n->is_server_error)
+		return r;
+	return store_outbox_server_error(u->options.store, n->entry.seq, &wait.since, err);
 }
 
 static int write_note(struct uploader *u, struct err *err)
@@ -202,7 +206,9 @@ static void remember(struct uploader *u, const struct upload_answer *answer)
 {
 	struct note *n = &u->note;
 
-	*n = (struct note){ .is_owed = true, .entry = u->entry };
+	*n = (struct note){ .is_owed = true,
+		            .is_server_error = upload_policy_is_server_error(answer),
+		            .entry = u->entry };
 	snprintf(n->why, sizeof(n->why), "%.*s", (int)sizeof(n->why) - 1, answer->why);
 	n->action = upload_policy_judge(&u->policy, loop_now_ns(u->options.loop), answer,
 	                                u->entry.unanswered + 1, &n->waits);

@@ -16,7 +16,7 @@
 #include "transport/loop/loop.h"
 
 /* A service that says what the script has, one word an upload; its last word is for all that follow.
- *   t taken  d denied  r refused  l later  s silence after it was sent  n no connection  e not even begun */
+ *   t taken  d denied  r refused  l later  u unauthorized  s silence after it was sent  n no connection  e not even begun */
 struct rig {
 	struct loop *loop;
 	struct store *store;
@@ -39,7 +39,8 @@ static void on_timer(void *owner)
 		['t'] = { UPLOAD_TAKEN, true, 0, "created" },
 		['d'] = { UPLOAD_DENIED, true, 0, "the secret is not this pod's" },
 		['r'] = { UPLOAD_REFUSED, true, 0, "it takes no such result" },
-		['l'] = { UPLOAD_LATER, true, 0, "status 503" },
+		['l'] = { UPLOAD_LATER, true, 0, "status 503", .status = 503 },
+		['u'] = { UPLOAD_LATER, true, 0, "status 401", .status = 401 },
 		['s'] = { UPLOAD_SILENCE, true, 0, "reset" },
 		['n'] = { UPLOAD_SILENCE, false, 0, "refused" },
 	};
@@ -220,6 +221,30 @@ static void R31_what_the_service_cannot_read_is_not_sent(void **state)
 	play(&rig);
 	assert_string_equal(rig.asked, "2");
 	assert_int_equal(counts_of(&rig).quarantined, 1);
+	rig_close(&rig);
+}
+
+struct spell_case {
+	const char *name, *script;
+	bool is_noted; /* whether it has waited for no time at all by the service's fault */
+};
+
+static struct spell_case spell_cases[] = {
+	{ "5xx", "l", true },        { "401", "u", false },           { "404", "d", false },
+	{ "no answer", "s", false }, { "no connection", "n", false },
+};
+
+static void R38_server_errors_are_noted(void **state)
+{
+	const struct spell_case *c = *state;
+	bool is_on_its_way = false;
+	struct rig rig;
+
+	rig_open(&rig, c->script);
+	put(&rig, 1, RAW_RESULT);
+	play(&rig);
+	assert_int_equal(store_outbox_is_on_its_way(rig.store, 0, &is_on_its_way, NULL), 0);
+	assert_int_equal(is_on_its_way, !c->is_noted);
 	rig_close(&rig);
 }
 
@@ -478,6 +503,7 @@ int main(void)
 	};
 	int failed = CASES_RUN(results_are_brought, play_cases);
 
+	failed += CASES_RUN(R38_server_errors_are_noted, spell_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

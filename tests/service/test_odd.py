@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -398,6 +399,46 @@ def test_D7_a_gateway_that_waits_for_the_service_in_vain(tmp_path: Path) -> None
         time.sleep(10 * MINUTE_S / times)
         assert len(service.measurements) == 2 and len(keys(service)) == 1 == p.ookla_runs()
         assert "the service answers 504" in p.said() and service.problems() == []
+
+
+def failed_for(p: Pod, seconds: float) -> None:
+    """As if what waits had been answered with 5xx for so long already; the daemon is not there."""
+    db = sqlite3.connect(p.state / "store.db")
+    with db:
+        done = db.execute(
+            "UPDATE facts SET value = ? || substr(value, instr(value, ' ')) WHERE name GLOB 'server_error.*'",
+            (str(int(seconds * 1e9)),),
+        )
+    db.close()
+    assert done.rowcount == 1
+
+
+@needs_fast_clock
+@in_own_network
+def test_R38_a_result_that_fails_for_a_day_is_no_longer_what_was_asked_for(tmp_path: Path) -> None:
+    """Nor is it given up: it arrives when the service takes it."""
+    times = 60
+    with on_fast_clock(tmp_path, times) as (service, make):
+        service.fail_always("upload", Fault(status=500))
+        p = make(runners="OOKLA").start(**fast(times))
+        eventually(lambda: service.cable.confirmed())
+        service.ask()
+        eventually(lambda: len(service.of("upload")) >= 2)
+        service.ask()
+        assert p.ookla_runs() == 1 and p.stop()[0] == 0
+        failed_for(p, 24 * HOUR_S - 1)
+        so_far = len(service.of("upload"))
+        p.start(**fast(times))
+        eventually(lambda: len(service.of("upload")) > so_far)
+        asked_for(service, p, 2)
+        eventually(lambda: p.status()["store"]["pending"] == 2)
+        for _ in range(5):
+            service.ask()
+            time.sleep(MINUTE_S / times)
+        assert p.ookla_runs() == 2, "the second waits its own day"
+        service.fail_always("upload", None)
+        eventually(lambda: len(service.measurements) == 2)
+        assert len(keys(service)) == 2 and service.problems() == []
 
 
 # --- a wall clock that is wrong ------------------------------------------------------------------------------
