@@ -539,6 +539,7 @@ int run_test(const struct run_options *options, struct test_result *ret, struct 
 	if (bad == LOOP_DEADLINE)
 		bad = run_out_of_time(&r, err);
 	end(&r);
+	ret->download.early_exit = options->early_exit;
 	warnings_add(ret);
 	return bad < 0 ? bad : 0;
 }

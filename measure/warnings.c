@@ -11,6 +11,14 @@
 /* A look at our socket is due every 10 ms: so late, this machine had no time for us. */
 #define PAUSE_NS_MIN (500 * NS_PER_MS)
 
+/* M-Lab's views keep no shorter test but one that was asked to end early (contract 13). */
+#define USUAL_NS_MIN (9 * NS_PER_S)
+
+static bool is_short(const struct direction_result *d)
+{
+	return d->report.measured_ns < USUAL_NS_MIN && !d->early_exit;
+}
+
 static void warn_of_ending(struct test_result *t, const struct direction_result *d)
 {
 	const char *name = ndt7_test_name(d->test);
@@ -22,6 +30,10 @@ static void warn_of_ending(struct test_result *t, const struct direction_result 
 		if (d->report.peer_code != WS_CLOSE_NORMAL && d->report.peer_code != WS_CLOSE_NONE)
 			result_warn(t, "%s: the server closed with code %u after %.1f s", name,
 			            d->report.peer_code, (double)d->report.measured_ns / 1e9);
+		else if (is_short(d))
+			result_warn(t, "%s: the server ended it after %.*f s of some ten", name,
+			            d->report.measured_ns < NS_PER_S ? 4 : 1,
+			            (double)d->report.measured_ns / 1e9);
 		break;
 	case NDT7_ENDING_END:
 		result_warn(t, "%s: the server closed the connection without a Close after %.1f s",

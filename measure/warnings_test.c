@@ -42,6 +42,22 @@ static void no_code(struct test_result *r)
 	r->download.report.peer_code = WS_CLOSE_NONE;
 }
 
+static void ended_soon(struct test_result *r)
+{
+	r->download.report.measured_ns = r->download.elapsed_ns = 8940 * NS_PER_MS;
+}
+
+static void ended_at_once(struct test_result *r)
+{
+	r->download.report.measured_ns = r->download.elapsed_ns = 2 * NS_PER_MS;
+}
+
+static void ended_as_asked(struct test_result *r)
+{
+	ended_soon(r);
+	r->download.early_exit = true;
+}
+
 static void no_close(struct test_result *r)
 {
 	r->download.report.ending = NDT7_ENDING_END;
@@ -189,6 +205,10 @@ static const struct warning_case {
 	{ "a Close with another code", a_code,
 	  "download: the server closed with code 1011 after 10.0 s" },
 	{ "a Close without a code", no_code, NULL },
+	{ "a Close too soon", ended_soon, "download: the server ended it after 8.9 s of some ten" },
+	{ "a Close at once", ended_at_once,
+	  "download: the server ended it after 0.0020 s of some ten" },
+	{ "a Close too soon, as it was asked", ended_as_asked, NULL },
 	{ "no Close", no_close,
 	  "download: the server closed the connection without a Close after 10.0 s" },
 	{ "it broke", broke,
