@@ -85,6 +85,25 @@ int crash_file_take(const char *directory, const char *role, struct crash_record
 	return r;
 }
 
+static int remove_named(int directory_fd, const char *name, struct err *err)
+{
+	if (unlinkat(directory_fd, name, 0) < 0 && errno != ENOENT)
+		return ERR_SET(err, -errno, ERR_SYS, 0, "remove %s", name);
+	return 0;
+}
+
+int crash_file_remove(const char *directory, const char *role, struct err *err)
+{
+	CLEANUP(fd_closep) int directory_fd = -1;
+	char name[NAME_BYTES];
+	int r;
+
+	if (make_name(role, "record", name) < 0)
+		return ERR_SET(err, -ENAMETOOLONG, ERR_SYS, 0, "name the record of a crash");
+	r = open_directory(directory, &directory_fd, err);
+	return r < 0 ? r : remove_named(directory_fd, name, err);
+}
+
 /* posix_fallocate(3) writes where the file system cannot do better. */
 static int make_room(int fd, struct err *err)
 {
@@ -105,8 +124,9 @@ int crash_file_open(const char *directory, const char *role, int *ret_fd, struct
 	r = open_directory(directory, &directory_fd, err);
 	if (r < 0)
 		return r;
-	if (unlinkat(directory_fd, name, 0) < 0 && errno != ENOENT)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "remove %s/%s", directory, name);
+	r = remove_named(directory_fd, name, err);
+	if (r < 0)
+		return r;
 	fd = openat(directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ERR_SET(err, -errno, ERR_SYS, 0, "make %s/%s", directory, name);

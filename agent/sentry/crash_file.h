@@ -19,7 +19,10 @@ int crash_file_take(const char *directory, const char *role, struct crash_record
  * gone. */
 int crash_file_open(const char *directory, const char *role, int *ret_fd, struct err *err);
 
-/* The same without a name, for a child: whoever starts it passes it on (posix_spawn_file_actions_adddup2(3)), and
+/* Where no new one comes in its place. That there is none is no error. */
+int crash_file_remove(const char *directory, const char *role, struct err *err);
+
+/* crash_file_open() without a name, for a child: whoever starts it passes it on (posix_spawn_file_actions_adddup2(3)), and
  * reads it here when the child has ended. */
 int crash_file_open_unnamed(int *ret_fd, struct err *err);
 

@@ -254,7 +254,9 @@ void sentry_take_crash(struct sentry *s, const char *directory, const char *role
 	            crash_signal_name(crash.signal));
 	report_crash(s, &crash);
 	if (s)
-		sentry_spool_settle(&s->spool, &s->quota); /* before its record goes */
+		sentry_spool_settle(&s->spool, &s->quota);     /* before its record goes */
+	else if (crash_file_remove(directory, role, &err) < 0) /* the log has told of it */
+		log_err(LOG_LEVEL_WARNING, &err);
 }
 
 void sentry_child_ended(struct sentry *s, const char *role, int wait_status, int record_fd)

@@ -106,9 +106,9 @@ int sentry_next_envelope(struct sentry *s, char **ret, size_t *ret_n, struct err
 
 /* --- crashes -------------------------------------------------------------------------------------------- */
 
-/* Reports the crash that a process of that role left in the directory, and logs it, also where reports are off. To be
- * called before crash_file_open() makes an empty record in its place. A crash that is told twice, because the process
- * was killed in between, is one to the server: the id is the record's. */
+/* Reports the crash that a process of that role left in the directory, and logs it, also where reports are off: then
+ * its record goes. To be called before crash_file_open() makes an empty one in its place. A crash that is told twice,
+ * because the process was killed in between, is one to the server: the id is the record's. */
 void sentry_take_crash(struct sentry *s, const char *directory, const char *role);
 
 /* A child that has ended, with its wait status; `record_fd` of crash_file_open_unnamed(), or -1. Does nothing where

@@ -808,6 +808,19 @@ static void R62_a_record_that_is_none(void **state)
 	sentry_take_crash(NULL, directory, "agent");
 }
 
+/* Reports are off: the log tells of it, once, and no later start takes it for its own "last run". */
+static void a_crash_without_a_dsn_is_told_once(void **state)
+{
+	char path[512];
+
+	(void)state;
+	leave_crash(SIGSEGV);
+	sentry_take_crash(NULL, directory, "agent");
+	assert_int_equal(access(store_rig_path("crash-agent.record", path), F_OK), -1);
+	sentry_take_crash(sentry, directory, "agent");
+	assert_int_equal(stored(), 0);
+}
+
 /* P5: the process that measures, ended by SIGSEGV, with a record, without one, with another's. */
 static void P5_a_childs_crash(void **state)
 {
@@ -879,6 +892,7 @@ int main(void)
 		ROW(a_crash_is_one_report),
 		ROW(a_real_crash_is_one_report),
 		ROW(a_crash_loop_is_three),
+		ROW(a_crash_without_a_dsn_is_told_once),
 		ROW(R62_a_record_that_is_none),
 		ROW(P5_a_childs_crash),
 		ROW(a_child_that_did_not_crash),
