@@ -307,6 +307,24 @@ static long try_write(void)
 	return open(what, O_WRONLY | O_CREAT | O_NONBLOCK, 0600) < 0 ? -1 : 0;
 }
 
+/* Of a file that may be read: O_TRUNC asks for more than O_RDONLY says. */
+static long try_empty(void)
+{
+	return open(what, O_RDONLY | O_TRUNC | O_NONBLOCK) < 0 ? -1 : 0;
+}
+
+static long try_abstract_socket(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	size_t n = strlen(what) < sizeof(to.sun_path) ? strlen(what) : sizeof(to.sun_path) - 1;
+
+	memcpy(to.sun_path + 1, what, n);
+	return fd < 0 ? -1
+	              : connect(fd, (struct sockaddr *)&to,
+	                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n));
+}
+
 static long try_remove(void)
 {
 	return unlink(what);
@@ -449,6 +467,8 @@ static const struct {
 	{ "read", try_read },
 	{ "write", try_write },
 	{ "remove", try_remove },
+	{ "empty", try_empty },
+	{ "abstract-socket", try_abstract_socket },
 	{ "ring-read", try_ring_read },
 	{ "ring-write", try_ring_write },
 	{ "connect", try_connect },

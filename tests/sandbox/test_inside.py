@@ -6,6 +6,7 @@ does not count; so a row cannot pass by failing for another reason.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import signal
@@ -34,6 +35,11 @@ KEPT = {"bpf-loader": {"bpf"}, "agent": {"kill"}}
 INSTRUMENTS = {"ptrace", "fork", "new-user-namespace", "written-code", "written-code-later", "personality", "dumpable"}
 # linux/io_uring.h: OPENAT READ WRITE UNLINKAT SOCKET SEND CLOSE MKDIRAT STATX RENAMEAT URING_CMD SPLICE
 OPERATIONS = [18, 22, 23, 36, 45, 26, 19, 37, 21, 35, 46, 30]
+
+
+def landlock_version() -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    return int(libc.syscall(444, None, ctypes.c_size_t(0), 1))  # landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION
 
 
 def attempt(role: str, name: str, what: str = "", *options: str) -> str:
@@ -142,8 +148,23 @@ def test_what_varies_is_open_and_nothing_beside_it(tmp_path: Path) -> None:
     assert attempt("test", "write", str(tmp_path / "other/new"), *options) in DENIED
     assert attempt("test", "write", str(tmp_path / "authorities"), *options) in DENIED
     assert attempt("test", "remove", str(tmp_path / "beside"), *options) in DENIED
+    for role in ROLES:
+        assert attempt(role, "empty", str(tmp_path / "authorities"), "--read", str(tmp_path / "authorities")) in DENIED
+    assert (tmp_path / "authorities").read_text() == "x"
+    assert attempt("none", "empty", str(tmp_path / "authorities")) == "done"
     if not INSTRUMENTED:
         assert attempt("test", "read", str(tmp_path / "beside"), *options) in DENIED
+
+
+@pytest.mark.skipif(landlock_version() < 6, reason="Linux 6.12 for sockets without a name in the file system")
+@pytest.mark.parametrize("role", ROLES)
+def test_P4_no_abstract_socket_of_others(role: str) -> None:
+    name = f"radar-pod-P4-{os.getpid()}-{role}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        assert attempt("none", "abstract-socket", name) == "done"
+        assert attempt(role, "abstract-socket", name) in DENIED
 
 
 @pytest.mark.parametrize("role", ["test", "courier", "agent", "register"])
