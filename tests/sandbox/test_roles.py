@@ -168,9 +168,12 @@ def test_P3_a_test_misses_nothing(tmp_path: Path, scheme: str, io: str) -> None:
     assert not refusals(tmp_path / "log")
 
 
-def test_P3_a_located_test_misses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["address", "name"])
+def test_P3_a_located_test_misses_nothing(tmp_path: Path, by: str) -> None:
     with pod.own_serve() as server:
-        locate = f"http://{server.addresses['ws']}/v2/nearest/ndt/ndt7"
+        address = server.addresses["ws"]
+        address = address if by == "address" else f"localhost:{address.rpartition(':')[2]}"  # by /etc/hosts
+        locate = f"http://{address}/v2/nearest/ndt/ndt7"
         done = traced(tmp_path / "log", RADAR_POD, "test", "--locate-url", locate, "--scheme", "ws", "--max-bytes", "3MB",
                       "--state-dir", str(tmp_path / "state"))  # fmt: skip
     assert done.returncode == 0, done.stderr
