@@ -304,14 +304,6 @@ def test_r63_sigterm_whatever_the_service_does(service: Service, daemon: Make, m
     assert code == 0 and took_s < 10
 
 
-def test_r69_the_wall_clock_does_not_matter(service: Service, daemon: Make) -> None:
-    """No timer is set on it: what the daemon waits with has no absolute wall time in it."""
-    d = daemon(ping_freq=60).start()
-    connected(service)
-    for fd in Path(f"/proc/{d.pid}/fdinfo").iterdir():
-        assert "clockid: 0" not in fd.read_text()  # timerfd on CLOCK_REALTIME
-
-
 def test_sighup_reads_the_configuration_again(service: Service, daemon: Make) -> None:
     d = daemon(ping_freq=60).start()
     c = connected(service)

@@ -14,12 +14,15 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fakes
 import pytest
+import scripted
 from conftest import Machine
 from daemon import IN_VAIN_S, LATE_S, RADAR_POD, Daemon, children_of, eventually
 from fake_cable import POD, SECRET, Service
@@ -510,6 +513,33 @@ def test_H5_R69_a_step_during_a_test(tmp_path: Path, step_s: int) -> None:
         assert 2 * 0.8 * 5 / times <= at[2] - at[0] < 2 * 1.2 * 5 / times + LATE_S
         assert p.ookla_runs() == 1 and p.status()["tests"]["begun"] == 1 and p.status()["store"]["lost"] == 0
         assert p.is_alive() and p.stop()[0] == 0
+
+
+@needs_fast_clock
+def test_H5_durations_of_a_test_whose_wall_clock_goes_to_and_fro(tmp_path: Path) -> None:
+    """By a day, every few milliseconds: some step is within whatever is measured."""
+    wall, over = Wall(tmp_path), threading.Event()
+
+    def swing() -> None:
+        while not over.wait(0.003):
+            wall.step(DAY_S)
+            time.sleep(0.003)
+            wall.step(-DAY_S)
+
+    swinging = threading.Thread(target=swing)
+    with scripted.Server(fakes.both) as server:
+        words = [RADAR_POD, "test", "--server", server.url(), "--format", "json", "--no-store"]
+        swinging.start()
+        began = time.monotonic()
+        done = subprocess.run(words, capture_output=True, text=True, timeout=IN_VAIN_S,
+                              env=os.environ | {"HOME": str(tmp_path)} | fast(1, wall.path))  # fmt: skip
+        took_s = time.monotonic() - began
+        over.set()
+        swinging.join()
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    for direction in ("download", "upload"):
+        assert 0 < result[direction]["elapsed_s"] < took_s, result[direction]
 
 
 # --- the contract's minutes -----------------------------------------------------------------------------------
