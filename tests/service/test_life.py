@@ -22,7 +22,8 @@ from pod_daemon import pods
 from pod_service import PodService, in_own_network
 
 NOBODY = 65534
-TRACED = "trace=open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mknod,mknodat,truncate,bind"
+TRACED = "trace=open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mknod,mknodat,truncate,bind," \
+         "unlink,unlinkat,rmdir,chmod,fchmodat,chown,lchown,fchownat,utimensat"
 CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += (\d+)", re.M)
 PATH = re.compile(r'(?:\d+<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')  # relative to a descriptor, whose name -y tells
 # What is no file: what swallows, and the kernel's own words about this process.
@@ -30,7 +31,7 @@ NO_FILES = re.compile(r"/dev/(null|urandom|tty|fd/\d+)$|/proc/(self|thread-self|
 
 
 def written(trace: str) -> set[str]:
-    """Each name that was opened to write, made, moved or taken for a socket, as far as it succeeded."""
+    """Each name that was opened to write, made, moved, removed or taken for a socket, as far as it succeeded."""
     names: set[str] = set()
     for call, words, _ in CALL.findall(trace):
         paths = [os.path.join(at or "", name) for at, name in PATH.findall(words)]
@@ -64,6 +65,8 @@ def test_R70_unprivileged_and_nothing_written_elsewhere(open_path: Path, capabil
         eventually(lambda: service.cable.confirmed())
         status = Path(f"/proc/{p.pid}/status").read_text()
         assert re.search(rf"^Uid:\t{NOBODY}\t{NOBODY}\t", status, re.M), status
+        for kind in ("Inh", "Prm", "Eff", "Amb"):  # P1, of one that was given some and may not empty the bounding set
+            assert re.search(rf"^Cap{kind}:\t0+$", status, re.M), status
         service.ask()
         [m] = eventually(lambda: service.measurements)
         assert m.style == "NDT7"
