@@ -101,6 +101,10 @@ FIRST_AGENTS = {
     "its default service": (FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD, "server_url=https://pods.radartoolkit.com"),
     "the service cleared": (FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD + "server_url=\n",
                             "server_url=https://pods.radartoolkit.com"),
+    "blanks for a service": (FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD + "server_url=\t \n",
+                             "server_url=https://pods.radartoolkit.com"),
+    "blanks before its service": (FIRST_AGENTS_CONFIG, FIRST_AGENTS_POD + "\tserver_url=https://four.example\n",
+                                  "\tserver_url=https://four.example"),
 }  # fmt: skip
 
 
