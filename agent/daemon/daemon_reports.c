@@ -236,7 +236,10 @@ void daemon_reports_know(struct daemon *d)
 	char host[HOST_BYTES] = "";
 	struct sentry_known_list known = known_of(d, host);
 
-	sentry_know(d->reports.sentry, &known);
+	if (sentry_know(d->reports.sentry, &known) < 0) {
+		log_warning("no memory for what error reports must not have in them: they are off");
+		daemon_reports_end(d);
+	}
 	explicit_bzero(&known, sizeof(known));
 }
 

@@ -77,7 +77,7 @@ int sentry_open(const struct sentry_options *options, struct sentry **ret, struc
 /* Gives up what is on its way; what is not in the store is put there. Always returns NULL. */
 struct sentry *sentry_close(struct sentry *s);
 
-/* Instead of those that it was opened with; copied. -ENOMEM: then fewer are known. */
+/* Instead of those that it was opened with; copied. -ENOMEM: then fewer are known, and it is to be closed. */
 int sentry_know(struct sentry *s, const struct sentry_known_list *known);
 
 /* Told at once, if nothing alike was within the hour. `class` groups: "WRITE_FAILED", nothing in it varies. `err`
