@@ -127,6 +127,10 @@ class Daemon:
     def resident_kb(self) -> int:
         return self._of_process("VmRSS")
 
+    def anonymous_kb(self) -> int:
+        """Of that, what is no file's: those pages it gives up every ten minutes, and reads again as it needs them."""
+        return self._of_process("RssAnon")
+
     def peak_kb(self) -> int:
         return self._of_process("VmHWM")
 

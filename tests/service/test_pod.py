@@ -527,11 +527,13 @@ def test_M1_a_hundred_tests_leave_nothing_behind(folder: Path) -> None:
             service.ask()
             answered(p, n)
             if n == count // 2:
-                before = {"fd": kept("fd"), "task": kept("task"), "kb": p.resident_kb()}
+                before = {"fd": kept("fd"), "task": kept("task"), "kb": p.resident_kb(), "own": p.anonymous_kb()}
         # a file that is being written is open for a moment, a courier that has nothing to do is none
         for kind in ("fd", "task"):
             eventually(lambda: kept(kind) <= before[kind])
         assert p.resident_kb() <= 1.01 * before["kb"]
+        print(f"anonymous kB: {before['own']}, then {p.anonymous_kb()}")
+        assert p.anonymous_kb() <= before["own"] + 32
         assert p.ookla_runs() == count and service.problems() == []
 
 
