@@ -15,6 +15,7 @@ from injection import needs_strace, numbered
 from test_delivery import ID, Service, each, fresh, points, rig  # noqa: F401
 
 PAIRS = 1000 if os.environ.get("POD_NIGHTLY") else 12
+TRIES = 10
 SEED = int(os.environ.get("RADAR_POD_SEED", datetime.date.today().toordinal()))
 
 
@@ -38,7 +39,8 @@ def settled(pod):
 
 def sent_and_not_noted(rig, found):  # noqa: F811
     """A point of the first run at which the service has the result and the store does not know that it has, and where a
-    start after that makes its calls: others than the first, and fewer, so that of the first's points it comes to few."""
+    start after that makes its calls: others than the first, and fewer, so that of the first's points it comes to few.
+    None where this time no kill came then."""
     for first in reversed([p for p in found if p[0] == "recvfrom"]):  # the courier's words
         with Service() as service:
             pod, log = fresh(rig / "recovering", service), rig / "log"
@@ -49,14 +51,12 @@ def sent_and_not_noted(rig, found):  # noqa: F811
             recovered = pod.traced(["-o", str(log), "-e", "trace=all"], False)
             if recovered.returncode == 0 and service.taken == {ID: 2}:
                 return first, [(call, n) for call, n, _ in numbered(log, lambda call, line: str(pod.state) in line)]
-    raise AssertionError("no kill leaves a result that is sent again")
+    return None, []
 
 
 def test_D2_killed_in_the_recovery_from_a_kill(rig):  # noqa: F811
     print(f"seed {SEED}")
     found = points(rig, "all")
-    unsure, recovering = sent_and_not_noted(rig, found)
-    again = [(unsure, p) for p in recovering if p[0] == "recvfrom"]  # at one of these it is sent twice, and not noted
     draw = random.Random(SEED)
     twice, kept = [], []
 
@@ -91,8 +91,14 @@ def test_D2_killed_in_the_recovery_from_a_kill(rig):  # noqa: F811
         pod.run()
         assert service.taken[ID] == taken, f"{pair}: sent again by a later start"
 
-    each(rig, again + [(draw.choice(found), draw.choice(recovering)) for _ in range(PAIRS)], play)
-    assert any(taken == 2 for _, taken in kept), "sent by both, and then kept: one pair is made for that"
+    # At one of these it is sent by both and not noted, as the calls of a run are mostly, and not always, numbered.
+    for _ in range(TRIES):
+        unsure, recovering = sent_and_not_noted(rig, found)
+        each(rig, [(unsure, p) for p in recovering if p[0] == "recvfrom"], play)
+        if any(taken == 2 for _, taken in kept):
+            break
+    assert any(taken == 2 for _, taken in kept), f"sent by both, and then kept: no pair of {TRIES} times all"
+    each(rig, [(draw.choice(found), draw.choice(recovering)) for _ in range(PAIRS)], play)
     print(f"{PAIRS} pairs of {len(found)} and {len(recovering)} points, {len(twice)} of them with a second sending: {twice}")
     asked = sum(taken == 0 for _, taken in kept)
     print(f"{len(kept)} in quarantine; {asked} of them had not come, and came when they were asked for: {kept}")
