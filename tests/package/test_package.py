@@ -77,14 +77,14 @@ def test_where_no_systemd_runs_it_explains(deb: Path, begin: Begin) -> None:
 def test_data_stays_on_remove_and_goes_on_purge(deb: Path, begin: Begin) -> None:
     root = begin()
     dpkg(root, "-i", root.put(deb, "/tmp/pod.deb"))
-    for name in ["/etc/radar-pod/config.conf", "/var/lib/radar-pod/store.db"]:
+    for name in ["/etc/radar-pod/config.conf", "/var/lib/radar-pod/store.db", "/etc/.radar-pod.a1B2c3"]:
         root.path(name).write_text("kept\n")
     dpkg(root, "-r", "radar-pod")
     assert not root.path("/usr/bin/radar-pod").exists()
     assert root.path("/var/lib/radar-pod/store.db").read_text() == "kept\n"
     assert root.path("/etc/radar-pod/config.conf").exists() and root.path("/etc/default/radar-pod").exists()
     dpkg(root, "-P", "radar-pod")
-    for name in ["/etc/radar-pod", "/var/lib/radar-pod", "/etc/default/radar-pod"]:
+    for name in ["/etc/radar-pod", "/var/lib/radar-pod", "/etc/default/radar-pod", "/etc/.radar-pod.a1B2c3"]:
         assert not root.path(name).exists(), name
     assert not list(root.path("/etc/systemd/system").rglob("radar-pod*"))
 
@@ -127,11 +127,13 @@ def take_over(root: Root, theirs: str, text: str) -> str:
 @pytest.mark.parametrize("case", FIRST_AGENTS)
 def test_a_first_agents_configuration_is_taken_over(lodging: Root, case: str) -> None:
     theirs, text, wanted = FIRST_AGENTS[case]
+    lodging.path("/etc/.radar-pod.a1B2c3").write_text(FIRST_AGENTS_POD)  # of one that was killed
     assert theirs in take_over(lodging, theirs, text)
     ours = lodging.path("/etc/radar-pod/config.conf").read_text()
     assert ours.startswith(text) and ours.splitlines()[-1] == wanted
     assert lodging.run("stat", "-c", "%U:%G %a", "/etc/radar-pod/config.conf").stdout == "radar-pod:radar-pod 600\n"
     assert lodging.path(theirs + ".taken-over").read_text() == text and not lodging.path(theirs).exists()
+    assert not list(lodging.path("/etc").glob(".radar-pod*"))
     assert "rabcdefghijk" in lodging.run("radar-pod", "-v").stdout
     lodging.path(theirs + ".taken-over").unlink()
 
