@@ -114,7 +114,7 @@ struct direction_result {
 	uint64_t unbelieved_texts; /* that told of more than was sent, or of a time to come */
 	struct err broke;          /* of NDT7_ENDING_ERROR */
 	char violation[200];       /* what the server did against RFC 6455, "" */
-	bool early_exit;           /* the server was asked to end as soon as it has an answer */
+	bool early_exit;           /* the server was asked to end at 250 MB (contract 2.4) */
 };
 
 /* Derived, so that no number is kept twice. */

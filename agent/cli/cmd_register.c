@@ -329,7 +329,6 @@ static bool is_registered(const struct registering *g)
 static bool register_new(struct registering *g)
 {
 	struct err err = {};
-
 	int r = register_pod(g, &err);
 
 	if (r < 0) {

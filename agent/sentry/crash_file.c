@@ -85,23 +85,26 @@ int crash_file_take(const char *directory, const char *role, struct crash_record
 	return r;
 }
 
-static int remove_named(int directory_fd, const char *name, struct err *err)
+/* The directory, without a record of that role in it. */
+static int open_without(const char *directory, const char *role, char name[NAME_BYTES], int *ret_fd,
+                        struct err *err)
 {
-	if (unlinkat(directory_fd, name, 0) < 0 && errno != ENOENT)
-		return ERR_SET(err, -errno, ERR_SYS, 0, "remove %s", name);
-	return 0;
+	int r;
+
+	if (make_name(role, "record", name) < 0)
+		return ERR_SET(err, -ENAMETOOLONG, ERR_SYS, 0, "name the record of a crash");
+	r = open_directory(directory, ret_fd, err);
+	if (r == 0 && unlinkat(*ret_fd, name, 0) < 0 && errno != ENOENT)
+		r = ERR_SET(err, -errno, ERR_SYS, 0, "remove %s/%s", directory, name);
+	return r;
 }
 
 int crash_file_remove(const char *directory, const char *role, struct err *err)
 {
 	CLEANUP(fd_closep) int directory_fd = -1;
 	char name[NAME_BYTES];
-	int r;
 
-	if (make_name(role, "record", name) < 0)
-		return ERR_SET(err, -ENAMETOOLONG, ERR_SYS, 0, "name the record of a crash");
-	r = open_directory(directory, &directory_fd, err);
-	return r < 0 ? r : remove_named(directory_fd, name, err);
+	return open_without(directory, role, name, &directory_fd, err);
 }
 
 /* posix_fallocate(3) writes where the file system cannot do better. */
@@ -117,14 +120,8 @@ int crash_file_open(const char *directory, const char *role, int *ret_fd, struct
 	CLEANUP(fd_closep) int directory_fd = -1;
 	CLEANUP(fd_closep) int fd = -1;
 	char name[NAME_BYTES];
-	int r;
+	int r = open_without(directory, role, name, &directory_fd, err);
 
-	if (make_name(role, "record", name) < 0)
-		return ERR_SET(err, -ENAMETOOLONG, ERR_SYS, 0, "name the record of a crash");
-	r = open_directory(directory, &directory_fd, err);
-	if (r < 0)
-		return r;
-	r = remove_named(directory_fd, name, err);
 	if (r < 0)
 		return r;
 	fd = openat(directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -107,8 +107,10 @@ int store_db_open(struct store_db *db, const char *path, enum store_db_mode mode
 	if (!db->path)
 		return ERR_SET(err, -ENOMEM, ERR_SYS, 0, "open the store");
 	db->mode = mode;
-	r = connect_to(db, err);
 	db->stuck = false;
+	r = connect_to(db, err);
+	if (r < 0)
+		store_db_close(db);
 	return r;
 }
 

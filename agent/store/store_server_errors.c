@@ -11,6 +11,11 @@
 
 #define NAME "server_error."
 
+/* What waits, each with its fact or NULL. */
+#define WAITING                                                                                    \
+	"FROM outbox o JOIN results r USING(seq) LEFT JOIN facts f ON f.name = '" NAME             \
+	"' || r.id WHERE o.state != 'quarantined' "
+
 struct spell {
 	uint64_t age_ns;
 	struct store_clock last;
@@ -33,10 +38,7 @@ static int find(struct store *s, int64_t seq, char id[STORE_ID_BYTES], struct sp
 	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
-	statement_open(&st, &s->db,
-	               "SELECT r.id, f.value FROM outbox o JOIN results r USING(seq) "
-	               "LEFT JOIN facts f ON f.name = '" NAME "' || r.id "
-	               "WHERE o.seq = ?1 AND o.state != 'quarantined'");
+	statement_open(&st, &s->db, "SELECT r.id, f.value " WAITING "AND o.seq = ?1");
 	bind_number(&st, 1, seq);
 	r = statement_step(&st, err, "look for earlier answers with 5xx");
 	if (r < 0)
@@ -77,10 +79,7 @@ int store_outbox_is_on_its_way(struct store *s, uint64_t most_ns, bool *ret, str
 	CLEANUP(statement_close) struct statement st = {};
 	int r;
 
-	statement_open(&st, &s->db,
-	               "SELECT f.value FROM outbox o JOIN results r USING(seq) "
-	               "LEFT JOIN facts f ON f.name = '" NAME "' || r.id "
-	               "WHERE o.state != 'quarantined' ORDER BY o.seq DESC");
+	statement_open(&st, &s->db, "SELECT f.value " WAITING "ORDER BY o.seq DESC");
 	while ((r = statement_step(&st, err, "look for what is on its way")) > 0) {
 		struct spell spell;
 
