@@ -1,10 +1,4 @@
-/* A sample is written as its differences to the last one of its flow:
- *
- *   flow         varint
- *   at_ns        zigzag varint, to the last sample of any flow
- *   event        byte; its high bit is app_limited
- *   changed      varint, a bit for each field that differs
- *   fields       a zigzag varint for each of those bits
+/* A sample is its flow's number, a varint, and what sample_codec.h makes of it.
  *
  * Sources are drained one after the other, so that samples come slightly out of order. By how much is
  * noted, and a replay sorts within that time: in order, without sorting the whole.
@@ -12,24 +6,21 @@
 #include "measure/trace_recorder.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "measure/sample_codec.h"
+#include "measure/varint.h"
 #include "transport/base/cleanup.h"
 #include "transport/base/err.h"
 
-/* A record is never longer: flow, time, event, changed, and each field at its longest. */
-#define RECORD_BYTES_MAX 320
+#define RECORD_BYTES_MAX (VARINT_BYTES_MAX + SAMPLE_CODE_BYTES_MAX)
 
 /* Of samples that wait for earlier ones in a replay; further ones go out as they come. */
 #define WAITING_MAX 16384
-
-#define EVENT_APP_LIMITED 0x80
-static_assert(TCP_SAMPLE_EVENTS < EVENT_APP_LIMITED, "the high bit is free");
 
 #define SLOTS_FIRST 8
 #define NO_SLOT     UINT32_MAX
@@ -58,6 +49,7 @@ struct trace_recorder {
 
 	struct slot *slots;
 	uint32_t slots_used, slots_room, ended;
+	uint32_t latest; /* slot of the sample before */
 	uint32_t *index; /* slot + 1 by cookie, open addressing; 0: free */
 
 	struct chunk **chunks; /* a ring: the oldest is at `oldest` */
@@ -66,149 +58,6 @@ struct trace_recorder {
 };
 
 CLEANUP_DEFINE(trace_recorder_closep, struct trace_recorder *, trace_recorder_close)
-
-/* --- fields ------------------------------------------------------------------------------------- */
-
-/* What changes most often stands first: its bits make a short varint. Written out and not in a loop, since each ACK of
- * a fast connection passes here while the test runs. */
-#define FIELDS(X)                                                                                  \
-	X(bytes_received)                                                                          \
-	X(bytes_acked)                                                                             \
-	X(srtt_us)                                                                                 \
-	X(rttvar_us)                                                                               \
-	X(inflight_segments)                                                                       \
-	X(bytes_sent)                                                                              \
-	X(delivery_rate_bps)                                                                       \
-	X(busy_us)                                                                                 \
-	X(snd_cwnd_segments)                                                                       \
-	X(rcv_rtt_us)                                                                              \
-	X(pacing_rate_bps)                                                                         \
-	X(notsent_bytes)                                                                           \
-	X(rcv_wnd_bytes)                                                                           \
-	X(snd_wnd_bytes)                                                                           \
-	X(min_rtt_us)                                                                              \
-	X(sndbuf_limited_us)                                                                       \
-	X(rwnd_limited_us)                                                                         \
-	X(bytes_retrans)                                                                           \
-	X(lost_segments)                                                                           \
-	X(sacked_segments)                                                                         \
-	X(ssthresh_segments)                                                                       \
-	X(ooo_segments)                                                                            \
-	X(ca_state)                                                                                \
-	X(state)                                                                                   \
-	X(present)                                                                                 \
-	X(latest_rtt_us)
-
-enum field {
-#define NUMBER(member) FIELD_##member,
-	FIELDS(NUMBER)
-#undef NUMBER
-		FIELD_COUNT,
-};
-static_assert(FIELD_COUNT <= 32, "a set of them is a uint32_t");
-static_assert(RECORD_BYTES_MAX >= 5 + 10 + 1 + 5 + 10 * FIELD_COUNT + 8,
-              "the longest record fits, and a word");
-
-/* Seven bits to a byte, from the lowest on. */
-static uint64_t spread(uint64_t value)
-{
-	value = (value & 0x0fffffff) | (value & 0xfffffff0000000) << 4;
-	value = (value & 0x3fff00003fff) | (value & 0xfffc0000fffc000) << 2;
-	return (value & 0x7f007f007f007f) | (value & 0x3f803f803f803f80) << 1;
-}
-
-/* Without a branch for each byte, which nobody could foretell: it is what taking a sample would wait for most. Writes 8
- * bytes, however few of them count. */
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-	uint64_t bytes = 1 + (63 - (uint64_t)__builtin_clzll(value | 1)) / 7, word;
-
-	if (bytes > 8) {
-		for (; value >= 0x80; value >>= 7)
-			*at++ = (uint8_t)(value | 0x80);
-		*at++ = (uint8_t)value;
-		return at;
-	}
-	word = htole64(spread(value) | (0x8080808080808080 & ((1ULL << (8 * bytes - 8)) - 1)));
-	memcpy(at, &word, sizeof(word));
-	return at + bytes;
-}
-
-static const uint8_t *get_varint(const uint8_t *at, uint64_t *ret)
-{
-	uint64_t value = 0;
-
-	for (unsigned int shift = 0;; shift += 7) {
-		value |= (uint64_t)(*at & 0x7f) << shift;
-		if (!(*at++ & 0x80))
-			break;
-	}
-	*ret = value;
-	return at;
-}
-
-/* Small differences of either sign become small numbers. */
-static uint64_t zigzag(uint64_t difference)
-{
-	return difference << 1 ^ (0 - (difference >> 63));
-}
-
-static uint64_t unzigzag(uint64_t value)
-{
-	return value >> 1 ^ (0 - (value & 1));
-}
-
-/* A bit for each field that differs. */
-static uint32_t changes(const struct tcp_sample *last, const struct tcp_sample *s)
-{
-	uint32_t changed = 0;
-
-#define COMPARE(member) changed |= (uint32_t)(s->member != last->member) << FIELD_##member;
-	FIELDS(COMPARE)
-#undef COMPARE
-	return changed;
-}
-
-/* `changed` is what changes() says; *last becomes *s. */
-static uint8_t *encode(uint8_t *at, uint32_t flow, uint64_t before_ns, uint32_t changed,
-                       struct tcp_sample *last, const struct tcp_sample *s)
-{
-	at = put_varint(at, flow);
-	at = put_varint(at, zigzag(s->at_ns - before_ns));
-	*at++ = (uint8_t)(s->event | (s->app_limited ? EVENT_APP_LIMITED : 0));
-	at = put_varint(at, changed);
-#define PUT(member)                                                                                \
-	if (changed >> FIELD_##member & 1) {                                                       \
-		at = put_varint(at, zigzag((uint64_t)s->member - (uint64_t)last->member));         \
-		last->member = s->member;                                                          \
-	}
-	FIELDS(PUT)
-#undef PUT
-	last->at_ns = s->at_ns;
-	last->event = s->event;
-	last->app_limited = s->app_limited;
-	return at;
-}
-
-/* What follows the flow's number; *s is the last sample of that flow, and becomes this one. */
-static const uint8_t *decode(const uint8_t *at, uint64_t before_ns, struct tcp_sample *s)
-{
-	uint64_t value, changed;
-
-	at = get_varint(at, &value);
-	s->at_ns = before_ns + unzigzag(value);
-	s->event = *at & ~EVENT_APP_LIMITED;
-	s->app_limited = *at++ & EVENT_APP_LIMITED;
-	at = get_varint(at, &changed);
-#define GET(member)                                                                                \
-	if (changed >> FIELD_##member & 1) {                                                       \
-		at = get_varint(at, &value);                                                       \
-		s->member = (__typeof__(s->member))(s->member + unzigzag(value));                  \
-	}
-	FIELDS(GET)
-#undef GET
-	return at;
-}
 
 /* --- flows --------------------------------------------------------------------------------------- */
 
@@ -241,8 +90,11 @@ static bool grow_slots(struct trace_recorder *r)
 	return true;
 }
 
+/* Mostly it is the one of the sample before. */
 static uint32_t find_slot(const struct trace_recorder *r, uint64_t cookie)
 {
+	if (r->slots_used && r->slots[r->latest].met.cookie == cookie)
+		return r->latest;
 	return r->slots_room ? *place_of(r, cookie) - 1 : NO_SLOT;
 }
 
@@ -342,27 +194,22 @@ static void note_time(struct trace_recorder *r, uint64_t at_ns)
 }
 
 /* A connection's close is an event, and its end tells the same look once more, in case that was lost. */
-static bool is_known(const struct slot *slot, const struct tcp_sample *s, uint32_t changed)
+static bool is_known(const struct slot *slot, const struct tcp_sample *s)
 {
-	const struct tcp_sample *last = &slot->last;
-
-	return slot->begun && changed == 0 && s->at_ns == last->at_ns && s->event == last->event &&
-	       s->app_limited == last->app_limited;
+	return slot->begun && sample_is_same(&slot->last, s);
 }
 
 /* Once one did not fit, none does: a trace has no holes that nobody can see. */
 static void take(void *self, const struct tcp_sample *sample)
 {
 	struct trace_recorder *r = self;
-	uint32_t slot = slot_of(r, sample->cookie), changed = 0;
+	uint32_t slot = slot_of(r, sample->cookie);
 	struct chunk *c = NULL;
+	uint8_t *at;
 
 	assert(!r->replayed);
-	if (slot != NO_SLOT) {
-		changed = changes(&r->slots[slot].last, sample);
-		if (is_known(&r->slots[slot], sample, changed))
-			return;
-	}
+	if (slot != NO_SLOT && is_known(&r->slots[slot], sample))
+		return;
 	if (slot != NO_SLOT && !r->full) {
 		c = room_for_record(r);
 		r->full = !c;
@@ -372,10 +219,11 @@ static void take(void *self, const struct tcp_sample *sample)
 		r->counts.lost_for_space++;
 		return;
 	}
-	c->bytes = (uint32_t)(encode(c->data + c->bytes, slot, r->at_ns, changed,
-	                             &r->slots[slot].last, sample) -
-	                      c->data);
+	at = put_varint(c->data + c->bytes, slot);
+	at = sample_encode(at, r->at_ns, &r->slots[slot].last, sample);
+	c->bytes = (uint32_t)(at - c->data);
 	r->slots[slot].begun = true;
+	r->latest = slot;
 	note_time(r, sample->at_ns);
 	r->counts.samples++;
 	r->counts.events[sample->event]++;
@@ -559,7 +407,7 @@ static int replay_chunk(struct replay *p, const struct chunk *c, struct err *err
 
 	while (bad == 0 && at < c->data + c->bytes) {
 		at = get_varint(at, &slot);
-		at = decode(at, r->at_ns, &r->slots[slot].last);
+		at = sample_decode(at, r->at_ns, &r->slots[slot].last);
 		r->at_ns = r->slots[slot].last.at_ns;
 		if (r->at_ns > p->newest_ns)
 			p->newest_ns = r->at_ns;
