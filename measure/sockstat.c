@@ -363,12 +363,19 @@ static bool are_receipts(const struct tcpstat_receipts *r, size_t bytes)
 	       r->count == (bytes - head) / each;
 }
 
+static uint32_t samples_in(const void *record, size_t bytes)
+{
+	bool many = bytes != sizeof(struct tcpstat_event) && are_receipts(record, bytes);
+
+	return many ? ((const struct tcpstat_receipts *)record)->count : 1;
+}
+
 bool sockstat_record(const void *data, size_t bytes, struct wholes *wholes,
                      const struct sockstat_sink *sink)
 {
 	const struct tcpstat_event *e = data;
 
-	if (are_receipts(data, bytes)) {
+	if (bytes != sizeof(*e) && are_receipts(data, bytes)) {
 		take_receipts(data, wholes, sink);
 		return true;
 	}
@@ -387,8 +394,7 @@ static void take_record(void *self, const void *record, size_t bytes)
 {
 	struct sockstat *s = self;
 
-	s->taken +=
-		are_receipts(record, bytes) ? ((const struct tcpstat_receipts *)record)->count : 1;
+	s->taken += samples_in(record, bytes);
 	if (sockstat_record(record, bytes, &s->wholes, s->sink) && is_end(record, bytes))
 		s->lost_told += ((const struct tcpstat_flow *)record)->lost;
 }

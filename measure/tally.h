@@ -9,12 +9,18 @@
 #include "measure/sample.h"
 #include "measure/steady.h"
 
+/* Of an ACK a look is taken once in so much, as fine as any figure needs; of one in between only the number. So they are the
+ * same with a trace of each ACK and without. */
+#define TALLY_INTERVAL_NS 1000000ULL
+
 struct tally {
 	struct direction_result *result; /* local, steady, limits are filled */
 	struct steady steady;
 	bool begun;
-	struct tcp_sample limits; /* of an upload: the latest that tells of them; present 0: none */
-	uint64_t at_ns;           /* of the latest */
+	bool has_limits;
+	struct limits_look limits; /* of an upload: the latest sample's that tells of them */
+	uint64_t at_ns;            /* of the latest */
+	uint64_t due_ns;           /* no ACK's before */
 	uint64_t app_limited_us;
 	uint64_t acked_before; /* bytes acknowledged before the first sample: TLS, the upgrade */
 	uint64_t acked_bytes;  /* bytes_acked as it last grew, and when */

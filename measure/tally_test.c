@@ -86,6 +86,63 @@ static void samples_without_bytes_are_no_timeline(void **state)
 	assert_int_equal(t.acked_bytes, 0);
 }
 
+/* --- each ACK --------------------------------------------------------------------------------------- */
+
+static struct tcp_sample ack_at(uint64_t us)
+{
+	return (struct tcp_sample){ .at_ns = NS_PER_S + us * NS_PER_US,
+		                    .event = TCP_SAMPLE_ACK,
+		                    .present = TCP_SAMPLE_EVERYTHING,
+		                    .bytes_acked = 3 * us,
+		                    .busy_us = us,
+		                    .srtt_us = 1000 + (uint32_t)(us % 7919),
+		                    .min_rtt_us = 1000,
+		                    .app_limited = us % 5000 == 0 };
+}
+
+static void tell_upload(uint64_t step_us)
+{
+	start(NDT7_UPLOAD);
+	for (uint64_t us = 0; us <= 4000000; us += step_us)
+		give(ack_at(us));
+	tally_settle(&t, 0);
+	tally_finish(&t, 5 * NS_PER_S, &(struct steady_path){});
+}
+
+/* A trace of each ACK changes the number of samples and no figure. */
+static void figures_are_those_of_a_millisecond(void **state)
+{
+	static struct direction_result thinned;
+
+	(void)state;
+	tell_upload(1000);
+	thinned = d;
+	tell_upload(40);
+	assert_int_equal(thinned.local.samples, 4001);
+	assert_int_equal(d.local.samples, 100001);
+	assert_memory_equal(&d.local.last, &thinned.local.last, sizeof(d.local.last));
+	assert_memory_equal(&d.local.rtt, &thinned.local.rtt, sizeof(d.local.rtt));
+	assert_int_equal(d.limits.whole.busy_us, thinned.limits.whole.busy_us);
+	assert_int_equal(d.limits.whole.app_limited_us, thinned.limits.whole.app_limited_us);
+	assert_true(d.steady.bps > 0);
+	assert_true(d.steady.bps == thinned.steady.bps);
+}
+
+static void what_is_no_ack_is_taken_when_it_comes(void **state)
+{
+	struct tcp_sample closed = ack_at(10);
+
+	(void)state;
+	start(NDT7_UPLOAD);
+	give(ack_at(0));
+	closed.event = TCP_SAMPLE_STATE;
+	closed.bytes_retrans = 77;
+	give(closed);
+	give(ack_at(20)); /* within the millisecond */
+	assert_int_equal(d.local.last.bytes_retrans, 77);
+	assert_int_equal(d.local.samples, 3);
+}
+
 /* --- limits ---------------------------------------------------------------------------------------- */
 
 static struct tcp_sample limits_at(uint64_t ms, uint64_t busy_ms, uint64_t rwnd_ms)
@@ -180,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_acknowledged_before_is_apart),
 		cmocka_unit_test(samples_without_bytes_are_no_timeline),
+		cmocka_unit_test(figures_are_those_of_a_millisecond),
+		cmocka_unit_test(what_is_no_ack_is_taken_when_it_comes),
 		cmocka_unit_test(an_uploads_limits_are_our_kernels),
 		cmocka_unit_test(an_application_that_had_nothing_to_send),
 		cmocka_unit_test(a_stretch_that_was_the_cpus),

@@ -23,6 +23,7 @@
 #include "agent/cli/test_trace.h"
 #include "agent/cli/trace_file.h"
 #include "agent/host/sysinfo.h"
+#include "measure/tally.h"
 #include "measure/trace.h"
 #include "transport/base/bytes.h"
 #include "transport/base/cleanup.h"
@@ -490,7 +491,7 @@ static int get_ready(const struct test_wish *w, const struct output_format *form
 	int r;
 
 	test_stats_begin(stats, (enum test_stats_wish)w->stats,
-	                 w->trace ? w->trace_interval_ns : TEST_STATS_INTERVAL_NS, stop_fd);
+	                 w->trace ? w->trace_interval_ns : TALLY_INTERVAL_NS, stop_fd);
 	r = prepare(w, format, files, err);
 	if (r == 0)
 		r = loop_open((enum loop_body)w->io, loop, err);

@@ -8,6 +8,7 @@
 #include "bpf/obstacle.h"
 #include "measure/result.h"
 #include "measure/sockstat.h"
+#include "measure/tally.h"
 #include "transport/base/err.h"
 
 /* Resident in full, and a test has 8 MB: 400 records, eight times what an interval of 1 ms makes between
@@ -61,13 +62,14 @@ static bool is_hopeless(struct test_stats *t)
 void test_stats_begin(struct test_stats *t, enum test_stats_wish wish, uint64_t trace_interval_ns,
                       int stop_fd)
 {
-	bool finer = trace_interval_ns < TEST_STATS_INTERVAL_NS;
+	bool finer = trace_interval_ns <
+	             TALLY_INTERVAL_NS; /* a trace that asks for less is thinned from this */
 	struct loader_wish what = LOADER_WISH;
 	struct err err = {};
 
 	*t = (struct test_stats){ .wish = wish,
 		                  .stop_fd = stop_fd,
-		                  .interval_ns = finer ? trace_interval_ns : TEST_STATS_INTERVAL_NS,
+		                  .interval_ns = finer ? trace_interval_ns : TALLY_INTERVAL_NS,
 		                  .child = { .fd = -1 },
 		                  .grant = { .tier = TIER_TCP_INFO,
 		                             .flows_fd = -1,

@@ -25,9 +25,6 @@ enum test_stats_wish {
 	TEST_STATS_SOCKOPS,
 };
 
-/* The figures need no finer grain: where a trace asks for less, it is thinned from this. */
-#define TEST_STATS_INTERVAL_NS (1000000ULL)
-
 struct test_stats {
 	enum test_stats_wish wish;
 	uint64_t interval_ns;
