@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static const struct codec_case *const groups[] = { ws_cases, json_cases, ndt7_cases, tls_cases };
+static const struct codec_case *const groups[] = { ws_cases, json_cases, ndt7_cases, tls_cases,
+	                                           trace_cases };
 
 /* Only what happens in here is counted: callgrind --toggle-collect. */
 static __attribute__((noinline)) void counted_work(const struct codec_case *c)

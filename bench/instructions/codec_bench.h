@@ -14,8 +14,8 @@ struct codec_case {
 	void (*work)(size_t count);
 };
 
-extern const struct codec_case ws_cases[], json_cases[], ndt7_cases[],
-	tls_cases[]; /* to .name NULL */
+extern const struct codec_case ws_cases[], json_cases[], ndt7_cases[], tls_cases[],
+	trace_cases[]; /* to .name NULL */
 
 /* A figure of work that went wrong is worse than none. */
 #define CODEC_CHECK(condition)                                                                     \
