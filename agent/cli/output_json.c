@@ -9,7 +9,8 @@
 #include "transport/base/err.h"
 #include "transport/base/units.h"
 
-#define MBPS_DECIMALS    3
+#define MBPS_DECIMALS                                                                              \
+	6 /* bits per second: of a slow line the thousandth of a megabit is too much */
 #define MS_DECIMALS      3 /* the kernel counts microseconds */
 #define SECONDS_DECIMALS 6
 #define PERCENT_DECIMALS 4

@@ -245,6 +245,13 @@ static void took_no_time(struct test_result *r)
 	r->download.elapsed_ns = 300;
 }
 
+static void was_slow(struct test_result *r)
+{
+	r->download.steady.bps = 512345;
+	r->download.steady.ci95_low_bps = 511987;
+	r->download.steady.ci95_high_bps = 512703;
+}
+
 static struct says_case says_cases[] = {
 	{ "json: goodput and its source", &output_json, NULL,
 	  "\"download\":{\"goodput_mbps\":187.42,\"goodput_source\":\"client received\","
@@ -256,6 +263,8 @@ static struct says_case says_cases[] = {
 	{ "json: the steady rate", &output_json, NULL,
 	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[190.2,191.8],\"steady_from_s\":1.3,"
 	  "\"min_rtt_ms\":11.8," },
+	{ "json: a slow line's rate, to the bit", &output_json, was_slow,
+	  "\"steady_mbps\":0.512345,\"steady_ci95_mbps\":[0.511987,0.512703]," },
 	{ "json: what limited it", &output_json, NULL,
 	  "\"limited_by\":\"network\",\"limits_percent\":{\"network\":97.1,\"receiver\":0.6,"
 	  "\"sender\":1.2,\"application\":0,\"cpu\":1.1}" },
@@ -266,7 +275,7 @@ static struct says_case says_cases[] = {
 	{ "json: t = 0 on the clock of a trace", &output_json, NULL,
 	  "\"flow\":\"uuid-d\",\"started_ns\":1,\"ending\":\"close\"," },
 	{ "json: what the far side reported", &output_json, NULL,
-	  "\"server\":{\"bytes\":234900000,\"elapsed_s\":10.002,\"goodput_mbps\":187.882}" },
+	  "\"server\":{\"bytes\":234900000,\"elapsed_s\":10.002,\"goodput_mbps\":187.882424}" },
 	{ "N91 json: start, scheme, end reason", &output_json, NULL,
 	  "\"started_at\":\"2026-01-01T00:00:00.000Z\"" },
 	{ "N91 json: end reason", &output_json, NULL, "\"ending\":\"time\"" },
