@@ -13,11 +13,14 @@
 /* That half; unknown where one of them is, or where the rate is none. */
 struct figure people_half_percent(struct figure rate, struct figure low, struct figure high);
 
-/* "187.4 Mbit/s", "2.31 Gbit/s", "312 kbit/s"; "-" where it is not known. Each answers out. */
+/* "187.4 Mbit/s", "2.31 Gbit/s", "312.0 kbit/s", "16.6 bit/s"; "-" where it is not known. Each answers out. */
 const char *people_rate(struct figure mbps, char out[PEOPLE_BYTES]);
 
 /* "0.004 ms", "0.03 ms", "11.8 ms", "340 ms" */
 const char *people_ms(struct figure ms, char out[PEOPLE_BYTES]);
+
+/* "10.0 s", "0.25 s", "2.00 ms" */
+const char *people_seconds(struct figure seconds, char out[PEOPLE_BYTES]);
 
 /* "26.3 MB", "1.2 GB" */
 const char *people_bytes(uint64_t bytes, char out[PEOPLE_BYTES]);

@@ -19,6 +19,16 @@
 #define RESULT_WARNINGS_MAX 16
 #define RESULT_ATTEMPTS_MAX 40
 
+/* Digits behind the point in a result's JSON; people are shown fewer, rounded from these, so that a result says the
+ * same at once and read back. What is above 0 and below RESULT_SMALL has RESULT_SMALL_DECIMALS more, so that it is
+ * not 0. */
+#define RESULT_MBPS_DECIMALS    6 /* bits per second */
+#define RESULT_MS_DECIMALS      3 /* the kernel counts microseconds */
+#define RESULT_SECONDS_DECIMALS 6
+#define RESULT_PERCENT_DECIMALS 4
+#define RESULT_SMALL            1e-2
+#define RESULT_SMALL_DECIMALS   3
+
 /* A server's time began with the request, ours with its answer: it may be ahead of us by a slow round
  * trip. A figure that needs more is none. */
 #define RESULT_SERVER_AHEAD_NS (2 * 1000000000ULL)

@@ -79,10 +79,15 @@ static struct figures figures_of(const struct store_result *r)
 	return f;
 }
 
+static bool is_small(struct figure f)
+{
+	return f.known && f.value > 0 && f.value < RESULT_SMALL;
+}
+
 static void print_figure(struct figure f, int width)
 {
 	if (f.known)
-		printf("  %*.2f", width, f.value);
+		printf("  %*.*f", width, is_small(f) ? 6 : 2, f.value);
 	else
 		printf("  %*s", width, "-");
 }
@@ -106,6 +111,13 @@ static int list_for_people(void *self, const struct store_result *r, struct err 
 	return standard_output_works() ? 0 : -EPIPE;
 }
 
+/* As the result itself has it. */
+static void put_rate(struct json_writer *w, const char *name, struct figure mbps)
+{
+	json_put_figure(w, name, mbps,
+	                RESULT_MBPS_DECIMALS + (is_small(mbps) ? RESULT_SMALL_DECIMALS : 0));
+}
+
 static int list_as_json(void *self, const struct store_result *r, struct err *err)
 {
 	struct listing *l = self;
@@ -125,9 +137,9 @@ static int list_as_json(void *self, const struct store_result *r, struct err *er
 	json_put_text(w, "cause", store_cause_name(r->cause));
 	json_put_text(w, "delivery", store_delivery_name(r->delivery));
 	json_put_count(w, "bytes_used", r->bytes_used);
-	json_put_figure(w, "download_mbps", f.download_mbps, 3);
-	json_put_figure(w, "upload_mbps", f.upload_mbps, 3);
-	json_put_figure(w, "idle_ms", f.idle_ms, 3);
+	put_rate(w, "download_mbps", f.download_mbps);
+	put_rate(w, "upload_mbps", f.upload_mbps);
+	json_put_figure(w, "idle_ms", f.idle_ms, RESULT_MS_DECIMALS);
 	json_end_object(w);
 	if (l->format == JSONL)
 		putchar('\n');

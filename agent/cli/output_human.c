@@ -116,11 +116,15 @@ static const char *whose(enum goodput_source source)
 	return words[source];
 }
 
+static struct figure seconds(uint64_t ns)
+{
+	return (struct figure){ true, (double)ns / NS_PER_S };
+}
+
 static void put_direction(const struct summary_out *s, const char *label,
                           const struct direction_result *d)
 {
-	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], words[128], sentence[512];
-	double seconds = (double)d->elapsed_ns / 1e9;
+	char rate[PEOPLE_BYTES], bytes[PEOPLE_BYTES], in[PEOPLE_BYTES], words[128], sentence[512];
 	int at;
 
 	if (d->state == DIRECTION_NOT_ASKED)
@@ -134,8 +138,8 @@ static void put_direction(const struct summary_out *s, const char *label,
 	fprintf(s->to, "%s%*s%s", terminal_paint(&s->t, PAINT_BOLD),
 	        labels_beside(s) ? RATE_COLUMNS : 0, people_rate(direction_goodput_mbps(d), rate),
 	        terminal_paint(&s->t, PAINT_PLAIN));
-	snprintf(words, sizeof(words), "%s, %s in %.*f s", whose(d->source),
-	         people_bytes(d->bytes, bytes), seconds < 1 ? 2 : 1, seconds);
+	snprintf(words, sizeof(words), "%s, %s in %s", whose(d->source),
+	         people_bytes(d->bytes, bytes), people_seconds(seconds(d->elapsed_ns), in));
 	if (labels_beside(s))
 		fprintf(s->to, "   ");
 	else
@@ -157,7 +161,7 @@ static struct figure mbps(double bps)
 static void put_steady(const struct summary_out *s, const struct direction_result *d)
 {
 	const struct steady_rate *r = &d->steady;
-	char rate[PEOPLE_BYTES];
+	char rate[PEOPLE_BYTES], from[PEOPLE_BYTES];
 	struct figure half;
 
 	if (!output_measured(d) || !r->known)
@@ -168,9 +172,9 @@ static void put_steady(const struct summary_out *s, const struct direction_resul
 		put_line(s, "Steady", "no: the %s went up and down around %s",
 		         ndt7_test_name(d->test), rate);
 	else
-		put_line(s, "Steady", "%s %s %.2g %%, %s from %.1f s on", rate,
-		         s->t.utf8 ? "±" : "+-", half.value, ndt7_test_name(d->test),
-		         (double)r->from_ns / NS_PER_S);
+		put_line(s, "Steady", "%s %s %.2g %%, %s from %s on", rate, s->t.utf8 ? "±" : "+-",
+		         half.value, ndt7_test_name(d->test),
+		         people_seconds(seconds(r->from_ns), from));
 }
 
 static void put_latency(const struct summary_out *s, const struct test_result *r)

@@ -9,15 +9,7 @@
 #include "transport/base/err.h"
 #include "transport/base/units.h"
 
-#define MBPS_DECIMALS                                                                              \
-	6 /* bits per second: of a slow line the thousandth of a megabit is too much */
-#define MS_DECIMALS      3 /* the kernel counts microseconds */
-#define SECONDS_DECIMALS 6
-#define PERCENT_DECIMALS 4
-
-/* A rate or a time that is above 0 is not printed as 0: below this it has so many digits more. */
-#define SMALL          1e-2
-#define SMALL_DECIMALS 6
+#define SHARE_DECIMALS 1 /* of the time that something limited */
 
 static const struct figure unknown = { .known = false };
 
@@ -42,9 +34,9 @@ static void put_rtt(struct json_writer *w, const struct direction_result *d)
 		return;
 	}
 	json_begin_object(w, "rtt_ms");
-	json_put_figure(w, "p50", direction_rtt_ms(d, 0.50), MS_DECIMALS);
-	json_put_figure(w, "p90", direction_rtt_ms(d, 0.90), MS_DECIMALS);
-	json_put_figure(w, "p99", direction_rtt_ms(d, 0.99), MS_DECIMALS);
+	json_put_figure(w, "p50", direction_rtt_ms(d, 0.50), RESULT_MS_DECIMALS);
+	json_put_figure(w, "p90", direction_rtt_ms(d, 0.90), RESULT_MS_DECIMALS);
+	json_put_figure(w, "p99", direction_rtt_ms(d, 0.99), RESULT_MS_DECIMALS);
 	json_end_object(w);
 	json_put_text(w, "rtt_source", rtt_source_name(direction_rtt_source(d)));
 }
@@ -57,32 +49,34 @@ static void put_idle(struct json_writer *w, const struct idle_rtt *idle)
 	}
 	json_begin_object(w, "idle_rtt_ms");
 	json_put_count(w, "samples", idle->samples);
-	json_put_figure(w, "min", known(idle->min_us / 1e3), MS_DECIMALS);
-	json_put_figure(w, "p50", known(idle->p50_us / 1e3), MS_DECIMALS);
-	json_put_figure(w, "max", known(idle->max_us / 1e3), MS_DECIMALS);
+	json_put_figure(w, "min", known(idle->min_us / 1e3), RESULT_MS_DECIMALS);
+	json_put_figure(w, "p50", known(idle->p50_us / 1e3), RESULT_MS_DECIMALS);
+	json_put_figure(w, "max", known(idle->max_us / 1e3), RESULT_MS_DECIMALS);
 	json_end_object(w);
 }
 
 static void put_positive(struct json_writer *w, const char *name, struct figure f, int decimals)
 {
-	bool small = f.known && f.value < SMALL;
+	bool small = f.known && f.value < RESULT_SMALL;
 
-	json_put_figure(w, name, f, decimals + (small ? SMALL_DECIMALS : 0));
+	json_put_figure(w, name, f, decimals + (small ? RESULT_SMALL_DECIMALS : 0));
 }
 
 static void put_steady(struct json_writer *w, const struct steady_rate *r)
 {
-	put_positive(w, "steady_mbps", r->known ? known(r->bps / 1e6) : unknown, MBPS_DECIMALS);
+	put_positive(w, "steady_mbps", r->known ? known(r->bps / 1e6) : unknown,
+	             RESULT_MBPS_DECIMALS);
 	if (!r->known) {
 		json_put_null(w, "steady_ci95_mbps");
 		json_put_null(w, "steady_from_s");
 		return;
 	}
 	json_begin_array(w, "steady_ci95_mbps");
-	json_put_figure(w, NULL, known(r->ci95_low_bps / 1e6), MBPS_DECIMALS);
-	json_put_figure(w, NULL, known(r->ci95_high_bps / 1e6), MBPS_DECIMALS);
+	put_positive(w, NULL, known(r->ci95_low_bps / 1e6), RESULT_MBPS_DECIMALS);
+	put_positive(w, NULL, known(r->ci95_high_bps / 1e6), RESULT_MBPS_DECIMALS);
 	json_end_array(w);
-	json_put_figure(w, "steady_from_s", known((double)r->from_ns / NS_PER_S), SECONDS_DECIMALS);
+	json_put_figure(w, "steady_from_s", known((double)r->from_ns / NS_PER_S),
+	                RESULT_SECONDS_DECIMALS);
 }
 
 static void put_limit_along(struct json_writer *w, const struct limits *l, enum limit which)
@@ -92,7 +86,7 @@ static void put_limit_along(struct json_writer *w, const struct limits *l, enum 
 	json_begin_array(w, limit_name(which));
 	for (uint32_t bin = 0; bin < l->bins; bin++) {
 		if (limits_percent_along(l, bin, percent))
-			json_put_figure(w, NULL, known(percent[which]), 1);
+			json_put_figure(w, NULL, known(percent[which]), SHARE_DECIMALS);
 		else
 			json_put_null(w, NULL);
 	}
@@ -121,7 +115,7 @@ static void put_limits(struct json_writer *w, const struct limits *l)
 	json_put_text(w, "limited_by", limit_name(limits_most(l)));
 	json_begin_object(w, "limits_percent");
 	for (enum limit i = 0; i < LIMITS; i++)
-		json_put_figure(w, limit_name(i), known(percent[i]), 1);
+		json_put_figure(w, limit_name(i), known(percent[i]), SHARE_DECIMALS);
 	json_end_object(w);
 	put_limits_along(w, l);
 }
@@ -138,9 +132,9 @@ static void put_side(struct json_writer *w, const char *name, bool has, int64_t 
 	}
 	json_begin_object(w, name);
 	json_put_count(w, "bytes", (uint64_t)bytes);
-	put_positive(w, "elapsed_s", known((double)elapsed_us / 1e6), SECONDS_DECIMALS);
+	put_positive(w, "elapsed_s", known((double)elapsed_us / 1e6), RESULT_SECONDS_DECIMALS);
 	put_positive(w, "goodput_mbps", known((double)bytes * 8 / (double)elapsed_us),
-	             MBPS_DECIMALS);
+	             RESULT_MBPS_DECIMALS);
 	json_end_object(w);
 }
 
@@ -164,17 +158,18 @@ static void put_direction(struct json_writer *w, const char *name, const struct 
 		return;
 	}
 	json_begin_object(w, name);
-	put_positive(w, "goodput_mbps", direction_goodput_mbps(d), MBPS_DECIMALS);
+	put_positive(w, "goodput_mbps", direction_goodput_mbps(d), RESULT_MBPS_DECIMALS);
 	json_put_text(w, "goodput_source", goodput_source_name(d->source));
 	json_put_count(w, "bytes", d->bytes);
-	put_positive(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), SECONDS_DECIMALS);
+	put_positive(w, "elapsed_s", known((double)d->elapsed_ns / 1e9), RESULT_SECONDS_DECIMALS);
 	put_steady(w, &d->steady);
-	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), MS_DECIMALS);
+	json_put_figure(w, "min_rtt_ms", direction_min_rtt_ms(d), RESULT_MS_DECIMALS);
 	put_idle(w, &d->idle);
 	put_rtt(w, d);
-	json_put_figure(w, "retransmit_percent", direction_retransmit_percent(d), PERCENT_DECIMALS);
+	put_positive(w, "retransmit_percent", direction_retransmit_percent(d),
+	             RESULT_PERCENT_DECIMALS);
 	put_limits(w, &d->limits);
-	json_put_figure(w, "cpu_percent", direction_cpu_percent(d), 1);
+	put_positive(w, "cpu_percent", direction_cpu_percent(d), RESULT_PERCENT_DECIMALS);
 	json_put_count(w, "samples", d->local.samples);
 	json_put_count(w, "samples_lost", d->samples_lost);
 	put_word(w, "flow", d->flow);
@@ -267,11 +262,13 @@ static void put_latency(struct json_writer *w, const struct test_result *r)
 	const struct direction_result *down = &r->download, *up = &r->upload;
 
 	json_begin_object(w, "latency");
-	json_put_figure(w, "idle_ms", output_idle_rtt_ms(r), MS_DECIMALS);
+	json_put_figure(w, "idle_ms", output_idle_rtt_ms(r), RESULT_MS_DECIMALS);
 	json_put_figure(w, "loaded_down_ms",
-	                output_measured(down) ? direction_rtt_ms(down, 0.9) : unknown, MS_DECIMALS);
+	                output_measured(down) ? direction_rtt_ms(down, 0.9) : unknown,
+	                RESULT_MS_DECIMALS);
 	json_put_figure(w, "loaded_up_ms",
-	                output_measured(up) ? direction_rtt_ms(up, 0.9) : unknown, MS_DECIMALS);
+	                output_measured(up) ? direction_rtt_ms(up, 0.9) : unknown,
+	                RESULT_MS_DECIMALS);
 	json_end_object(w);
 }
 

@@ -239,6 +239,12 @@ static void trickled(struct test_result *r)
 	r->download.elapsed_ns = 12500 * NS_PER_MS;
 }
 
+static void took_a_moment(struct test_result *r)
+{
+	r->download.bytes = 1000;
+	r->download.elapsed_ns = 2 * NS_PER_MS;
+}
+
 static void took_no_time(struct test_result *r)
 {
 	r->download.bytes = 1000;
@@ -252,7 +258,32 @@ static void was_slow(struct test_result *r)
 	r->download.steady.ci95_high_bps = 512703;
 }
 
+/* 9.6 kbit/s, known to 2 %. */
+static void slowly(struct test_result *r)
+{
+	r->download.bytes = 12000;
+	r->download.steady.bps = 9612.3;
+	r->download.steady.ci95_low_bps = 9420.1;
+	r->download.steady.ci95_high_bps = 9804.5;
+	r->download.steady.from_ns = 254 * NS_PER_MS;
+}
+
+/* One segment of ten seconds at 10 Gbit/s. */
+static void one_segment_again(struct test_result *r)
+{
+	r->download.server.tcp_info.bytes_sent = 12500000000;
+	r->download.server.tcp_info.bytes_retrans = 1448;
+}
+
 static struct says_case says_cases[] = {
+	{ "json: a slow rate has its digits", &output_json, slowly, "{\"goodput_mbps\":0.0096," },
+	{ "json: the interval of a slow rate", &output_json, slowly,
+	  "\"steady_mbps\":0.0096123,\"steady_ci95_mbps\":[0.0094201,0.0098045]," },
+	{ "human: a slow rate", &output_human, slowly,
+	  "9.61 kbit/s ± 2 %, download from 0.25 s on" },
+	{ "json: little that was sent again is not 0", &output_json, one_segment_again,
+	  "\"retransmit_percent\":0.0000116," },
+	{ "human: a time that is not 0", &output_human, took_a_moment, "1.00 kB in 2.00 ms" },
 	{ "json: goodput and its source", &output_json, NULL,
 	  "\"download\":{\"goodput_mbps\":187.42,\"goodput_source\":\"client received\","
 	  "\"bytes\":234275000,\"elapsed_s\":10,\"steady_mbps\":191," },

@@ -15,9 +15,6 @@
 
 #define LABEL_COLUMNS 12
 
-#define MS_DECIMALS   3
-#define MBPS_DECIMALS 6
-
 static const struct figure unknown = { .known = false };
 
 /* --- texts ---------------------------------------------------------------------------------------- */
@@ -391,12 +388,12 @@ static void put_flow_figures(struct json_writer *w, const struct trace_flow_summ
 	              !bytes.known ? NULL
 	              : received   ? "bytes_received"
 	                           : "bytes_acked");
-	json_put_figure(w, "goodput_mbps", trace_flow_goodput_mbps(f), MBPS_DECIMALS);
-	json_put_figure(w, "min_rtt_ms", trace_flow_min_rtt_ms(f), MS_DECIMALS);
+	json_put_figure(w, "goodput_mbps", trace_flow_goodput_mbps(f), RESULT_MBPS_DECIMALS);
+	json_put_figure(w, "min_rtt_ms", trace_flow_min_rtt_ms(f), RESULT_MS_DECIMALS);
 	json_begin_object(w, "rtt_ms");
-	json_put_figure(w, "p50", trace_flow_rtt_ms(f, 0.50), MS_DECIMALS);
-	json_put_figure(w, "p90", trace_flow_rtt_ms(f, 0.90), MS_DECIMALS);
-	json_put_figure(w, "p99", trace_flow_rtt_ms(f, 0.99), MS_DECIMALS);
+	json_put_figure(w, "p50", trace_flow_rtt_ms(f, 0.50), RESULT_MS_DECIMALS);
+	json_put_figure(w, "p90", trace_flow_rtt_ms(f, 0.90), RESULT_MS_DECIMALS);
+	json_put_figure(w, "p99", trace_flow_rtt_ms(f, 0.99), RESULT_MS_DECIMALS);
 	json_end_object(w);
 	json_put_figure(w, "retransmit_percent", trace_flow_retransmit_percent(f), 4);
 	json_put_figure(w, "max_cwnd_segments",

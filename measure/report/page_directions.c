@@ -16,14 +16,6 @@ static const char *bytes_words(struct figure f, char out[PEOPLE_BYTES])
 	return f.known && f.value < 1.8e19 ? people_bytes((uint64_t)f.value, out) : "-";
 }
 
-static const char *seconds_words(struct figure f, char out[PEOPLE_BYTES])
-{
-	if (!f.known)
-		return "-";
-	snprintf(out, PEOPLE_BYTES, "%.*f s", f.value < 1 ? 2 : 1, f.value);
-	return out;
-}
-
 static const struct row {
 	const char *label, *member;
 	size_t at; /* in struct told_direction */
@@ -37,9 +29,9 @@ static const struct row {
 	ROW("Steady rate", steady_mbps, people_rate),
 	ROW("… 95 % interval, from", steady_low_mbps, people_rate),
 	ROW("… 95 % interval, to", steady_high_mbps, people_rate),
-	ROW("… from so long after the beginning", steady_from_s, seconds_words),
+	ROW("… from so long after the beginning", steady_from_s, people_seconds),
 	ROW("Transferred", bytes, bytes_words),
-	ROW("In", elapsed_s, seconds_words),
+	ROW("In", elapsed_s, people_seconds),
 	ROW("Least round-trip time", min_rtt_ms, people_ms),
 	ROW("Round-trip time under load, median", rtt_p50_ms, people_ms),
 	ROW("… 90 % are below", rtt_p90_ms, people_ms),
