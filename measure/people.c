@@ -48,7 +48,8 @@ static double small_in_result(double value, int decimals)
 
 struct figure people_half_percent(struct figure rate, struct figure low, struct figure high)
 {
-	double percent = 50 * (high.value - low.value) / rate.value;
+	double up = high.value - rate.value, down = rate.value - low.value;
+	double percent = 100 * (up > down ? up : down) / rate.value;
 
 	if (!rate.known || !low.known || !high.known || !isfinite(percent))
 		return (struct figure){ false, 0 };

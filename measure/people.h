@@ -10,7 +10,8 @@
 /* Half of a rate's 95 % interval in percent of the rate, above which there is no talk of a steady one. */
 #define PEOPLE_STEADY_PERCENT_MAX 25.0
 
-/* That half; unknown where one of them is, or where the rate is none. */
+/* That half, towards the farther end: what is shown as rate ± half has the interval in it. Unknown where one of them is,
+ * or where the rate is none. */
 struct figure people_half_percent(struct figure rate, struct figure low, struct figure high);
 
 /* "187.4 Mbit/s", "2.31 Gbit/s", "312.0 kbit/s", "16.6 bit/s"; "-" where it is not known. Each answers out. */

@@ -94,6 +94,8 @@ static struct half_case {
 } half_cases[] = {
 	{ "a usual interval", { 191, 190, 192 }, 100 / 191.0 },
 	{ "one that reaches to nothing", { 4, 0, 8 }, 100 },
+	{ "one that reaches farther up", { 100, 99.9, 101.2 }, 1.2 },
+	{ "one that reaches farther down", { 100, 98, 100.5 }, 2 },
 	{ "no rate", { NAN, 1, 2 }, NAN },
 	{ "no lower end", { 1, NAN, 2 }, NAN },
 	{ "no upper end", { 1, 1, NAN }, NAN },
