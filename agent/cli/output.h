@@ -56,5 +56,6 @@ const struct direction_result *output_speaker(const struct test_result *r);
 #define OUTPUT_IP_BYTES 64
 const char *output_client_ip(const struct test_result *r, char out[OUTPUT_IP_BYTES]);
 
-/* The lesser of the two handshakes' round trips, before any load. */
+/* The lesser of the handshakes' round trips, before any load, of what was measured: a target that served nothing may be
+ * another machine. */
 struct figure output_idle_rtt_ms(const struct test_result *r);

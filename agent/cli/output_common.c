@@ -117,9 +117,14 @@ const char *output_client_ip(const struct test_result *r, char out[OUTPUT_IP_BYT
 	return out;
 }
 
+static struct figure idle_rtt_ms(const struct direction_result *d)
+{
+	return output_measured(d) ? d->idle_rtt_ms : (struct figure){ .known = false };
+}
+
 struct figure output_idle_rtt_ms(const struct test_result *r)
 {
-	struct figure a = r->download.idle_rtt_ms, b = r->upload.idle_rtt_ms;
+	struct figure a = idle_rtt_ms(&r->download), b = idle_rtt_ms(&r->upload);
 
 	if (!a.known || !b.known)
 		return a.known ? a : b;

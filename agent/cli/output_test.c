@@ -275,6 +275,13 @@ static void one_segment_again(struct test_result *r)
 	r->download.server.tcp_info.bytes_retrans = 1448;
 }
 
+/* By a nearer machine, which took the connection and no more. */
+static void upload_refused_nearby(struct test_result *r)
+{
+	upload_failed(r);
+	r->upload.idle_rtt_ms = (struct figure){ true, 0.5 };
+}
+
 static struct says_case says_cases[] = {
 	{ "json: a slow rate has its digits", &output_json, slowly, "{\"goodput_mbps\":0.0096," },
 	{ "json: the interval of a slow rate", &output_json, slowly,
@@ -315,6 +322,9 @@ static struct says_case says_cases[] = {
 	  "\"client_ip\":\"2001:db8::17\"" },
 	{ "json: an IPv6 client has no brackets", &output_json, only_upload,
 	  "\"client_ip\":\"2001:db8::17\"" },
+	{ "json: idle is of who served", &output_json, upload_refused_nearby,
+	  "\"latency\":{\"idle_ms\":11.9," },
+	{ "human: likewise", &output_human, upload_refused_nearby, "11.9 ms idle, 14.2 ms during" },
 	{ "json: idle is the lesser handshake", &output_json, NULL,
 	  "\"latency\":{\"idle_ms\":11.9," },
 	{ "json: both directions' bytes", &output_json, NULL, "\"bytes_used\":263100000" },
