@@ -16,20 +16,28 @@ void limits_start(struct limits *l)
 	*l = (struct limits){};
 }
 
+void limits_anchor(struct limits *l, uint64_t at_us)
+{
+	l->first_us = at_us;
+	l->anchored = true;
+}
+
 static bool runs_backwards(const struct limits_look *from, const struct limits_look *to)
 {
 	return to->at_us < from->at_us || to->busy_us < from->busy_us ||
 	       to->rwnd_limited_us < from->rwnd_limited_us ||
 	       to->sndbuf_limited_us < from->sndbuf_limited_us ||
-	       to->app_limited_us < from->app_limited_us || to->cpu_us < from->cpu_us;
+	       to->app_limited_us < from->app_limited_us || to->cpu_us < from->cpu_us ||
+	       to->ours_us < from->ours_us;
 }
 
 static struct limits_sums stretch_between(const struct limits_look *from,
                                           const struct limits_look *to)
 {
-	uint64_t all_us = to->at_us - from->at_us;
+	uint64_t all_us = to->at_us - from->at_us, ours_us = to->ours_us - from->ours_us;
+	uint64_t longer_us = ours_us > all_us ? ours_us : all_us;
 
-	if ((double)(to->cpu_us - from->cpu_us) >= LIMITS_CPU_SHARE * (double)all_us)
+	if ((double)(to->cpu_us - from->cpu_us) >= LIMITS_CPU_SHARE * (double)longer_us)
 		return (struct limits_sums){ .cpu_us = all_us };
 	return (struct limits_sums){
 		.all_us = all_us,
@@ -73,7 +81,7 @@ void limits_add(struct limits *l, const struct limits_look *look)
 
 	if (l->begun && runs_backwards(&l->last, look))
 		return;
-	if (!l->begun)
+	if (!l->begun && !l->anchored)
 		l->first_us = look->at_us;
 	if (l->begun && look->at_us > l->last.at_us) {
 		stretch = stretch_between(&l->last, look);

@@ -5,7 +5,8 @@
  * send buffer held it back. What is left of the busy time the network decided, unless the sender had
  * nothing more to send; time with nothing outstanding is the sending program's. Where this process was on a
  * CPU, or waited for one, nine tenths of a stretch, that stretch is the CPU's whatever the kernel says: a slow
- * reader looks like a small window, a slow writer like an idle one.
+ * reader looks like a small window, a slow writer like an idle one. Of a stretch by another machine's clock, whose
+ * looks came to us nearer together or farther apart than they were made, it must be nine tenths by both.
  *
  * The kernel's clocks tick in jiffies (1 to 10 ms), so that a stretch between two looks may seem busier
  * than it was long: what is shared out is the sum of many stretches.
@@ -40,6 +41,7 @@ struct limits_look {
 	uint64_t busy_us, rwnd_limited_us, sndbuf_limited_us;
 	uint64_t app_limited_us; /* time in which the kernel said so */
 	uint64_t cpu_us;         /* this process: on a CPU or waiting for one */
+	uint64_t ours_us;        /* our clock as cpu_us was read; 0: at_us is of it */
 };
 
 /* Sums over stretches: of those that are the CPU's their time, of the others what the clocks said. */
@@ -49,16 +51,18 @@ struct limits_sums {
 };
 
 struct limits {
-	bool begun;
-	uint64_t first_us;
+	bool begun, anchored;
+	uint64_t first_us; /* where the first bin begins */
 	struct limits_look last;
 	struct limits_sums whole;
-	uint32_t
-		bins; /* of LIMITS_BIN_US since the first look; a stretch is in the one it ends in */
+	uint32_t bins; /* of LIMITS_BIN_US; a stretch has its part in each that it touches */
 	struct limits_sums along[LIMITS_BINS_MAX];
 };
 
 void limits_start(struct limits *l);
+
+/* Before the first look: the bins begin there, else with that look. */
+void limits_anchor(struct limits *l, uint64_t at_us);
 
 /* In the order of time; one whose counters run backwards is not taken. */
 void limits_add(struct limits *l, const struct limits_look *look);

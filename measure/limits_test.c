@@ -53,6 +53,24 @@ static const struct limits_case limits_cases[] = {
 	    { .at_us = 10000, .busy_us = 10000, .rwnd_limited_us = 9000, .cpu_us = 9000 } },
 	  { [LIMIT_CPU] = 10000 },
 	  LIMIT_CPU },
+	{ "looks that came to us farther apart than they were made",
+	  2,
+	  { { .at_us = 0, .ours_us = 500 },
+	    { .at_us = 10000, .busy_us = 10000, .cpu_us = 9000, .ours_us = 20500 } },
+	  { [LIMIT_NETWORK] = 10000 },
+	  LIMIT_NETWORK },
+	{ "looks that came nearer together",
+	  2,
+	  { { .at_us = 0, .ours_us = 500 },
+	    { .at_us = 10000, .busy_us = 10000, .cpu_us = 1000, .ours_us = 1500 } },
+	  { [LIMIT_NETWORK] = 10000 },
+	  LIMIT_NETWORK },
+	{ "the CPU's by both clocks",
+	  2,
+	  { { .at_us = 0, .ours_us = 500 },
+	    { .at_us = 10000, .busy_us = 10000, .cpu_us = 9900, .ours_us = 11500 } },
+	  { [LIMIT_CPU] = 10000 },
+	  LIMIT_CPU },
 	{ "a CPU that is not full does not",
 	  2,
 	  { { .at_us = 0 },
@@ -158,10 +176,35 @@ static void time_is_shared_out_along_it(void **state)
 	assert_true(limits_percent(&l, percent) && percent[LIMIT_APPLICATION] > 90);
 }
 
+/* From 0.7 s on, half of the first bin that is known the network's; then the receiver's, over an edge. */
+static void bins_begin_where_they_are_anchored(void **state)
+{
+	static const struct limits_look looks[] = {
+		{ .at_us = 700000 },
+		{ .at_us = 850000, .busy_us = 150000 },
+		{ .at_us = 1150000, .busy_us = 450000, .rwnd_limited_us = 300000 },
+	};
+	double percent[LIMITS];
+	struct limits l;
+
+	(void)state;
+	limits_start(&l);
+	limits_anchor(&l, 0);
+	for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++)
+		limits_add(&l, &looks[i]);
+	assert_int_equal(l.bins, 3);
+	assert_false(limits_percent_along(&l, 0, percent));
+	assert_true(limits_percent_along(&l, 1, percent));
+	assert_true(fabs(percent[LIMIT_NETWORK] - 50) < 1e-3);
+	assert_true(fabs(percent[LIMIT_RECEIVER] - 50) < 1e-3);
+	assert_true(limits_percent_along(&l, 2, percent) && percent[LIMIT_RECEIVER] == 100);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(time_is_shared_out_along_it),
+		cmocka_unit_test(bins_begin_where_they_are_anchored),
 	};
 	int failed = CASES_RUN(time_is_shared_out, limits_cases);
 

@@ -5,6 +5,8 @@
 void server_side_start(struct server_side *s, struct direction_result *result)
 {
 	*s = (struct server_side){ .result = result };
+	if (result->test == NDT7_DOWNLOAD)
+		limits_anchor(&result->limits, 0); /* its clock's t = 0; it first tells later */
 }
 
 /* Negative figures are none: who takes a figure looks for that. */
@@ -35,7 +37,7 @@ static bool supersedes(const struct measurement_tcp_info *known,
 
 /* Of a download the server's kernel is the one that sends. Called before *t is what is known. */
 static void look_at_kernel(struct server_side *s, const struct measurement_tcp_info *t,
-                           uint64_t cpu_us)
+                           uint64_t cpu_us, uint64_t ours_us)
 {
 	struct direction_result *d = s->result;
 
@@ -52,7 +54,8 @@ static void look_at_kernel(struct server_side *s, const struct measurement_tcp_i
 	                                  .rwnd_limited_us = (uint64_t)t->rwnd_limited_us,
 	                                  .sndbuf_limited_us = (uint64_t)t->sndbuf_limited_us,
 	                                  .app_limited_us = s->app_limited_us,
-	                                  .cpu_us = cpu_us });
+	                                  .cpu_us = cpu_us,
+	                                  .ours_us = ours_us });
 }
 
 static void merge(struct server_side *s, const struct measurement *m,
@@ -78,7 +81,7 @@ static void merge(struct server_side *s, const struct measurement *m,
 	if (!m->has_tcp_info || !supersedes(&all->tcp_info, &m->tcp_info))
 		return;
 	all->has_tcp_info = true;
-	look_at_kernel(s, &m->tcp_info, cpu_us);
+	look_at_kernel(s, &m->tcp_info, cpu_us, most->us);
 	all->tcp_info = m->tcp_info;
 	if (measurement_has(&m->tcp_info, MEASUREMENT_TCP_RTT) && m->tcp_info.rtt_us > 0 &&
 	    (uint64_t)m->tcp_info.rtt_us <= most->us)

@@ -15,7 +15,7 @@ struct server_side {
 /* The most that a server can truly say now: what was not sent cannot have arrived. */
 struct server_side_bounds {
 	uint64_t bytes;
-	uint64_t us;
+	uint64_t us; /* our clock, and a constant */
 };
 
 enum server_side_outcome {

@@ -177,9 +177,41 @@ static void limits_are_the_senders(void **state)
 	assert_true(fabs(percent[LIMIT_APPLICATION] - c->application) < 1e-6);
 }
 
+/* A queue that builds up, or runs empty, brings its texts to us at other distances than they have; we were on a CPU 45 %
+ * of the time. */
+static void cpu_is_by_both_clocks(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t our_ms, cpu_ms;
+	} texts[] = {
+		{ LIMITS_TEXT("600000", "600000", "0", ""), 600, 270 },
+		{ LIMITS_TEXT("850000", "850000", "0", ""), 1150, 518 },
+		{ LIMITS_TEXT("1350000", "1350000", "0", ""), 1400, 630 },
+	};
+	static struct direction_result d;
+	struct server_side_bounds most = plenty;
+	double percent[LIMITS];
+	struct measurement m;
+	struct server_side s;
+
+	(void)state;
+	d = (struct direction_result){ .test = NDT7_DOWNLOAD };
+	server_side_start(&s, &d);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		most.us = RESULT_SERVER_AHEAD_NS / NS_PER_US + 1000 * texts[i].our_ms;
+		server_side_take(&s, texts[i].text, strlen(texts[i].text), &most,
+		                 1000 * texts[i].cpu_ms, &m);
+	}
+	assert_true(limits_percent(&d.limits, percent) && percent[LIMIT_NETWORK] == 100);
+	assert_false(limits_percent_along(&d.limits, 0, percent)); /* before it first told */
+	assert_true(limits_percent_along(&d.limits, 2, percent));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(parts_come_one_by_one) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(parts_come_one_by_one),
+		                            cmocka_unit_test(cpu_is_by_both_clocks) };
 	int failed = CASES_RUN(what_can_be_is_believed, belief_cases);
 
 	failed += CASES_RUN(the_best_known_is_kept, merge_cases);
