@@ -112,6 +112,15 @@ struct figure direction_cpu_percent(const struct direction_result *d)
 	return known(100 * (double)d->cpu_ns / (double)ran_ns);
 }
 
+struct figure direction_cpu_limited_percent(const struct direction_result *d)
+{
+	double percent[LIMITS];
+
+	if (!limits_percent(&d->limits, percent) && !limits_percent(&d->ours, percent))
+		return unknown;
+	return known(percent[LIMIT_CPU]);
+}
+
 const char *rtt_source_name(enum rtt_source s)
 {
 	static const char *const names[] = {

@@ -16,7 +16,7 @@
 #include "transport/tcp.h"
 #include "transport/url.h"
 
-#define RESULT_WARNINGS_MAX 16
+#define RESULT_WARNINGS_MAX 32 /* all that there are of both directions, and a few */
 #define RESULT_ATTEMPTS_MAX 40
 
 /* Digits behind the point in a result's JSON; people are shown fewer, rounded from these, so that a result says the
@@ -106,8 +106,9 @@ struct direction_result {
 	struct ndt7_report report;
 	bool has_server; /* the last measurement of the server's; its members may be missing */
 	struct measurement server;
-	struct summary local;          /* of our own socket */
-	struct limits limits;          /* of the side that sends: the server's texts, our kernel */
+	struct summary local; /* of our own socket */
+	struct limits limits; /* of the side that sends: the server's texts, our kernel */
+	struct limits ours;   /* by our clock alone: of it only the CPU's share says anything */
 	struct steady_rate steady;     /* of our kernel's bytes_received or bytes_acked */
 	struct summary_rtt server_rtt; /* of TCPInfo.RTT in the server's texts */
 	struct figure idle_rtt_ms; /* the least before the transfer, or that of the TCP handshake */
@@ -132,6 +133,9 @@ struct figure direction_goodput_mbps(const struct direction_result *d);
 struct figure direction_min_rtt_ms(const struct direction_result *d); /* of the side that sends */
 struct figure direction_server_min_rtt_ms(const struct direction_result *d); /* as M-Lab has it */
 struct figure direction_retransmit_percent(const struct direction_result *d);
+
+/* The share of the time that this machine's CPU limited; by our clock alone where the side that sends does not tell. */
+struct figure direction_cpu_limited_percent(const struct direction_result *d);
 
 /* Of one CPU; not known of a test under 100 ms, in which what is before and after it weighs too much. */
 struct figure direction_cpu_percent(const struct direction_result *d);

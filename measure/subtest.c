@@ -38,6 +38,7 @@ struct subtest {
 	enum phase phase;
 	bool served; /* t = 0 was reached */
 	bool stopped;
+	bool settled; /* what limited it, up to the end of the count */
 	struct tcp_dial *dial;
 	struct stream *stream;
 	struct flow *flow;
@@ -120,11 +121,24 @@ static uint64_t cpu_wanted_us(const struct subtest *s)
 	return (clock_cpu_ns() + clock_cpu_delay_ns(s->cpu_delay_fd)) / NS_PER_US;
 }
 
+/* What follows the count, while the far side's last word is waited for, is no part of the transfer. */
+static void settle(struct subtest *s)
+{
+	struct limits_look look = { .at_us = loop_now_ns(s->o.loop) / NS_PER_US,
+		                    .cpu_us = cpu_wanted_us(s) };
+
+	if (s->settled)
+		return;
+	s->settled = flow_report(s->flow)->count_ended_ns != 0;
+	limits_add(&s->o.result->ours, &look);
+	tally_settle(&s->tally, look.cpu_us);
+}
+
 static void on_looked(void *owner)
 {
 	struct subtest *s = owner;
 
-	tally_settle(&s->tally, cpu_wanted_us(s));
+	settle(s);
 	if (s->o.events->looked)
 		s->o.events->looked(s->o.owner);
 }
@@ -238,7 +252,7 @@ static void keep_figures(struct subtest *s)
 		d->rtt_samples =
 			d->test == NDT7_UPLOAD && kernel_rtt_loaded(&s->rtt, &flow, &d->local.rtt);
 	}
-	tally_settle(&s->tally, cpu_wanted_us(s));
+	settle(s);
 	tally_finish(&s->tally, d->report.started_ns + d->report.measured_ns, &path);
 	d->cpu_ns = clock_cpu_ns() - s->cpu_from_ns;
 	d->wire_bytes =
@@ -301,7 +315,7 @@ static int begin_running(struct subtest *s, struct err *err)
 	loop_timer_cancel(s->o.loop, &s->deadline);
 	watch_start(&s->watch, flow_report(s->flow)->started_ns);
 	stream_may_wait(s->stream, watch_patience_ns(&s->watch));
-	tally_settle(&s->tally, cpu_wanted_us(s));
+	settle(s);
 	s->phase = PHASE_RUNNING;
 	s->served = true;
 	s->o.events->connected(s->o.owner);

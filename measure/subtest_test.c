@@ -368,6 +368,26 @@ static void pause_of_ours_is_seen(void **state)
 	assert_true(p.result.unseen_ns >= 2 * NS_PER_S && p.result.unseen_ns < 3 * NS_PER_S);
 }
 
+/* The server's Close never comes, and is waited for until 12.5 s. */
+static void limits_end_with_the_count(void **state)
+{
+	static struct far_act acts[] = { { 9900, TCP(9900000, 9900000) } };
+	struct far_script script = { FAR_UPGRADE, .acts = acts, .acts_count = 1 };
+	struct far far;
+	struct play p;
+	const struct limits *const both[] = { &p.result.limits, &p.result.ours };
+
+	(void)state;
+	begin(&p, &far, &script, NDT7_UPLOAD);
+	finish(&p, &far);
+	assert_true(p.result.report.ended_ns - p.result.report.started_ns > 12 * NS_PER_S);
+	for (int i = 0; i < 2; i++) {
+		uint64_t all_us = both[i]->whole.all_us + both[i]->whole.cpu_us;
+
+		assert_in_range(all_us, 9990000, 10020000);
+	}
+}
+
 static void target_refuses(void **state)
 {
 	const struct refusal_case *c = *state;
@@ -393,6 +413,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pause_of_ours_is_seen),
+		cmocka_unit_test(limits_end_with_the_count),
 	};
 	int failed = CASES_RUN(direction_is_judged, subtest_cases);
 

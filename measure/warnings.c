@@ -88,15 +88,15 @@ static void warn_of_figures(struct test_result *t, const struct direction_result
 {
 	const char *name = ndt7_test_name(d->test);
 	struct figure cpu = direction_cpu_percent(d);
+	struct figure limited = direction_cpu_limited_percent(d);
 	char count[PEOPLE_BYTES];
-	double limits[LIMITS];
 
 	if (cpu.known && cpu.value > 90)
 		result_warn(t, "%s: cpu was at %.0f %%: a lower bound", name, cpu.value);
-	else if (limits_percent(&d->limits, limits) && limits[LIMIT_CPU] > 10)
+	else if (limited.known && limited.value > 10)
 		result_warn(t,
 		            "%s: limited by this machine's cpu %.0f %% of the time: a lower bound",
-		            name, limits[LIMIT_CPU]);
+		            name, limited.value);
 	if (d->test == NDT7_UPLOAD && d->source != GOODPUT_SERVER_TCP_INFO)
 		result_warn(t,
 		            "upload: the server reported no last count of bytes received; goodput "

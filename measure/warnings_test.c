@@ -127,26 +127,32 @@ static void as_busy_as_may_be(struct test_result *r)
 }
 
 /* `cpu_ms` of a second were the CPU's. */
-static void limited(struct direction_result *d, uint64_t cpu_ms)
+static void limited(struct limits *l, uint64_t cpu_ms)
 {
 	struct limits_look look = {};
 
-	limits_add(&d->limits, &look);
+	limits_add(l, &look);
 	for (uint64_t ms = 10; ms <= 1000; ms += 10) {
 		look.at_us = look.busy_us = 1000 * ms;
 		look.cpu_us += ms <= cpu_ms ? 10000 : 0;
-		limits_add(&d->limits, &look);
+		limits_add(l, &look);
 	}
 }
 
 static void limited_by_cpu(struct test_result *r)
 {
-	limited(&r->upload, 120);
+	limited(&r->upload.limits, 120);
 }
 
 static void limited_by_cpu_a_little(struct test_result *r)
 {
-	limited(&r->upload, 100);
+	limited(&r->upload.limits, 100);
+	limited(&r->upload.ours, 500); /* who sends knows better */
+}
+
+static void limited_by_cpu_untold(struct test_result *r)
+{
+	limited(&r->download.ours, 120);
 }
 
 static void by_acks(struct test_result *r)
@@ -232,6 +238,8 @@ static const struct warning_case {
 	{ "90 % is not above", as_busy_as_may_be, NULL },
 	{ "the CPU was, by stretches", limited_by_cpu,
 	  "upload: limited by this machine's cpu 12 % of the time: a lower bound" },
+	{ "the CPU was, and the server does not tell", limited_by_cpu_untold,
+	  "download: limited by this machine's cpu 12 % of the time: a lower bound" },
 	{ "10 % is not above", limited_by_cpu_a_little, NULL },
 	{ "an upload by ACKs", by_acks,
 	  "upload: the server reported no last count of bytes received; goodput is from client "
@@ -266,7 +274,35 @@ static void reader_is_warned(void **state)
 	assert_int_equal(r.warnings_count, c->want != NULL);
 }
 
+/* A hostile server's, on a machine in need: none is lost for the others. */
+static void all_are_told_at_once(void **state)
+{
+	static struct test_result r;
+	struct direction_result *const both[] = { &r.download, &r.upload };
+
+	(void)state;
+	r = (struct test_result){ .download = good(NDT7_DOWNLOAD), .upload = good(NDT7_UPLOAD) };
+	stalled(&r);
+	broke(&r);
+	by_acks(&r);
+	for (int i = 0; i < 2; i++) {
+		both[i]->elapsed_ns = NS_PER_S;
+		both[i]->unseen_ns = NS_PER_S;
+		both[i]->cpu_ns = 10 * NS_PER_S;
+		both[i]->unreadable_texts = both[i]->unbelieved_texts = 1;
+		both[i]->report.unexpected_bytes = both[i]->report.pongs_dropped = 1;
+		both[i]->polled = both[i]->insecure = true;
+		both[i]->connection.bind = (struct tcp_bind_proof){ .how = TCP_BIND_SOURCE };
+	}
+	warnings_add(&r);
+	assert_int_equal(r.warnings_count, 2 * 10 + 2);
+	assert_non_null(strstr(r.warnings[r.warnings_count - 1], "--insecure"));
+}
+
 int main(void)
 {
-	return CASES_RUN(reader_is_warned, warning_cases) != 0;
+	const struct CMUnitTest tests[] = { cmocka_unit_test(all_are_told_at_once) };
+	int failed = CASES_RUN(reader_is_warned, warning_cases);
+
+	return failed + cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
