@@ -177,6 +177,41 @@ static void put_steady(const struct summary_out *s, const struct direction_resul
 		         people_seconds(seconds(r->from_ns), from));
 }
 
+static const char *limit_words(enum limit l)
+{
+	static const char *const words[LIMITS] = {
+		[LIMIT_NETWORK] = "the network",
+		[LIMIT_RECEIVER] = "the receiver's window",
+		[LIMIT_SENDER] = "the sender's buffer",
+		[LIMIT_APPLICATION] = "a sender with nothing more to send",
+		[LIMIT_CPU] = "this machine's CPU",
+	};
+
+	return words[l];
+}
+
+/* The largest share; where who sends does not tell, there is none to be named. */
+static void put_limits(const struct summary_out *s, const struct test_result *r)
+{
+	const struct direction_result *const directions[] = { &r->download, &r->upload };
+	char words[256];
+	struct text t = text_on(words, sizeof(words));
+
+	for (int i = 0; i < 2; i++) {
+		const struct direction_result *d = directions[i];
+		double percent[LIMITS];
+		enum limit most;
+
+		if (!output_measured(d) || !limits_percent(&d->limits, percent))
+			continue;
+		most = limits_most(&d->limits);
+		text_append(&t, "%s%s %.0f %% of the %s", comma(&t), limit_words(most),
+		            percent[most], ndt7_test_name(d->test));
+	}
+	if (t.bytes > 0)
+		put_line(s, "Limited by", "%s", words);
+}
+
 static void put_latency(const struct summary_out *s, const struct test_result *r)
 {
 	const struct direction_result *const directions[] = { &r->download, &r->upload };
@@ -308,6 +343,7 @@ static void put_summary(const struct summary_out *s, const struct test_result *r
 	put_direction(s, "Upload", &r->upload);
 	put_steady(s, &r->download);
 	put_steady(s, &r->upload);
+	put_limits(s, r);
 	put_latency(s, r);
 	put_retransmissions(s, r);
 	fputc('\n', s->to);

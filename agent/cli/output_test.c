@@ -200,6 +200,13 @@ static void hostile(struct test_result *r)
 	strcpy(r->download.server.connection_info.client, "\x1b]0;you\a:1");
 }
 
+static void limited_by_buffer(struct test_result *r)
+{
+	r->upload.limits.whole = (struct limits_sums){ .all_us = 10000000,
+		                                       .busy_us = 10000000,
+		                                       .sndbuf_limited_us = 7500000 };
+}
+
 static void upload_resent(struct test_result *r)
 {
 	r->upload.local.last = (struct tcp_sample){
@@ -376,6 +383,11 @@ static struct says_case says_cases[] = {
 	  "  Steady      no: the download went up and down around 191.0 Mbit/s\n" },
 	{ "json: its interval all the same", &output_json, three_quarters,
 	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[47.75,334.25]," },
+	{ "human: what limited it", &output_human, NULL,
+	  "  Limited by  the network 97 % of the download\n" },
+	{ "human: what limited each", &output_human, limited_by_buffer,
+	  "the network 97 % of the download, the sender's buffer 75 % of the\n"
+	  "              upload\n" },
 	{ "human: a trace", &output_human, trace_kept, "  Trace       t.csv, 29 samples\n" },
 	{ "human: a trace that is lost says why", &output_human, trace_lost,
 	  "  Trace       lost: could not write t.csv: No space left on device\n" },
