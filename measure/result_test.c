@@ -123,6 +123,61 @@ static void min_rtt_is_the_servers(void **state)
 	assert_false(direction_min_rtt_ms(&d).known);
 }
 
+/* Our kernel's, which sent; the server's where ours has none. */
+static void an_uploads_figures_are_our_own(void **state)
+{
+	static struct direction_result d;
+
+	(void)state;
+	d = (struct direction_result){ .test = NDT7_UPLOAD,
+		                       .has_server = true,
+		                       .report = { .ended_ns = 10 * NS_PER_S } };
+	d.server.tcp_info.present = 1ULL << MEASUREMENT_TCP_MinRTT;
+	d.server.tcp_info.min_rtt_us = 12345;
+	assert_true(fabs(direction_min_rtt_ms(&d).value - 12.345) < 1e-9);
+	assert_false(direction_retransmit_percent(&d).known);
+	d.local.min_rtt_us = 11800;
+	d.local.last = (struct tcp_sample){ .present = TCP_SAMPLE_BYTES_SENT,
+		                            .bytes_sent = 1000,
+		                            .bytes_retrans = 10 };
+	assert_true(fabs(direction_min_rtt_ms(&d).value - 11.8) < 1e-9);
+	assert_true(fabs(direction_server_min_rtt_ms(&d).value - 12.345) < 1e-9);
+	assert_true(fabs(direction_retransmit_percent(&d).value - 1) < 1e-9);
+}
+
+struct rtt_case {
+	const char *name;
+	enum ndt7_test test;
+	uint32_t server_us, local_us; /* 0: none */
+	bool samples;
+	enum rtt_source want;
+	double want_ms;
+};
+
+static struct rtt_case rtt_cases[] = {
+	{ "a download's are the server's", NDT7_DOWNLOAD, 9000, 7000, false, RTT_SERVER, 9 },
+	{ "it does not tell: the receiver's estimate", NDT7_DOWNLOAD, 0, 7000, false, RTT_RECEIVER,
+	  7 },
+	{ "an upload's are our samples", NDT7_UPLOAD, 9000, 7000, true, RTT_SAMPLES, 7 },
+	{ "polled, our estimate", NDT7_UPLOAD, 9000, 7000, false, RTT_SMOOTHED, 7 },
+	{ "nobody has any", NDT7_UPLOAD, 9000, 0, false, RTT_NONE, 0 },
+};
+
+static void round_trips_are_of_who_sends(void **state)
+{
+	const struct rtt_case *c = *state;
+	static struct direction_result d;
+
+	d = (struct direction_result){ .test = c->test, .rtt_samples = c->samples };
+	if (c->server_us)
+		summary_rtt_add(&d.server_rtt, c->server_us);
+	if (c->local_us)
+		summary_rtt_add(&d.local.rtt, c->local_us);
+	assert_int_equal(direction_rtt_source(&d), c->want);
+	assert_int_equal(direction_rtt_ms(&d, 0.9).known, c->want != RTT_NONE);
+	assert_true(fabs(direction_rtt_ms(&d, 0.9).value - c->want_ms) < 1e-9);
+}
+
 static void goodput_needs_a_source_and_a_time(void **state)
 {
 	static struct direction_result d;
@@ -166,12 +221,14 @@ int main(void)
 {
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test(min_rtt_is_the_servers),
+		cmocka_unit_test(an_uploads_figures_are_our_own),
 		cmocka_unit_test(goodput_needs_a_source_and_a_time),
 		cmocka_unit_test(ids_are_uuids_in_the_order_of_time),
 		cmocka_unit_test(warnings_have_a_ceiling),
 	};
 	int failed = CASES_RUN(exits_with, exit_cases);
 	failed += CASES_RUN(figure_falls_short, short_cases);
+	failed += CASES_RUN(round_trips_are_of_who_sends, rtt_cases);
 
 	failed += CASES_RUN(server_retransmits, retransmit_cases);
 	failed += cmocka_run_group_tests(others, NULL, NULL);

@@ -208,9 +208,29 @@ static void cpu_is_by_both_clocks(void **state)
 	assert_true(limits_percent_along(&d.limits, 2, percent));
 }
 
+/* One second of three. */
+static void an_application_that_had_nothing_to_send(void **state)
+{
+	static struct direction_result d;
+	double percent[LIMITS];
+	struct server_side s;
+
+	(void)state;
+	d = (struct direction_result){ .test = NDT7_DOWNLOAD };
+	server_side_start(&s, &d);
+	say(&s, LIMITS_TEXT("1000000", "1000000", "0", ""), &plenty);
+	say(&s, LIMITS_TEXT("2000000", "2000000", "0", ",\"AppLimited\":1"), &plenty);
+	say(&s, LIMITS_TEXT("4000000", "4000000", "0", ""), &plenty);
+	assert_true(limits_percent(&d.limits, percent));
+	assert_true(fabs(percent[LIMIT_APPLICATION] - 100 / 3.0) < 1e-6);
+	assert_true(fabs(percent[LIMIT_NETWORK] - 200 / 3.0) < 1e-6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(parts_come_one_by_one),
+		                            cmocka_unit_test(
+						    an_application_that_had_nothing_to_send),
 		                            cmocka_unit_test(cpu_is_by_both_clocks) };
 	int failed = CASES_RUN(what_can_be_is_believed, belief_cases);
 

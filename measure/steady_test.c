@@ -387,6 +387,8 @@ static const struct probe_case probe_cases[] = {
 	{ "too short", 20, 4, 5000, 5100, 362000, false },
 	{ "a slower path is no probe", 20, 60, 5000, 5220, 362000, false },
 	{ "a path that is always so slow", 100, 4, 0, 10000, 600, false },
+	{ "a third of the time", 20, 4, 3000, 6200, 362000, false },
+	{ "a fifth of the time", 20, 4, 3000, 4900, 362000, true },
 };
 
 static void probe_is_taken_out(void **state)

@@ -144,6 +144,11 @@ static void limited_by_cpu(struct test_result *r)
 	limited(&r->upload.limits, 120);
 }
 
+static void limited_by_cpu_just(struct test_result *r)
+{
+	limited(&r->upload.limits, 110);
+}
+
 static void limited_by_cpu_a_little(struct test_result *r)
 {
 	limited(&r->upload.limits, 100);
@@ -240,6 +245,8 @@ static const struct warning_case {
 	  "upload: limited by this machine's cpu 12 % of the time: a lower bound" },
 	{ "the CPU was, and the server does not tell", limited_by_cpu_untold,
 	  "download: limited by this machine's cpu 12 % of the time: a lower bound" },
+	{ "11 % is above", limited_by_cpu_just,
+	  "upload: limited by this machine's cpu 11 % of the time: a lower bound" },
 	{ "10 % is not above", limited_by_cpu_a_little, NULL },
 	{ "an upload by ACKs", by_acks,
 	  "upload: the server reported no last count of bytes received; goodput is from client "

@@ -265,6 +265,19 @@ static void was_slow(struct test_result *r)
 	r->download.steady.ci95_high_bps = 512703;
 }
 
+/* Percentiles that differ: of the download 10, 20 and 40 ms, of the upload fivefold. */
+static void loaded(struct test_result *r)
+{
+	struct summary_rtt *const both[] = { &r->download.server_rtt, &r->upload.local.rtt };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		*both[i] = (struct summary_rtt){};
+		summary_rtt_add_many(both[i], (1 + 4 * i) * 10000, 60);
+		summary_rtt_add_many(both[i], (1 + 4 * i) * 20000, 35);
+		summary_rtt_add_many(both[i], (1 + 4 * i) * 40000, 5);
+	}
+}
+
 /* 9.6 kbit/s, known to 2 %. */
 static void slowly(struct test_result *r)
 {
@@ -383,6 +396,13 @@ static struct says_case says_cases[] = {
 	  "  Steady      no: the download went up and down around 191.0 Mbit/s\n" },
 	{ "json: its interval all the same", &output_json, three_quarters,
 	  "\"steady_mbps\":191,\"steady_ci95_mbps\":[47.75,334.25]," },
+	{ "json: round trips under load", &output_json, loaded,
+	  "\"rtt_ms\":{\"p50\":10.091,\"p90\":20.187,\"p99\":40},"
+	  "\"rtt_source\":\"server tcp_info\"" },
+	{ "json: latency is their ninetieth percentile", &output_json, loaded,
+	  "\"loaded_down_ms\":20.187,\"loaded_up_ms\":100.206}" },
+	{ "human: likewise", &output_human, loaded,
+	  "11.9 ms idle, 20.2 ms during download, 100 ms during upload" },
 	{ "human: what limited it", &output_human, NULL,
 	  "  Limited by  the network 97 % of the download\n" },
 	{ "human: what limited each", &output_human, limited_by_buffer,
