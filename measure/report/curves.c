@@ -84,8 +84,8 @@ static void take_counters(struct curves *c, const struct tcp_sample *s)
 {
 	uint32_t both = c->last.present & s->present;
 
-	if (s->event == TCP_SAMPLE_RETRANSMIT)
-		add_sum(c, CURVE_RETRANSMITS, s->at_ns, 1);
+	if (s->event == TCP_SAMPLE_RETRANSMIT) /* whose instant is known */
+		add_sum_since(c, CURVE_RETRANSMITS, s->at_ns, s->at_ns, 1);
 	if (c->samples == 0)
 		return;
 	if (both & TCP_SAMPLE_BYTES) {

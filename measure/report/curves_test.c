@@ -127,6 +127,22 @@ static void what_the_sender_held_back_is_the_applications(void **state)
 	free(c);
 }
 
+/* When it was is known, however long before that the last look was. */
+static void a_retransmission_stands_where_it_was(void **state)
+{
+	struct curves *c = begin(0);
+	struct tcp_sample s = at(0, 0);
+
+	(void)state;
+	curves_take(c, &s);
+	s = at(200000, 0);
+	s.event = TCP_SAMPLE_RETRANSMIT;
+	curves_take(c, &s);
+	assert_true(c->sums[CURVE_RETRANSMITS].bins[thin_grid_bin(&c->grid, s.at_ns)] == 1);
+	assert_true(all(&c->sums[CURVE_RETRANSMITS]) == 1);
+	free(c);
+}
+
 static void what_is_absent_has_no_curve(void **state)
 {
 	struct curves *c = begin(0);
@@ -223,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_transfer),
 		cmocka_unit_test(limits_are_those_of_the_clocks),
 		cmocka_unit_test(what_the_sender_held_back_is_the_applications),
+		cmocka_unit_test(a_retransmission_stands_where_it_was),
 		cmocka_unit_test(what_is_absent_has_no_curve),
 		cmocka_unit_test(an_rtt_of_0_is_none),
 		cmocka_unit_test(counters_and_clocks_that_run_backwards),

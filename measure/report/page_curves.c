@@ -178,13 +178,21 @@ static void put_gauge(struct html *h, const char *name, const struct thin_gauge 
 	html_put(h, "}");
 }
 
+/* In whole numbers. What a bin has beyond those goes to the next: they sum up to what was counted, however thinly
+ * that is spread. */
 static void put_sum(struct html *h, const char *name, const struct thin_sum *t)
 {
 	struct range range = range_of_sum(t);
+	double sum = 0, told = 0;
 
 	html_put(h, ",\"%s\":{\"at\":%u,\"v\":[", name, range.first);
-	for (uint32_t i = range.first; i < range.end; i++)
-		html_put(h, i > range.first ? ",%.0f" : "%.0f", t->bins[i]);
+	for (uint32_t i = range.first; i < range.end; i++) {
+		double before = told;
+
+		sum += t->bins[i];
+		told = floor(sum + 0.5);
+		html_put(h, i > range.first ? ",%.0f" : "%.0f", told - before);
+	}
 	html_put(h, "]}");
 }
 

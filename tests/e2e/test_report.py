@@ -172,6 +172,31 @@ def test_standard_input_may_be_either(traced, tmp_path):
         assert r.returncode == DONE and says in r.stdout
 
 
+# --- what is seldom, and what is not known ----------------------------------------------------------------
+
+
+def data_of(path):
+    r = run("report", str(path))
+    assert r.returncode == DONE, r.stderr
+    return json.loads(re.search(r'id="data">(.*?)</script>', r.stdout, re.S)[1])
+
+
+def test_what_is_seldom_is_not_rounded_away(tmp_path):
+    """A few bytes and segments between samples that are seconds apart, and what was sent again after a timeout."""
+    lines = [HEADER, FLOW]
+    for ms, event, acked, retrans, ooo in ((0, "ack", 0, 0, 0), (5000, "retransmit", 100, 7, 0),
+                                           (10000, "ack", 300, 7, 1)):
+        lines.append(json.dumps({"at_ns": ms * 1_000_000, "flow": 1, "event": event, "bytes_acked": acked,
+                                 "bytes_received": 0, "bytes_sent": 400, "bytes_retrans": retrans,
+                                 "ooo_segments": ooo}) + "\n")
+    (tmp_path / "t").write_text("".join([*lines, '{"record":"end","samples":3}\n']))
+    data = data_of(tmp_path / "t")
+    [flow] = data["flows"]
+    assert {name: sum(flow[name]["v"]) for name in ("bytes", "retrans", "ooo", "events")} == {
+        "bytes": 300, "retrans": 7, "ooo": 1, "events": 1}
+    assert flow["events"] == {"at": 5_000_000 // data["width_us"], "v": [1]} # where it was, not before
+
+
 # --- many connections ----------------------------------------------------------------------------------
 
 
