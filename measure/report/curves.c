@@ -141,8 +141,8 @@ static void take_limits(struct curves *c, const struct tcp_sample *s)
 	};
 
 	if (s->present & TCP_SAMPLE_DELIVERY_RATE && s->app_limited)
-		l->app_limited_us += (s->at_ns - c->last.at_ns) / NS_PER_US;
-	look.app_limited_us = l->app_limited_us;
+		l->app_limited_ns += s->at_ns - c->last.at_ns;
+	look.app_limited_us = l->app_limited_ns / NS_PER_US;
 	if (l->begun && s->at_ns - l->from_ns < CURVES_LIMITS_NS)
 		return;
 	if (l->begun)

@@ -49,7 +49,7 @@ struct curves_window {
 /* Of our side as the one that sends; its CPU is not known. */
 struct curves_limits {
 	bool begun;
-	uint64_t app_limited_us; /* all such time until now */
+	uint64_t app_limited_ns; /* all such time until now */
 	uint64_t from_ns;        /* where the stretch began */
 	struct limits_look from;
 };

@@ -127,6 +127,27 @@ static void what_the_sender_held_back_is_the_applications(void **state)
 	free(c);
 }
 
+/* Of samples that are closer than a microsecond, too. */
+static void no_time_that_was_held_back_is_dropped(void **state)
+{
+	struct curves *c = begin(0);
+	double network, application;
+
+	(void)state;
+	for (uint64_t i = 0; i <= 1000000; i++) {
+		struct tcp_sample s = at(0, 0);
+
+		s.at_ns = 600 * i;
+		s.busy_us = s.at_ns / NS_PER_US;
+		s.app_limited = true;
+		curves_take(c, &s);
+	}
+	network = all(&c->sums[CURVE_LIMITS_US + LIMIT_NETWORK]);
+	application = all(&c->sums[CURVE_LIMITS_US + LIMIT_APPLICATION]);
+	assert_true(application > 4e5 && network < 1e-4 * application);
+	free(c);
+}
+
 /* When it was is known, however long before that the last look was. */
 static void a_retransmission_stands_where_it_was(void **state)
 {
@@ -239,6 +260,7 @@ int main(void)
 		cmocka_unit_test(a_transfer),
 		cmocka_unit_test(limits_are_those_of_the_clocks),
 		cmocka_unit_test(what_the_sender_held_back_is_the_applications),
+		cmocka_unit_test(no_time_that_was_held_back_is_dropped),
 		cmocka_unit_test(a_retransmission_stands_where_it_was),
 		cmocka_unit_test(what_is_absent_has_no_curve),
 		cmocka_unit_test(an_rtt_of_0_is_none),
