@@ -92,12 +92,14 @@
 		return sum;
 	}
 
-	/* Mbit/s over the part of the group in which the flow was watched; the shade from its windows. */
+	/* Mbit/s over the part of the group in which the flow was watched, if that is no small part of either; the shade
+	 * from its windows. */
 	function rate(f, group, l) {
 		const width = bin_s * 2 ** l;
 		const begin = Math.max(group * width, f.from_us / 1e6);
 		const end = Math.min((group + 1) * width, f.to_us / 1e6);
-		if (!f.bytes || end - begin < width / 4)
+		const enough = Math.min(width, (f.to_us - f.from_us) / 1e6) / 4;
+		if (!f.bytes || end <= begin || end - begin < enough)
 			return null;
 		const mean = amount(f.bytes, group, l) * 8e-6 / (end - begin);
 		const windows = f.windows ? gauge(f.windows, group, l) : null;

@@ -266,6 +266,33 @@ def test_a_peak_of_one_sample_is_seen_and_told(browser, tmp_path):
     assert "8.0 Mbit/s" in hover(browser, "rate", 0.3)["rate"]
 
 
+def hovered(browser, chart, share, words):
+    """What a chart says at this share of the time shown, or some pixels beside: where it first has the words."""
+    width = browser.find_element(By.CSS_SELECTOR, f"#chart-{chart} .plot").size["width"]
+    left, right = 52 + 3, 8 # the axis' labels, and the gap
+    for pixels in sorted(range(-6, 7), key=abs):
+        said = hover(browser, chart, (left + (width - left - right) * share + pixels) / width)[chart]
+        if words in said:
+            break
+    return said
+
+
+def test_a_short_connection_has_its_rate(browser, tmp_path):
+    """20 ms at 800 Mbit/s, in a minute of another one."""
+    flow = '{"record":"flow","flow":%d,"remote_ip":"192.0.2.4","remote_port":443,"pid":%d,"comm":"%s"}\n'
+    sample = '{"at_ns":%d,"flow":%d,"event":"ack","bytes_acked":%d,"bytes_received":0}\n'
+    (tmp_path / "t").write_text("".join([
+        HEADER, flow % (1, 1, "long"), flow % (2, 2, "short"),
+        *(sample % (ms * 1_000_000, 1, 1000 * ms) for ms in range(0, 30_000, 10)),
+        *(sample % (30_000_000_000 + ms * 1_000_000, 2, 100_000 * ms) for ms in range(21)),
+        *(sample % (ms * 1_000_000, 1, 1000 * ms) for ms in range(30_030, 60_001, 10)),
+        '{"record":"end","samples":%d}\n' % (3000 + 21 + 2998)]))
+    assert run("report", str(tmp_path / "t"), "-o", str(tmp_path / "page.html")).returncode == DONE
+    opened(browser, tmp_path / "page.html")
+    said = hovered(browser, "rate", 0.5, "short to 192.0.2.4:443 800.0 Mbit/s")
+    assert "short to 192.0.2.4:443 800.0 Mbit/s" in said and "long to 192.0.2.4:443 8.0 Mbit/s" in said
+
+
 # --- dark, narrow, on paper -------------------------------------------------------------------------------------
 
 
