@@ -235,7 +235,8 @@
 
 		value(f, name, words) {
 			const e = element('span');
-			e.append(flows.length > 1 ? f.name + ' ' : '', name ? name + ' ' : '', element('b', '', words));
+			e.append(...(flows.length > 1 ? [element('bdi', '', f.name), ' '] : []), name ? name + ' ' : '',
+				element('b', '', words));
 			e.style.color = f.variable ? colour(f.variable) : '';
 			return e;
 		}
@@ -244,11 +245,11 @@
 	/* Of what the other side sends, its kernel knows. */
 	function theirs(chart) {
 		const of = flows.filter((f) => f.received);
-		const whom = of.length === flows.length ? 'here' :
-			'of ' + (of.length > 2 ? of.length + ' of them' : of.map((f) => f.name).join(' and '));
+		const names = of.flatMap((f, i) => [i ? ' and ' : 'of ', element('bdi', '', f.name)]);
+		const whom = of.length === flows.length ? ['here'] : of.length > 2 ? ['of ' + of.length + ' of them'] : names;
 		if (of.length)
 			chart.figure.querySelector('.how').append(
-				'. Not known ' + whom + ': the kernel that sends is the other side’s.');
+				'. Not known ', ...whom, ': the kernel that sends is the other side’s.');
 	}
 
 	/* Lines of measures × flows. */

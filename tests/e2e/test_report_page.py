@@ -396,6 +396,20 @@ def test_hostile_names_run_nothing(browser, tmp_path):
     assert complaints(browser) == []
 
 
+def test_a_name_does_not_turn_figures_around(browser, tmp_path):
+    """U+202E writes what follows from right to left, as far as its element or the line goes."""
+    crowd(tmp_path / "t", 2, comm="a\u202eb")
+    assert run("report", str(tmp_path / "t"), "-o", str(tmp_path / "page.html")).returncode == DONE
+    opened(browser, tmp_path / "page.html")
+    assert "\u202e" in hover(browser, "rtt", 0.5)["rtt"]
+    assert browser.execute_script("""
+        const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), bare = [];
+        for (let n = walk.nextNode(); n; n = walk.nextNode())
+            if (n.data.includes('\u202e') && !n.parentElement.closest('bdi, button, script'))
+                bare.push(n.data);
+        return bare;""") == []
+
+
 def test_an_injected_script_would_not_run(browser, reported, tmp_path):
     """Should escaping ever fail, the page's own policy stands behind it."""
     page = reported[0].replace("</main>", "<script>document.title = 'taken'</script>"
