@@ -113,10 +113,12 @@
 
 	const ms = (v) => (v < 1 ? v.toFixed(3) : v < 100 ? v.toFixed(2) : v.toFixed(0)) + ' ms';
 	const mbps = (v) => (v >= 1000 ? (v / 1000).toFixed(2) + ' Gbit/s' :
-		v >= 1 ? v.toFixed(1) + ' Mbit/s' : (v * 1000).toFixed(0) + ' kbit/s');
+		v >= 1 ? v.toFixed(1) + ' Mbit/s' : (v * 1000).toFixed(v < 0.01 ? 2 : 0) + ' kbit/s');
 	const segments = (v) => v.toFixed(0) + ' seg';
-	const bytes = (v) => (v >= 1e6 ? (v / 1e6).toFixed(2) + ' MB' : (v / 1e3).toFixed(1) + ' kB');
-	const seconds = (v) => v.toFixed(shown[1] - shown[0] < 1 ? 4 : 3) + ' s';
+	const bytes = (v) => (v >= 1e6 ? (v / 1e6).toFixed(2) + ' MB' :
+		v >= 1e3 ? (v / 1e3).toFixed(1) + ' kB' : v.toFixed(0) + ' B');
+	/* To a thousandth of what is shown: a millisecond at most, a microsecond at least. */
+	const seconds = (v) => v.toFixed(Math.min(6, Math.max(3, Math.ceil(3 - Math.log10(shown[1] - shown[0]))))) + ' s';
 
 	const scaled = (by) => (v) => v && v.map((x) => x * by);
 
@@ -327,7 +329,8 @@
 			const axes = this.look().axes;
 			const short = (v) => v >= 1e6 ? v / 1e6 + 'M' : v >= 1e4 ? v / 1e3 + 'k' : String(+v.toFixed(3));
 			axes.y.axisLabelFormatter = this.bars && lines[0].m.words === bytes ?
-				(v) => v >= 1e6 ? +(v / 1e6).toFixed(2) + ' MB' : +(v / 1e3).toFixed(1) + ' kB' :
+				(v) => v >= 1e6 ? +(v / 1e6).toFixed(2) + ' MB' :
+					v >= 1e3 ? +(v / 1e3).toFixed(1) + ' kB' : v + ' B' :
 				short;
 			if (lines.some((line) => this.bars && line.m.words !== lines[0].m.words))
 				axes.y2 = { axisLabelWidth: 52, axisLabelFormatter: short, drawGrid: false, independentTicks: true };

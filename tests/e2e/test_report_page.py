@@ -277,6 +277,25 @@ def hovered(browser, chart, share, words):
     return said
 
 
+def test_time_is_since_the_trace_began(browser, tmp_path):
+    """Its clock stands at 100 s then, the first sample is of 102 s, a peak of 105 s; the last one of 108 s."""
+    lines = ['{"schema":"radar-pod/trace/1","record":"header","monotonic_ns":100000000000,'
+             '"utc_ns":1800000000000000000}\n', FLOW]
+    for ms in range(6001):
+        lines.append(json.dumps({"at_ns": 102_000_000_000 + ms * 1_000_000, "flow": 1, "event": "ack",
+                                 "srtt_us": 1_000_000 if ms == 3000 else 20_000, "bytes_acked": 1000 * ms,
+                                 "bytes_received": 0}) + "\n")
+    (tmp_path / "t").write_text("".join([*lines, '{"record":"end","samples":6001}\n']))
+    assert run("report", str(tmp_path / "t"), "-o", str(tmp_path / "page.html")).returncode == DONE
+    opened(browser, tmp_path / "page.html")
+    leave(browser)
+    assert shown_time(browser) == pytest.approx((2, 8), abs=0.002)
+    assert "1000 ms" in hovered(browser, "rtt", 0.5, "1000 ms")
+    seconds, utc = browser.find_element(By.ID, "at").text.split(" s since the trace began, ")
+    assert float(seconds) == pytest.approx(5, abs=0.04)
+    assert utc.startswith("2027-01-15 08:00:0") and float(utc[17:23]) == pytest.approx(float(seconds), abs=0.002)
+
+
 def test_a_short_connection_has_its_rate(browser, tmp_path):
     """20 ms at 800 Mbit/s, in a minute of another one."""
     flow = '{"record":"flow","flow":%d,"remote_ip":"192.0.2.4","remote_port":443,"pid":%d,"comm":"%s"}\n'
@@ -291,6 +310,33 @@ def test_a_short_connection_has_its_rate(browser, tmp_path):
     opened(browser, tmp_path / "page.html")
     said = hovered(browser, "rate", 0.5, "short to 192.0.2.4:443 800.0 Mbit/s")
     assert "short to 192.0.2.4:443 800.0 Mbit/s" in said and "long to 192.0.2.4:443 8.0 Mbit/s" in said
+
+
+def test_in_a_short_trace_time_is_told_closely(browser, tmp_path):
+    sample = '{"at_ns":%d,"flow":1,"event":"ack","srtt_us":%d,"bytes_acked":%d,"bytes_received":0}\n'
+    (tmp_path / "t").write_text(HEADER + FLOW + "".join(sample % (4000 * i, i + 1, i) for i in range(1001))
+                                + '{"record":"end","samples":1001}\n')
+    assert run("report", str(tmp_path / "t"), "-o", str(tmp_path / "page.html")).returncode == DONE
+    opened(browser, tmp_path / "page.html")
+    leave(browser)
+    assert shown_time(browser) == (0, 0.004)
+    charts, told = browser.find_element(By.ID, "charts"), []
+    for _ in range(3):
+        charts.send_keys(Keys.ARROW_RIGHT)
+        told.append(browser.find_element(By.ID, "at").text.split()[0])
+    assert told == ["0.002000", "0.002040", "0.002080"]
+
+
+def test_a_few_bytes_are_told(browser, tmp_path):
+    """Seven were sent again in the middle of a second."""
+    sample = ('{"at_ns":%d,"flow":1,"event":"ack","bytes_acked":%d,"bytes_received":0,"bytes_sent":900,'
+              '"bytes_retrans":%d}\n')
+    (tmp_path / "t").write_text(HEADER + FLOW + "".join(sample % (ms * 1_000_000, ms, 7 * (ms >= 503))
+                                                        for ms in range(1001))
+                                + '{"record":"end","samples":1001}\n')
+    assert run("report", str(tmp_path / "t"), "-o", str(tmp_path / "page.html")).returncode == DONE
+    opened(browser, tmp_path / "page.html")
+    assert hovered(browser, "again", 0.5, "7 B") == "7 B"
 
 
 # --- dark, narrow, on paper -------------------------------------------------------------------------------------
