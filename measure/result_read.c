@@ -75,6 +75,8 @@ static const struct member of_result[] = {
 	RESULT("scheme", TEXT, scheme),
 	RESULT("tls.version", TEXT, tls_version),
 	RESULT("client_ip", TEXT, client_ip),
+	RESULT("trace.file", TEXT, trace_file),
+	RESULT("trace.error", TEXT, trace_error),
 	RESULT("download", OBJECT, download.there),
 	RESULT("upload", OBJECT, upload.there),
 	RESULT("latency.idle_ms", FIGURE, idle_ms),

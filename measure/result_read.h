@@ -45,6 +45,7 @@ struct told_result {
 	struct told_text schema, id, started_at, agent_version, agent_kernel, agent_stats;
 	struct told_text server_url, server_ip, server_machine, server_city, server_country;
 	struct told_text scheme, tls_version, client_ip;
+	struct told_text trace_file, trace_error; /* where its trace is, or why it is not */
 	struct told_direction download, upload;
 	struct figure idle_ms, loaded_down_ms, loaded_up_ms, bytes_used, next_request_s;
 	bool interrupted;

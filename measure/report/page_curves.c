@@ -73,20 +73,38 @@ static void put_selection(struct html *h, const struct trace_view *v)
 		         "<p class=\"how\">Of %u connections the %u largest of the first %u are "
 		         "drawn: the trace came through a pipe and was read once.</p>\n",
 		         v->summary.flows_count, v->drawn_count, TRACE_VIEW_HELD);
-	else if (v->drawn_count < v->summary.flows_count)
-		html_put(h,
-		         "<p class=\"how\">Of %u connections the %u largest are drawn; all are in "
-		         "the table below.</p>\n",
+	else if (v->drawn_count < v->summary.flows_count) {
+		html_put(h, "<p class=\"how\">Of %u connections the %u largest are drawn; ",
 		         v->summary.flows_count, v->drawn_count);
+		if (v->summary.flows_count > PAGE_CONNECTIONS_MAX)
+			html_put(h, "the %d largest", PAGE_CONNECTIONS_MAX);
+		else
+			html_put(h, "all");
+		html_put(h, " are in the table below.</p>\n");
+	}
+}
+
+static void put_no_curves(struct html *h, const struct told_result *t)
+{
+	html_put(h, "<section><h2>Over time</h2><p>");
+	if (t->trace_error.at) {
+		html_put(h, "The trace of this test was lost, so there are no curves.");
+	} else if (t->trace_file.at) {
+		html_put(h, "The curves are in the trace of this test, <bdi>");
+		page_put_told(h, &t->trace_file, "");
+		html_put(h, "</bdi>: <code>radar-pod report TRACE --result RESULT</code> draws "
+		            "them.");
+	} else {
+		html_put(h, "There is no trace of this test, so there are no curves. "
+		            "<code>radar-pod test --trace FILE</code> takes one.");
+	}
+	html_put(h, "</p></section>\n");
 }
 
 void page_put_curves(struct html *h, const struct report *r)
 {
 	if (!r->trace) {
-		html_put(h,
-		         "<section><h2>Over time</h2><p>There is no trace of this test, so there "
-		         "are no curves. <code>radar-pod test --trace FILE</code> takes one."
-		         "</p></section>\n");
+		put_no_curves(h, r->result);
 		return;
 	}
 	if (r->trace->drawn_count == 0)

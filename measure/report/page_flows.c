@@ -8,8 +8,6 @@
 #include "measure/report/page_parts.h"
 #include "transport/base/cleanup.h"
 
-#define FLOWS_SHOWN_MAX 200
-
 struct line {
 	uint32_t flow;
 	uint64_t bytes;
@@ -24,12 +22,17 @@ static int by_size(const void *a, const void *b)
 	return x->flow < y->flow ? -1 : x->flow > y->flow;
 }
 
+const char *page_seconds(double s, int decimals, char out[PEOPLE_BYTES])
+{
+	if (s < 0.1)
+		return people_ms((struct figure){ true, s * 1e3 }, out);
+	snprintf(out, PEOPLE_BYTES, "%.*f s", decimals, s);
+	return out;
+}
+
 static const char *seconds(struct figure f, char out[PEOPLE_BYTES])
 {
-	if (!f.known)
-		return "–";
-	snprintf(out, PEOPLE_BYTES, "%.2f s", f.value);
-	return out;
+	return f.known ? page_seconds(f.value, 2, out) : "–";
 }
 
 static void put_connection(struct html *h, const struct trace_view *v, uint32_t flow)
@@ -77,13 +80,13 @@ static void put_rest(struct html *h, const struct line *lines, uint32_t count)
 	uint64_t bytes = 0;
 	char words[PEOPLE_BYTES];
 
-	for (uint32_t i = FLOWS_SHOWN_MAX; i < count; i++)
+	for (uint32_t i = PAGE_CONNECTIONS_MAX; i < count; i++)
 		bytes += lines[i].bytes;
-	if (count > FLOWS_SHOWN_MAX)
+	if (count > PAGE_CONNECTIONS_MAX)
 		html_put(h,
 		         "<p>%u smaller connections with %s are not shown: "
 		         "<code>radar-pod trace summary</code> lists them.</p>\n",
-		         count - FLOWS_SHOWN_MAX, people_bytes(bytes, words));
+		         count - PAGE_CONNECTIONS_MAX, people_bytes(bytes, words));
 }
 
 void page_put_flows(struct html *h, const struct report *r)
@@ -114,7 +117,7 @@ void page_put_flows(struct html *h, const struct report *r)
 	         "<th scope=\"col\">p99</th><th scope=\"col\">Sent again</th>"
 	         "<th scope=\"col\">cwnd max</th><th scope=\"col\">End</th></tr></thead>\n"
 	         "<tbody>\n");
-	for (uint32_t i = 0; i < count && i < FLOWS_SHOWN_MAX; i++)
+	for (uint32_t i = 0; i < count && i < PAGE_CONNECTIONS_MAX; i++)
 		put_line(h, v, &lines[i]);
 	html_put(h, "</tbody>\n</table></div>\n");
 	put_rest(h, lines, count);

@@ -94,27 +94,50 @@ static void put_largest(struct html *h, const struct trace_view *v)
 			people_bytes(trace_view_flow_bytes(&v->summary.flows[largest - 1]), bytes));
 }
 
-static void put_trace(struct html *h, const struct trace_view *v)
+/* Of who has them: what is absent is not 0. */
+static void put_bytes(struct html *h, const struct trace_summary *s)
 {
 	uint64_t received = 0, acked = 0;
 	char in[PEOPLE_BYTES], out[PEOPLE_BYTES];
+	bool counted = false;
 
-	if (v->summary.samples == 0) {
-		html_put(h, "The trace has no samples: no connection was made while it was taken.");
+	for (uint32_t i = 0; i < s->room; i++) {
+		const struct summary *of = s->flows[i].samples;
+
+		if (!of || !(of->last.present & TCP_SAMPLE_BYTES))
+			continue;
+		received += of->last.bytes_received;
+		acked += of->last.bytes_acked;
+		counted = true;
+	}
+	if (counted)
+		html_put(h,
+		         ", which received <strong>%s</strong> and had <strong>%s</strong> "
+		         "acknowledged",
+		         people_bytes(received, in), people_bytes(acked, out));
+}
+
+/* Samples may have been lost, left out, or behind the cut: that there were no connections is another matter. */
+static bool had_no_connections(const struct trace_summary *s)
+{
+	return s->ended && s->flows_count == 0 && s->end.lost == 0 && s->end.left_out == 0;
+}
+
+static void put_trace(struct html *h, const struct trace_view *v)
+{
+	const struct trace_summary *s = &v->summary;
+	char span[PEOPLE_BYTES];
+
+	if (s->samples == 0) {
+		html_put(h, "The trace has no samples%s.",
+		         had_no_connections(s) ? ": no connection was made while it was taken"
+		                               : "");
 		return;
 	}
-	for (uint32_t i = 0; i < v->summary.room; i++) {
-		const struct summary *s = v->summary.flows[i].samples;
-
-		received += s ? s->last.bytes_received : 0;
-		acked += s ? s->last.bytes_acked : 0;
-	}
-	html_put(h,
-	         "%u TCP connection%s in %.1f s, which received <strong>%s</strong> and had "
-	         "<strong>%s</strong> acknowledged.",
-	         v->summary.flows_count, v->summary.flows_count == 1 ? "" : "s",
-	         (double)(v->summary.last_ns - v->summary.first_ns) / 1e9,
-	         people_bytes(received, in), people_bytes(acked, out));
+	html_put(h, "%u TCP connection%s in %s", s->flows_count, s->flows_count == 1 ? "" : "s",
+	         page_seconds((double)(s->last_ns - s->first_ns) / 1e9, 1, span));
+	put_bytes(h, s);
+	html_put(h, ".");
 	put_largest(h, v);
 }
 

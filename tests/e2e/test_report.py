@@ -148,7 +148,19 @@ def test_a_result_alone_makes_a_page(traced, tmp_path):
     assert r.returncode == DONE
     assert people(traced[1]["download"]["goodput_mbps"]) in " ".join(
         text_of(r.stdout, "card-download").split())
-    assert "There is no trace of this test" in r.stdout and "<script" not in r.stdout
+    assert f"in the trace of this test, <bdi>{traced[0]}</bdi>" in r.stdout and "<script" not in r.stdout
+
+
+@pytest.mark.parametrize("trace, says", [
+    ("null", "There is no trace of this test"),
+    ('{"file":"<t>.csv","error":null}', "<bdi>&lt;t&gt;.csv</bdi>"),
+    ('{"file":"t.csv","error":"no space"}', "The trace of this test was lost"),
+])
+def test_where_the_curves_are_is_said(tmp_path, trace, says):
+    (tmp_path / "r").write_text(RESULT[:-1] + ',"trace":%s}' % trace)
+    r = run("report", str(tmp_path / "r"))
+    assert r.returncode == DONE
+    assert says in re.search(r"<h2>Over time</h2>(.*?)</section>", r.stdout, re.S)[1]
 
 
 def test_a_trace_alone_makes_a_page(traced):
@@ -181,6 +193,10 @@ def data_of(path):
     return json.loads(re.search(r'id="data">(.*?)</script>', r.stdout, re.S)[1])
 
 
+def lead_of(page):
+    return re.search(r'<p class="lead">(.*?)</p>', page, re.S)[1]
+
+
 def test_what_is_seldom_is_not_rounded_away(tmp_path):
     """A few bytes and segments between samples that are seconds apart, and what was sent again after a timeout."""
     lines = [HEADER, FLOW]
@@ -195,6 +211,31 @@ def test_what_is_seldom_is_not_rounded_away(tmp_path):
     assert {name: sum(flow[name]["v"]) for name in ("bytes", "retrans", "ooo", "events")} == {
         "bytes": 300, "retrans": 7, "ooo": 1, "events": 1}
     assert flow["events"] == {"at": 5_000_000 // data["width_us"], "v": [1]} # where it was, not before
+
+
+def test_bytes_that_nobody_counted_are_not_told(tmp_path):
+    (tmp_path / "t").write_text(HEADER + FLOW + '{"at_ns":5000000,"flow":1,"event":"ack","srtt_us":7}\n'
+                                '{"at_ns":17345678,"flow":1,"event":"ack","srtt_us":8}\n'
+                                '{"record":"end","samples":2}\n')
+    r = run("report", str(tmp_path / "t"))
+    assert r.returncode == DONE
+    assert lead_of(r.stdout) == "1 TCP connection in 12.3 ms."
+    assert "<td>12.3 ms</td><td>–</td><td>–</td>" in r.stdout
+
+
+NO_SAMPLES = "The trace has no samples"
+
+
+@pytest.mark.parametrize("text, code, says", [
+    (HEADER + END, DONE, NO_SAMPLES + ": no connection was made while it was taken."),
+    (HEADER + FLOW + '{"record":"end","samples":0,"left_out":5}\n', DONE, NO_SAMPLES + "."),
+    (HEADER + '{"record":"end","samples":0,"lost":5}\n', DONE, NO_SAMPLES + "."),
+    (HEADER, PARTLY, NO_SAMPLES + "."),
+], ids=["no connections", "an excerpt", "lost", "cut off"])
+def test_why_there_are_no_samples_is_said_where_it_is_known(tmp_path, text, code, says):
+    (tmp_path / "t").write_text(text)
+    r = run("report", str(tmp_path / "t"))
+    assert r.returncode == code and lead_of(r.stdout) == says
 
 
 # --- many connections ----------------------------------------------------------------------------------
@@ -238,6 +279,7 @@ def test_of_thousands_the_table_has_the_largest(tmp_path):
     r = run("report", str(tmp_path / "t.jsonl"))
     assert r.returncode == DONE and len(r.stdout) < 1_500_000
     assert r.stdout.count("</tr>") < 300 and "2800 smaller connections" in r.stdout
+    assert "the 8 largest are drawn; the 200 largest are in the table below" in r.stdout
 
 
 # --- what is wrong with it ------------------------------------------------------------------------------
