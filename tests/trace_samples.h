@@ -119,6 +119,7 @@ static inline struct trace_header trace_header_example(void)
 		.arch = "x86_64",
 		.source = "tcp_info",
 		.result = "0190f3c2-0000-7000-8000-000000000000",
+		.command = "curl -o \"x y\"",
 		.interval_ns = 1000000,
 		.anchor = { 5000000000, 1800000000123456789, 40 },
 	};

@@ -142,6 +142,8 @@ void trace_info_human(const struct trace_told *t, const struct terminal *termina
 	put_time_between(&l, h);
 	if (h->result[0])
 		put_line(&l, "Result", "%s", h->result);
+	if (h->command[0])
+		put_line(&l, "Command", "%s", h->command);
 	put_counts(&l, t->summary);
 	for (uint32_t i = 0; i < t->summary->room; i++)
 		if (t->summary->flows[i].met)
@@ -202,6 +204,7 @@ void trace_info_json(const struct trace_told *t, FILE *to)
 	put_word(w, "arch", h->arch);
 	put_word(w, "source", h->source);
 	put_word(w, "result", h->result);
+	put_word(w, "command", h->command);
 	json_put_count(w, "interval_ns", h->interval_ns);
 	json_put_count(w, "samples", s->samples);
 	put_events(w, s);

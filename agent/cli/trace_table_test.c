@@ -215,6 +215,7 @@ static void info_says_what_there_is(void **state)
 	assert_says(&s, "2: 2 ack");
 	assert_says(&s, "1.000 s");
 	assert_says(&s, "1 sample\n");
+	assert_says(&s, "curl -o \"x y\"\n");
 	assert_says(&s, "3 samples, as was asked for");
 	assert_says(&s, "192.0.2.17:51234 > [2001:db8::5]:443, download, bbr, "
 	                "a \"b\", #c?\\[4711], cookie 00000000000000ff, 2 samples; close");

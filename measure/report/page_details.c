@@ -74,9 +74,12 @@ static void put_trace(struct html *h, const struct report *r)
 	put_pair(h, "arch", t->arch);
 	put_pair(h, "source", t->source);
 	put_pair(h, "result", t->result);
+	put_pair(h, "command", t->command);
 	put_count(h, "interval_ns", t->interval_ns);
 	put_count(h, "monotonic_ns", t->anchor.monotonic_ns);
 	put_count(h, "anchor_error_ns", t->anchor.error_ns);
+	put_count(h, "memory_bytes", t->memory_bytes);
+	put_count(h, "spill_bytes", t->spill_bytes);
 	put_count(h, "flows", s->flows_count);
 	put_count(h, "samples", s->samples);
 	for (int i = 0; i < TCP_SAMPLE_EVENTS; i++)

@@ -238,6 +238,14 @@ def test_why_there_are_no_samples_is_said_where_it_is_known(tmp_path, text, code
     assert r.returncode == code and lead_of(r.stdout) == says
 
 
+def test_the_header_is_on_the_page(tmp_path):
+    (tmp_path / "t").write_text(HEADER.replace("}", ',"command":"curl <x>","memory_bytes":11,"spill_bytes":12}')
+                                + END)
+    page = run("report", str(tmp_path / "t")).stdout
+    for name, value in (("command", "<bdi>curl &lt;x&gt;</bdi>"), ("memory_bytes", "11"), ("spill_bytes", "12")):
+        assert f'<th scope="row">{name}</th><td>{value}</td>' in page
+
+
 # --- many connections ----------------------------------------------------------------------------------
 
 

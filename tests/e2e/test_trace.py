@@ -362,6 +362,13 @@ def test_standard_input_is_read(traced):
         assert "radar-pod" in run("trace", "info", "-", stdin=f).stdout
 
 
+def test_info_says_what_was_recorded(tmp_path):
+    (tmp_path / "t").write_text(HEADER.replace("}", ',"command":"curl -s x\\u001b[2J"}') + END)
+    assert "  Command   curl -s x?[2J\n" in run("trace", "info", str(tmp_path / "t")).stdout
+    info = json.loads(run("trace", "info", str(tmp_path / "t"), "--format", "json").stdout)
+    assert info["command"] == "curl -s x\x1b[2J"
+
+
 CUT = [("behind the header", HEADER), ("in a line", HEADER + FLOW + '{"at_ns":1,"flow":1,"ev')]
 
 
