@@ -15,6 +15,7 @@
 #include "agent/cli/trace_file.h"
 #include "agent/cli/trace_filter.h"
 #include "agent/cli/trace_table.h"
+#include "measure/people.h"
 #include "measure/trace_reader.h"
 #include "measure/trace_summary.h"
 #include "measure/trace_writer.h"
@@ -166,6 +167,16 @@ static int sum_up(struct trace_reader *reader, const struct trace_filter *filter
 	return r;
 }
 
+/* A table of flows has no place for them; info has. */
+static void tell_losses(const char *file, const struct trace_summary *s)
+{
+	char samples[PEOPLE_BYTES];
+
+	if (s->end.lost > 0)
+		log_warning("%s is without %s, lost while it was taken", file,
+		            people_count(s->end.lost, "sample", samples));
+}
+
 static enum exit_code tell(const struct trace_wish *w, struct trace_reader *reader,
                            const struct trace_filter *filter)
 {
@@ -186,6 +197,8 @@ static enum exit_code tell(const struct trace_wish *w, struct trace_reader *read
 	else
 		(w->verb == VERB_INFO ? trace_info_human : trace_summary_human)(&told, &terminal,
 		                                                                stdout);
+	if (w->verb == VERB_SUMMARY)
+		tell_losses(w->file, &summary);
 	return end_of(w->file, r);
 }
 

@@ -155,6 +155,24 @@ static void put_word(struct json_writer *w, const char *name, const char *text)
 	json_put_text(w, name, text && *text ? text : NULL);
 }
 
+/* 0 is not known. */
+static void put_known_count(struct json_writer *w, const char *name, uint64_t count)
+{
+	if (count > 0)
+		json_put_count(w, name, count);
+	else
+		json_put_null(w, name);
+}
+
+static void put_losses(struct json_writer *w, const struct trace_summary *s)
+{
+	if (s->ended)
+		json_put_count(w, "samples_lost", s->end.lost);
+	else
+		json_put_null(w, "samples_lost");
+	json_put_count(w, "left_out", s->end.left_out);
+}
+
 static void put_flow_identity(struct json_writer *w, uint32_t number,
                               const struct trace_flow_summary *f)
 {
@@ -165,13 +183,13 @@ static void put_flow_identity(struct json_writer *w, uint32_t number,
 	json_put_count(w, "flow", number);
 	json_put_text(w, "cookie", cookie);
 	json_put_text(w, "local_ip", ip_text(f->flow.local_ip, ip));
-	json_put_count(w, "local_port", f->flow.local_port);
+	put_known_count(w, "local_port", f->flow.local_port);
 	json_put_text(w, "remote_ip", ip_text(f->flow.remote_ip, ip));
-	json_put_count(w, "remote_port", f->flow.remote_port);
+	put_known_count(w, "remote_port", f->flow.remote_port);
 	json_put_text(w, "role", f->flow.role < 3 ? roles[f->flow.role] : NULL);
 	put_word(w, "test", f->flow.test);
 	put_word(w, "congestion", f->flow.congestion);
-	json_put_count(w, "pid", f->flow.pid);
+	put_known_count(w, "pid", f->flow.pid);
 	put_word(w, "comm", f->flow.comm);
 	json_put_count(w, "samples", f->samples ? f->samples->samples : 0);
 	put_word(w, "ending", trace_flow_ending(f));
@@ -214,11 +232,7 @@ void trace_info_json(const struct trace_told *t, FILE *to)
 	                        : unknown,
 	                9);
 	json_put_flag(w, "complete", s->ended);
-	if (s->ended)
-		json_put_count(w, "samples_lost", s->end.lost);
-	else
-		json_put_null(w, "samples_lost");
-	json_put_count(w, "left_out", s->end.left_out);
+	put_losses(w, s);
 	json_begin_array(w, "flows");
 	for (uint32_t i = 0; i < s->room; i++) {
 		if (!s->flows[i].met)
@@ -411,6 +425,7 @@ void trace_summary_json(const struct trace_told *t, FILE *to)
 	json_put_text(w, "schema", "radar-pod/trace-summary/1");
 	json_put_text(w, "file", t->file);
 	json_put_flag(w, "complete", t->summary->ended);
+	put_losses(w, t->summary);
 	json_begin_array(w, "flows");
 	for (uint32_t i = 0; i < t->summary->room; i++) {
 		if (!t->summary->flows[i].met)

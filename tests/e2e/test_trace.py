@@ -362,11 +362,39 @@ def test_standard_input_is_read(traced):
         assert "radar-pod" in run("trace", "info", "-", stdin=f).stdout
 
 
+def test_losses_are_told_with_a_summary(tmp_path):
+    (tmp_path / "t").write_text(HEADER + FLOW + '{"record":"end","samples":0,"lost":3}\n')
+    for words in ([], ["--format", "json"]):
+        r = run("trace", "summary", str(tmp_path / "t"), *words)
+        assert r.returncode == DONE
+        assert r.stderr == f"warning: {tmp_path}/t is without 3 samples, lost while it was taken\n"
+    assert json.loads(r.stdout)["samples_lost"] == 3
+    (tmp_path / "t").write_text(HEADER + FLOW)
+    r = run("trace", "summary", str(tmp_path / "t"), "--format", "json")
+    assert r.returncode == PARTLY and json.loads(r.stdout)["samples_lost"] is None
+
+
 def test_info_says_what_was_recorded(tmp_path):
     (tmp_path / "t").write_text(HEADER.replace("}", ',"command":"curl -s x\\u001b[2J"}') + END)
     assert "  Command   curl -s x?[2J\n" in run("trace", "info", str(tmp_path / "t")).stdout
     info = json.loads(run("trace", "info", str(tmp_path / "t"), "--format", "json").stdout)
     assert info["command"] == "curl -s x\x1b[2J"
+
+
+def test_what_is_not_known_of_a_flow_is_null(tmp_path):
+    (tmp_path / "t").write_text(HEADER + FLOW + END)
+    for verb in ("info", "summary"):
+        [flow] = json.loads(run("trace", verb, str(tmp_path / "t"), "--format", "json").stdout)["flows"]
+        assert [flow[m] for m in ("local_ip", "local_port", "remote_ip", "remote_port", "pid", "comm")] == 6 * [None]
+
+
+def test_the_rate_of_a_slow_flow_is_not_rounded_away(tmp_path):
+    """50 bytes in a second."""
+    sample = '{"at_ns":%d,"flow":1,"event":"ack","bytes_acked":%d,"bytes_received":0}\n'
+    (tmp_path / "t").write_text(HEADER + FLOW + sample % (0, 0) + sample % (1_000_000_000, 50)
+                                + '{"record":"end","samples":2}\n')
+    [flow] = json.loads(run("trace", "summary", str(tmp_path / "t"), "--format", "json").stdout)["flows"]
+    assert flow["goodput_mbps"] == 0.0004
 
 
 CUT = [("behind the header", HEADER), ("in a line", HEADER + FLOW + '{"at_ns":1,"flow":1,"ev')]
