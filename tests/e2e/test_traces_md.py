@@ -78,7 +78,9 @@ def test_pandas_compressed(place):
 
 def test_duckdb(place):
     rows = sql(shown("sql", "'t.csv'"), place)
+    last = [s for s in map(json.loads, (place / "t.jsonl").read_text().splitlines()) if s.get("flow") == 1][-1]
     assert rows and all(mbps >= 0 for _, mbps in rows)
+    assert sum(mbps for _, mbps in rows) * 1e6 / 80 == pytest.approx(last["bytes_received"], rel=1e-9)
 
 
 def test_gnuplot(place):
