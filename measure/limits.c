@@ -48,15 +48,21 @@ static struct limits_sums stretch_between(const struct limits_look *from,
 	};
 }
 
+/* Of a counter that may say anything: 2^64 - 1 as a double is 2^64. */
+static uint64_t part_of(uint64_t us, double part)
+{
+	return part < 1 ? (uint64_t)((double)us * part) : us;
+}
+
 /* A part of a stretch, which is the same all along. */
 static void add_part(struct limits_sums *s, const struct limits_sums *stretch, double part)
 {
-	s->cpu_us += (uint64_t)((double)stretch->cpu_us * part);
-	s->all_us += (uint64_t)((double)stretch->all_us * part);
-	s->busy_us += (uint64_t)((double)stretch->busy_us * part);
-	s->rwnd_limited_us += (uint64_t)((double)stretch->rwnd_limited_us * part);
-	s->sndbuf_limited_us += (uint64_t)((double)stretch->sndbuf_limited_us * part);
-	s->app_limited_us += (uint64_t)((double)stretch->app_limited_us * part);
+	s->cpu_us += part_of(stretch->cpu_us, part);
+	s->all_us += part_of(stretch->all_us, part);
+	s->busy_us += part_of(stretch->busy_us, part);
+	s->rwnd_limited_us += part_of(stretch->rwnd_limited_us, part);
+	s->sndbuf_limited_us += part_of(stretch->sndbuf_limited_us, part);
+	s->app_limited_us += part_of(stretch->app_limited_us, part);
 }
 
 static void add_along(struct limits *l, const struct limits_sums *stretch, uint64_t from_us,
