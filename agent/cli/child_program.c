@@ -48,11 +48,13 @@ static int hear_signals(struct child_program *p, struct err *err)
 }
 
 /* What the terminal sends it sends to the whole group of processes, and so to the program as well, unless
- * that has made a group of its own. */
+ * that has made a group of its own. That it is gone it tells the leader of its session alone, which is us
+ * where ssh(1) or another started nothing else on it. */
 static bool has_it_already(const struct child_program *p, const struct signalfd_siginfo *s)
 {
 	bool of_a_terminal = s->ssi_signo == SIGINT || s->ssi_signo == SIGQUIT ||
-	                     s->ssi_signo == SIGHUP || s->ssi_signo == SIGWINCH;
+	                     s->ssi_signo == SIGWINCH ||
+	                     (s->ssi_signo == SIGHUP && getsid(0) != getpid());
 
 	return of_a_terminal && s->ssi_code == SI_KERNEL && getpgid(p->pid) == getpgrp();
 }

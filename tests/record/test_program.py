@@ -194,6 +194,32 @@ def test_the_terminals_interrupt_comes_once(tmp_path):
     os.close(fd)
 
 
+HUNG_UP = """
+import signal, sys, time
+def told(number, frame):
+    open(sys.argv[1], "w").close()
+    sys.exit(7)
+signal.signal(signal.SIGHUP, told)
+print("ready", flush=True)
+time.sleep(20)
+"""
+
+
+def test_the_terminals_hangup_reaches_it(tmp_path):
+    """The kernel tells the session's leader alone, as which ssh(1) starts a command."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAM, [PROGRAM, "record", "--quiet", "--out", str(tmp_path / "t.csv"),
+                           *python(HUNG_UP, tmp_path / "told")])
+    said = b""
+    while b"ready" not in said:
+        said += os.read(fd, 1000)
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert (tmp_path / "told").exists()
+    Trace(tmp_path / "t.csv")
+
+
 def test_on_a_terminal_a_table_sums_up(tmp_path, closed_port):
     pid, fd = pty.fork()
     if pid == 0:
