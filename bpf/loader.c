@@ -139,8 +139,10 @@ static void take_grant(const struct loader_grant *told, const int *fds, struct l
 {
 	*ret = *told;
 	ret->flows_fd = ret->records_fd = ret->counters_fd = -1;
+	ret->links = 0;
 	if (told->tier == TIER_TCP_INFO)
-		return;
+		return; /* what was attached before the refusal is the child's still, and goes with it */
+	ret->links = told->links;
 	ret->flows_fd = fds[0];
 	ret->records_fd = fds[1];
 	ret->counters_fd = fds[2];

@@ -448,6 +448,34 @@ static void a_group_that_another_holds(void **state)
 	loader_release(&g);
 }
 
+#define OTHERS 64
+
+/* The programs that were attached before it was refused are the child's: their numbers are other files' here. */
+static void what_was_refused_has_no_descriptors(void **state)
+{
+	char path[CGROUP_PATH_BYTES + 32];
+	struct loader_wish wish = LOADER_WISH;
+	struct loader_grant g;
+	int program_fd, others[OTHERS];
+
+	(void)state;
+	skip_without_ebpf();
+	wish.tiers = TIER_BIT(TIER_EBPF);
+	wish.whole_cgroup = true;
+	wish.cgroup_fd = make_group(path);
+	program_fd = attach_exclusively(wish.cgroup_fd);
+	assert_int_equal(loader_start(&wish, &g, NULL), 0);
+	close(program_fd);
+	close(wish.cgroup_fd);
+	rmdir(path);
+	assert_int_equal(g.tier, TIER_TCP_INFO);
+	for (int i = 0; i < OTHERS; i++)
+		others[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	loader_release(&g);
+	for (int i = 0; i < OTHERS; i++)
+		assert_int_equal(close(others[i]), 0);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(polling_is_always_granted),
 	cmocka_unit_test(a_ring_of_no_power_of_two),
@@ -457,6 +485,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_killed_caller_leaves_nothing),
 	cmocka_unit_test(the_reader_needs_no_capability),
 	cmocka_unit_test(a_group_that_another_holds),
+	cmocka_unit_test(what_was_refused_has_no_descriptors),
 };
 
 int main(int argc, char **argv)
