@@ -49,6 +49,16 @@ static __always_inline void count(struct tcpstat_flow *flow, bool taken)
 	count_many(flow, 1, taken);
 }
 
+/* All that is known of the flow, in one copy. It counts itself among what was emitted, and takes that back. */
+static __always_inline void output_end(struct tcpstat_flow *flow)
+{
+	count(flow, true);
+	if (bpf_ringbuf_output(&records, flow, sizeof(*flow), BPF_RB_NO_WAKEUP) == 0)
+		return;
+	count_many(flow, -1ULL, true);
+	count(flow, false);
+}
+
 /* The bucket goes through memory: without CAP_PERFMON the verifier adds to a pointer only what it knows
  * equally much of on each path, and of what was read it knows nothing. */
 static __always_inline void count_bucket(struct tcpstat_flow *flow, __u32 rtt_us)

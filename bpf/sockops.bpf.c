@@ -127,11 +127,7 @@ static __always_inline void emit_end(struct bpf_sock_ops *ops, struct tcpstat_fl
 	flow->seen[TCPSTAT_END]++;
 	read_congestion(&flow->who, ops);
 	fill(&flow->event, ops, flow, TCPSTAT_END);
-	count(flow, true);
-	if (bpf_ringbuf_output(&records, flow, sizeof(*flow), BPF_RB_NO_WAKEUP) == 0)
-		return;
-	flow->emitted--;
-	count(flow, false);
+	output_end(flow);
 }
 
 static __always_inline void look(struct tcpstat_flow *flow, enum tcpstat_kind kind)

@@ -281,7 +281,6 @@ static __always_inline void emit_state(struct tcpstat_flow *flow, const struct t
 	flow->event.present = TCPSTAT_HAS_EVERYTHING; /* of a living socket */
 }
 
-/* All that is known of the flow, in one copy. It counts itself among what was emitted. */
 static __always_inline void emit_end(struct tcpstat_flow *flow, const struct tcp_sock *tp)
 {
 	if (flow->event.kind != TCPSTAT_END) {
@@ -290,11 +289,7 @@ static __always_inline void emit_end(struct tcpstat_flow *flow, const struct tcp
 		read_identity(flow, tp, false);
 	}
 	emit_receipts(flow);
-	count(flow, true);
-	if (bpf_ringbuf_output(&records, flow, sizeof(*flow), BPF_RB_NO_WAKEUP) == 0)
-		return;
-	flow->emitted--;
-	count(flow, false);
+	output_end(flow);
 }
 
 static __always_inline struct tcpstat_flow *find(struct sock *sk)
