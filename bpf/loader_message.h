@@ -9,7 +9,7 @@
 #define LOADER_DESCRIPTORS_MAX (3 + LOADER_LINKS_MAX)
 _Static_assert(LOADER_DESCRIPTORS_MAX <= PASSING_DESCRIPTORS_MAX, "one message has room for all");
 
-#define LOADER_LAYOUT 2U /* counted up where either message changes, or what the maps hold */
+#define LOADER_LAYOUT 3U /* counted up where either message changes, or what the maps hold */
 
 struct loader_request { /* with the cgroup's descriptor, if has_cgroup */
 	uint64_t interval_ns;

@@ -219,6 +219,16 @@ static __always_inline void handle_sample(struct bpf_sock_ops *ops)
 	}
 }
 
+/* Nothing will be told of it. */
+static __always_inline void count_untraced(void)
+{
+	__u32 zero = 0;
+	struct tcpstat_counters *here = bpf_map_lookup_elem(&counters, &zero);
+
+	if (here)
+		here->untraced++;
+}
+
 /* The process is the one that connects. */
 static __always_inline void handle_tag(struct bpf_sock_ops *ops)
 {
@@ -228,8 +238,10 @@ static __always_inline void handle_tag(struct bpf_sock_ops *ops)
 	if (!connects && ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		return;
 	flow = find(ops, true);
-	if (!flow)
+	if (!flow) {
+		count_untraced();
 		return;
+	}
 	flow->who.role = connects ? TCPSTAT_CONNECTED : TCPSTAT_ACCEPTED;
 	flow->event.cookie = bpf_get_socket_cookie(ops);
 	if (connects && knobs.sockops_knows_pid)

@@ -205,10 +205,11 @@ _Static_assert(sizeof(struct tcpstat_flow) == 152 + 80 + 26 * 8 + 4 * TCPSTAT_RT
                "both sides agree on the layout");
 
 struct tcpstat_counters {
-	__u64 emitted; /* records that the ring took on this CPU */
-	__u64 lost;    /* records that it could not take */
+	__u64 emitted;  /* records that the ring took on this CPU */
+	__u64 lost;     /* records that it could not take */
+	__u64 untraced; /* connections of the cgroup for which the kernel had no room in `flows` */
 };
-_Static_assert(sizeof(struct tcpstat_counters) == 16, "both sides agree on the layout");
+_Static_assert(sizeof(struct tcpstat_counters) == 24, "both sides agree on the layout");
 
 /* Set before the programs are loaded: the verifier sees constants. */
 struct tcpstat_knobs {

@@ -81,8 +81,7 @@ struct recording {
 	struct record_group *group;
 	struct record_source source;
 	struct child_program child;
-	char lost_where
-		[160]; /* samples that the ring could not take, by CPU; "" where there are none */
+	struct record_losses losses;
 	char command[sizeof(((struct trace_header *)NULL)->command)];
 };
 
@@ -302,10 +301,15 @@ static void tell(struct recording *r, const struct trace_header *header)
 	const char *path = trace_file_path(r->file);
 	char samples[PEOPLE_BYTES], flows[PEOPLE_BYTES];
 
-	if (*r->lost_where)
+	if (*r->losses.where)
 		log_warning("%s lacks %s, read too slowly: %s", path,
-		            people_count(counts->lost - counts->lost_for_space, "sample", samples),
-		            r->lost_where);
+		            people_count(counts->lost - counts->lost_for_space - r->losses.untraced,
+		                         "sample", samples),
+		            r->losses.where);
+	if (r->losses.untraced > 0)
+		log_warning("%s lacks %s: the kernel had no room to look at more "
+		            "(sysctl net.core.optmem_max)",
+		            path, people_count(r->losses.untraced, "connection", flows));
 	if (counts->lost_for_space > 0)
 		log_warning("%s lacks %s, for want of room (--interval)", path,
 		            people_count(counts->lost_for_space, "sample", samples));
@@ -347,7 +351,7 @@ static int run(struct recording *r)
 		return bad < 0 ? (int)code_of_failure(&err) : r->child.code;
 	}
 	follow(r);
-	if (record_source_finish(&r->source, r->lost_where, sizeof(r->lost_where), &err) < 0)
+	if (record_source_finish(&r->source, &r->losses, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err);
 	record_source_close(&r->source);
 	tell_left_behind(r);

@@ -69,10 +69,9 @@ size_t record_source_drain(struct record_source *s)
 	return sockstat_drain(s->stat, &s->sink);
 }
 
-int record_source_finish(struct record_source *s, char *ret_lost, size_t lost_bytes,
-                         struct err *err)
+int record_source_finish(struct record_source *s, struct record_losses *ret, struct err *err)
 {
-	struct text t = text_on(ret_lost, lost_bytes);
+	struct text t = text_on(ret->where, sizeof(ret->where));
 	const struct tcpstat_counters *counters;
 	uint32_t cpus;
 	int r = sockstat_finish(s->stat, &s->sink, err);
@@ -80,9 +79,13 @@ int record_source_finish(struct record_source *s, char *ret_lost, size_t lost_by
 	if (r < 0)
 		return r;
 	counters = sockstat_cpu_counters(s->stat, &cpus);
-	for (uint32_t i = 0; i < cpus; i++)
+	for (uint32_t i = 0; i < cpus; i++) {
+		ret->untraced += counters[i].untraced;
 		if (counters[i].lost > 0)
 			text_append(&t, "%s%llu on CPU %u", t.bytes ? ", " : "",
 			            (unsigned long long)counters[i].lost, i);
+	}
+	if (ret->untraced > 0)
+		lose(s, 0, ret->untraced);
 	return 0;
 }

@@ -16,6 +16,13 @@ struct record_source {
 	struct sample_sink to;
 };
 
+/* What a recording lacks. */
+struct record_losses {
+	char where
+		[160]; /* samples that the ring could not take, by CPU: "12 on CPU 0, 3 on CPU 1"; "": none */
+	uint64_t untraced; /* connections that the kernel had no room to look at */
+};
+
 #define RECORD_SOURCE_NONE                                                                         \
 	{                                                                                          \
 		.grant = {.flows_fd = -1, .records_fd = -1, .counters_fd = -1 }                    \
@@ -32,7 +39,5 @@ void record_source_close(struct record_source *s);
 /* In time before the ring is full: every few milliseconds. Answers how many records there were. */
 size_t record_source_drain(struct record_source *s);
 
-/* The rest. What the ring could not take is told to `to`, and by CPU in words ("12 on CPU 0, 3 on CPU 1");
- * "": nothing. */
-int record_source_finish(struct record_source *s, char *ret_lost, size_t lost_bytes,
-                         struct err *err);
+/* The rest. What is lacking is told to `to` as well, where a connection that nobody looked at counts as one sample. */
+int record_source_finish(struct record_source *s, struct record_losses *ret, struct err *err);

@@ -104,6 +104,33 @@ def test_a_kernel_without_btf(tmp_path, sink):
     assert [f.name for f in tmp_path.iterdir()] == ["t.csv"]
 
 
+# What each look at a socket may take of the kernel's memory, in a network namespace: none may take 8 KB.
+NO_ROOM = """
+ip link set lo up && echo 8192 >/proc/sys/net/core/optmem_max || exit 77
+exec "$@"
+"""
+
+BOTH_ENDS = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as s:
+    socket.create_connection(s.getsockname()).sendall(b"hello")
+    s.accept()[0].recv(5)
+"""
+
+
+@pytest.mark.parametrize("stats", ["ebpf", "ebpf-sockops"])
+def test_the_kernel_has_no_room_to_look_at_a_connection(tmp_path, stats):
+    """Nothing can be told of it but that it was there."""
+    r = record(tmp_path / "t.csv", "unshare", "--net", "sh", "-c", NO_ROOM, "sh", *python(BOTH_ENDS),
+               options=["--stats", stats])
+    if r.returncode == 77:
+        pytest.skip(f"no network namespace with a bound of its own here: {r.stderr.strip()}")
+    assert r.returncode == DONE
+    assert "lacks 2 connections: the kernel had no room" in r.stderr and "net.core.optmem_max" in r.stderr
+    t = Trace(tmp_path / "t.csv")
+    assert t.flows == [] and t.end["lost"] == 2
+
+
 # --- another program on the group ------------------------------------------------------------------
 
 ATTACHES = """
