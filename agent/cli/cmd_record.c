@@ -250,12 +250,16 @@ static void follow(struct recording *r)
 static void tell_left_behind(struct recording *r)
 {
 	char processes[PEOPLE_BYTES];
-	size_t moved;
+	struct record_group_left left;
 
-	r->group = record_group_close(r->group, &moved);
-	if (moved > 0 && !r->wish->quiet)
+	r->group = record_group_close(r->group, &left);
+	if (left.moved > 0 && !r->wish->quiet)
 		log_info("%s left %s running, no longer recorded (--linger)", r->wish->command[0],
-		         people_count(moved, "process", processes));
+		         people_count(left.moved, "process", processes));
+	if (left.stays)
+		log_warning("the control group " RECORD_GROUP_PREFIX
+		            "%d stays: %s made one in it, in which a process runs",
+		            getpid(), r->wish->command[0]);
 }
 
 struct table {
@@ -371,11 +375,11 @@ static int check_wish(const struct record_wish *w, struct err *err)
 
 static void end_recording(struct recording *r)
 {
-	size_t moved;
+	struct record_group_left left;
 
 	child_program_end(&r->child);
 	record_source_close(&r->source);
-	record_group_close(r->group, &moved);
+	record_group_close(r->group, &left);
 	trace_file_close(r->file);
 }
 

@@ -94,6 +94,7 @@ static size_t move_up(int fd, int above_fd)
 }
 
 static void remove_dead(int fd, int depth);
+static void remove_empty(int fd, int depth);
 
 /* `fd` is the group's own directory. False: something holds it, such as groups that were made in it. */
 static bool remove_group(int above_fd, const char *name, int fd, int depth, size_t *moved)
@@ -101,6 +102,7 @@ static bool remove_group(int above_fd, const char *name, int fd, int depth, size
 	const struct timespec pause = { .tv_nsec = REMOVE_WAIT_NS };
 
 	remove_dead(fd, depth + 1);
+	remove_empty(fd, depth + 1);
 	for (int i = 0; i < REMOVE_TRIES; i++) {
 		*moved += move_up(fd, above_fd);
 		if (unlinkat(above_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
@@ -112,11 +114,39 @@ static bool remove_group(int above_fd, const char *name, int fd, int depth, size
 	return false;
 }
 
+/* What is in the directory `fd`, which stays as it is; NULL: that is too deep, or not to be read. */
+static DIR *list(int fd, int depth)
+{
+	int again = depth > DEPTH_MAX ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return again < 0 ? NULL : fdopendir(again);
+}
+
+/* Groups that a program made, innermost first: the kernel keeps those in which somebody is. A recording within
+ * this one removes its own. */
+static void remove_empty(int fd, int depth)
+{
+	CLEANUP(dir_closep) DIR *groups = list(fd, depth);
+	struct dirent *entry;
+
+	while (groups && (entry = readdir(groups))) {
+		const char *name = entry->d_name;
+		CLEANUP(fd_closep) int within = -1;
+
+		if (entry->d_type != DT_DIR || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+		    strncmp(name, RECORD_GROUP_PREFIX, strlen(RECORD_GROUP_PREFIX)) == 0)
+			continue;
+		within = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (within >= 0)
+			remove_empty(within, depth + 1);
+		unlinkat(fd, name, AT_REMOVEDIR);
+	}
+}
+
 /* Groups of recordings that were killed together with their keeper. */
 static void remove_dead(int fd, int depth)
 {
-	int again = depth > DEPTH_MAX ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(dir_closep) DIR *groups = again < 0 ? NULL : fdopendir(again);
+	CLEANUP(dir_closep) DIR *groups = list(fd, depth);
 	struct dirent *entry;
 
 	while (groups && (entry = readdir(groups))) {
@@ -243,9 +273,9 @@ static int open_group(struct record_group *g, struct err *err)
 
 static void record_group_closep(struct record_group **g)
 {
-	size_t moved;
+	struct record_group_left left;
 
-	record_group_close(*g, &moved);
+	record_group_close(*g, &left);
 }
 
 int record_group_open(struct record_group **ret, struct err *err)
@@ -285,13 +315,13 @@ bool record_group_is_empty(const struct record_group *g)
 	return strstr(text, "populated 0");
 }
 
-struct record_group *record_group_close(struct record_group *g, size_t *ret_moved)
+struct record_group *record_group_close(struct record_group *g, struct record_group_left *ret)
 {
-	*ret_moved = 0;
+	*ret = (struct record_group_left){};
 	if (!g)
 		return NULL;
 	if (g->fd >= 0)
-		remove_group(g->above_fd, g->name, g->fd, 0, ret_moved);
+		ret->stays = !remove_group(g->above_fd, g->name, g->fd, 0, &ret->moved);
 	close_fds(g);
 	if (g->life_fd >= 0)
 		close(g->life_fd);

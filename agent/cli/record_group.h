@@ -9,7 +9,7 @@
  *   record_group_open(&group, &err);
  *   pid = fork();                                in the child: record_group_join(group)
  *   …
- *   group = record_group_close(group, &moved);   processes that still ran in it run above
+ *   group = record_group_close(group, &left);    processes that still ran in it run above
  */
 #pragma once
 
@@ -35,5 +35,10 @@ int record_group_join(const struct record_group *g);
 /* No process is in it, nor in a group below. */
 bool record_group_is_empty(const struct record_group *g);
 
-/* Accepts NULL; always returns NULL. */
-struct record_group *record_group_close(struct record_group *g, size_t *ret_moved);
+struct record_group_left {
+	size_t moved; /* processes that run above now */
+	bool stays; /* the group could not be removed: somebody is in a group that was made in it */
+};
+
+/* Groups that were made in it go with it, where nobody is in them. Accepts NULL; always returns NULL. */
+struct record_group *record_group_close(struct record_group *g, struct record_group_left *ret);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -35,10 +36,11 @@ static struct record_group *open_one(void)
 
 static struct record_group *close_one(struct record_group *g, size_t want_moved)
 {
-	size_t moved = 99;
+	struct record_group_left left = { .moved = 99, .stays = true };
 
-	g = record_group_close(g, &moved);
-	assert_int_equal(moved, want_moved);
+	g = record_group_close(g, &left);
+	assert_int_equal(left.moved, want_moved);
+	assert_false(left.stays);
 	return g;
 }
 
@@ -151,8 +153,32 @@ static void groups_within_it_count(void **state)
 	assert_false(record_group_is_empty(g));
 	end(pid);
 	assert_true(record_group_is_empty(g));
-	assert_int_equal(unlinkat(record_group_fd(g), "within", AT_REMOVEDIR), 0);
-	close_one(g, 0);
+	assert_int_equal(mkdirat(record_group_fd(g), "within/deeper", 0755), 0);
+	close_one(g, 0); /* and they go with it */
+	assert_int_equal(groups_of(getpid()), 0);
+}
+
+/* Nobody is moved out of a group that the program made: what it is for is not known. */
+static void a_group_within_it_that_is_in_use_keeps_it(void **state)
+{
+	struct record_group *g = open_one();
+	struct record_group_left left;
+	int within;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mkdirat(record_group_fd(g), "within", 0755), 0);
+	within = openat(record_group_fd(g), "within/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	pid = inmate_of(g);
+	assert_true(dprintf(within, "%d", pid) > 0);
+	close(within);
+	assert_null(record_group_close(g, &left));
+	assert_true(left.stays);
+	assert_int_equal(left.moved, 0);
+	assert_int_equal(groups_of(getpid()), 1);
+	end(pid);
+	close_one(open_one(), 0); /* of the same name, as it is the same process */
+	assert_int_equal(groups_of(getpid()), 0);
 }
 
 /* --- when its owner is killed ----------------------------------------------------------------------- */
@@ -225,6 +251,51 @@ static void the_next_one_removes_what_is_left(void **state)
 	close(above_fd);
 }
 
+/* A process number is used again: whose it was is told by when it began, too. */
+static void a_number_that_is_another_process_now(void **state)
+{
+	char path[CGROUP_PATH_BYTES], name[64];
+	int above_fd;
+	pid_t pid = owner();
+
+	(void)state;
+	close_one(open_one(), 0);
+	above_fd = cgroup_open_own(path, NULL);
+	snprintf(name, sizeof(name), RECORD_GROUP_PREFIX "%d.1", pid);
+	assert_int_equal(mkdirat(above_fd, name, 0755), 0);
+	assert_int_equal(groups_of(pid), 2);
+	close_one(open_one(), 0);
+	assert_int_equal(groups_of(pid), 1);
+	close(above_fd);
+	end(pid);
+	await_no_group_of(pid);
+}
+
+/* In another namespace of processes its number says nothing here. */
+static void one_that_is_locked_stays(void **state)
+{
+	char path[CGROUP_PATH_BYTES], name[64];
+	int above_fd, lock;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	close_one(open_one(), 0);
+	above_fd = cgroup_open_own(path, NULL);
+	snprintf(name, sizeof(name), RECORD_GROUP_PREFIX "%d.1", pid);
+	assert_int_equal(mkdirat(above_fd, name, 0755), 0);
+	lock = openat(above_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	close_one(open_one(), 0);
+	assert_int_equal(groups_of(pid), 1);
+	close(lock);
+	close_one(open_one(), 0);
+	assert_int_equal(groups_of(pid), 0);
+	close(above_fd);
+}
+
 static void those_of_the_living_stay(void **state)
 {
 	pid_t pid;
@@ -245,8 +316,11 @@ int main(void)
 		cmocka_unit_test(who_joins_is_in_it),
 		cmocka_unit_test(who_is_still_in_it_runs_on_above),
 		cmocka_unit_test(groups_within_it_count),
+		cmocka_unit_test(a_group_within_it_that_is_in_use_keeps_it),
 		cmocka_unit_test(the_keeper_removes_what_the_killed_leave),
 		cmocka_unit_test(the_next_one_removes_what_is_left),
+		cmocka_unit_test(a_number_that_is_another_process_now),
+		cmocka_unit_test(one_that_is_locked_stays),
 		cmocka_unit_test(those_of_the_living_stay),
 	};
 

@@ -80,6 +80,33 @@ def test_nobody_elses_group_is_touched(tmp_path):
             (OWN_GROUP / name).rmdir() # which fails where it is gone
 
 
+MAKES_GROUPS = """
+import os, pathlib, subprocess, sys
+own = pathlib.Path(sys.argv[1] + next(l[3:].strip() for l in open("/proc/self/cgroup") if l.startswith("0::")))
+(own / "within/deeper").mkdir(parents=True)
+if len(sys.argv) > 2: # somebody stays there
+    p = subprocess.Popen(["sleep", "30"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (own / "within/cgroup.procs").write_text(str(p.pid))
+    print(p.pid)
+"""
+
+
+def test_groups_that_the_program_made_go_with_it(tmp_path):
+    r = record(tmp_path / "t.csv", *python(MAKES_GROUPS, MOUNT))
+    assert r.returncode == DONE and "stays" not in r.stderr
+    assert groups() == []
+
+
+def test_a_group_that_the_program_made_and_uses_is_told(tmp_path):
+    r = record(tmp_path / "t.csv", *python(MAKES_GROUPS, MOUNT, "and stays"), options=["--linger", "0s", "--quiet"])
+    pid, [group] = int(r.stdout), groups()
+    assert r.returncode == DONE and "stays: " in r.stderr and f"{GROUPS}{group.split('.')[1]} " in r.stderr
+    assert f"{group}/within" in pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+    end(pid)
+    assert record(tmp_path / "u.csv", "true").returncode == DONE # the next one finds it empty
+    assert groups() == []
+
+
 def test_two_at_once_see_their_own(tmp_path, sink):
     script = ("import socket, sys, time\ntime.sleep(0.3)\n"
               "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\ns.sendall(b'x' * int(sys.argv[2]))\n")
