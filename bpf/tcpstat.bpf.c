@@ -138,6 +138,7 @@ static __always_inline void add_rtt_since(struct tcpstat_flow *flow, const struc
 {
 	__u32 before = flow->srtt_scaled, srtt_scaled = tp->srtt_us;
 	__u32 moved = (srtt_scaled ^ before) | (tp->mdev_us ^ flow->mdev_scaled);
+	__s32 rtt_us;
 
 	if (srtt_scaled == 0)
 		return;
@@ -147,7 +148,10 @@ static __always_inline void add_rtt_since(struct tcpstat_flow *flow, const struc
 		return;
 	else if (!moved && (flow->mdev_scaled >= 4 || tp->delivered == flow->delivered))
 		return;
-	add_rtt(flow, srtt_scaled - before + (before >> 3));
+	rtt_us = tcpstat_rtt_sample(before, srtt_scaled);
+	if (rtt_us >=
+	    0) /* the kernel passes a program over that runs already on this CPU: then one is missed */
+		add_rtt(flow, rtt_us);
 }
 
 static __always_inline void account(struct tcpstat_flow *flow, const struct tcp_sock *tp,

@@ -224,6 +224,13 @@ struct tcpstat_knobs {
 };
 _Static_assert(sizeof(struct tcpstat_knobs) == 24, "both sides agree on the layout");
 
+/* The sample that moved the kernel's estimate (tcp_rtt_estimator(), RFC 6298) from one eightfold srtt to the next one.
+ * Negative: it was moved more than once in between. */
+static inline __s32 tcpstat_rtt_sample(__u32 before_scaled, __u32 after_scaled)
+{
+	return (__s32)(after_scaled - before_scaled + (before_scaled >> 3));
+}
+
 /* Which power of two v is at least; v is not 0. BPF has no instruction for it, and each branch would be one more
  * path for the verifier: below 2^step, adding 2^step - 1 carries into bit `step` from 1 on. */
 static inline __u32 tcpstat_log2(__u32 v)

@@ -51,11 +51,42 @@ static void edge_is_where_it_belongs(void **state)
 	assert_int_equal(tcpstat_rtt_bucket(e->us), e->bucket);
 }
 
+/* tcp_rtt_estimator() of Linux, its srtt alone. */
+static uint32_t estimate(uint32_t srtt_scaled, uint32_t sample_us)
+{
+	return srtt_scaled + (sample_us - (srtt_scaled >> 3));
+}
+
+static void a_sample_is_what_moved_the_estimate(void **state)
+{
+	static const uint32_t us[] = { 1, 7, 8, 9, 20000, 19, 250000, 3, 67000000, 1, 1, 40 };
+	uint32_t srtt_scaled = 8 * 100;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(us) / sizeof(*us); i++) {
+		uint32_t before = srtt_scaled;
+
+		srtt_scaled = estimate(srtt_scaled, us[i]);
+		assert_int_equal(tcpstat_rtt_sample(before, srtt_scaled), us[i]);
+	}
+}
+
+/* It fell by more than one sample can make it fall. */
+static void two_samples_are_none(void **state)
+{
+	uint32_t after = estimate(estimate(8 * 20000, 10), 10);
+
+	(void)state;
+	assert_true(tcpstat_rtt_sample(8 * 20000, after) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_value_has_its_bucket),
 		cmocka_unit_test(buckets_are_a_hundredth_wide),
+		cmocka_unit_test(a_sample_is_what_moved_the_estimate),
+		cmocka_unit_test(two_samples_are_none),
 	};
 	int failed = CASES_RUN(edge_is_where_it_belongs, edges);
 
