@@ -48,7 +48,7 @@ static void take(void *self, const struct tcp_sample *s)
 	}
 	if (s->present & TCP_SAMPLE_DELIVERY_RATE && s->app_limited && t->begun &&
 	    s->at_ns > t->at_ns)
-		t->app_limited_us += (s->at_ns - t->at_ns) / NS_PER_US;
+		t->app_limited_ns += s->at_ns - t->at_ns;
 	t->at_ns = s->at_ns;
 	t->begun = true;
 }
@@ -70,7 +70,7 @@ void tally_settle(struct tally *t, uint64_t cpu_us)
 {
 	if (!t->has_limits)
 		return;
-	t->limits.app_limited_us = t->app_limited_us;
+	t->limits.app_limited_us = t->app_limited_ns / NS_PER_US;
 	t->limits.cpu_us = cpu_us;
 	limits_add(&t->result->limits, &t->limits);
 }

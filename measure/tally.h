@@ -21,7 +21,7 @@ struct tally {
 	struct limits_look limits; /* of an upload: the latest sample's that tells of them */
 	uint64_t at_ns;            /* of the latest */
 	uint64_t due_ns;           /* no ACK's before */
-	uint64_t app_limited_us;
+	uint64_t app_limited_ns;
 	uint64_t acked_before; /* bytes acknowledged before the first sample: TLS, the upgrade */
 	uint64_t acked_bytes;  /* bytes_acked as it last grew, and when */
 	uint64_t acked_at_ns;

@@ -185,10 +185,24 @@ static void an_application_that_had_nothing_to_send(void **state)
 		give(s);
 		tally_settle(&t, 0);
 	}
-	assert_int_equal(t.app_limited_us, 400000);
+	assert_int_equal(t.app_limited_ns, 400 * NS_PER_MS);
 	assert_true(limits_percent(&d.limits, percent));
 	assert_true(fabs(percent[LIMIT_APPLICATION] - 40) < 1e-6);
 	assert_true(fabs(percent[LIMIT_NETWORK] - 60) < 1e-6);
+}
+
+/* Between two samples is less than a microsecond, time and again. */
+static void little_time_adds_up(void **state)
+{
+	struct tcp_sample s = limits_at(1000, 0, 0);
+
+	(void)state;
+	start(NDT7_UPLOAD);
+	s.app_limited = true;
+	for (int i = 0; i < 10000; i++, s.at_ns += 900)
+		give(s);
+	tally_settle(&t, 0);
+	assert_int_equal(d.limits.last.app_limited_us, 8999); /* 9,999 times 900 ns */
 }
 
 static void a_stretch_that_was_the_cpus(void **state)
@@ -241,6 +255,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_ack_is_taken_when_it_comes),
 		cmocka_unit_test(an_uploads_limits_are_our_kernels),
 		cmocka_unit_test(an_application_that_had_nothing_to_send),
+		cmocka_unit_test(little_time_adds_up),
 		cmocka_unit_test(a_stretch_that_was_the_cpus),
 		cmocka_unit_test(a_downloads_limits_are_not_our_kernels),
 		cmocka_unit_test(a_source_without_limits_has_none),
