@@ -8,6 +8,7 @@
 
 #include "agent/base/whole_file.h"
 #include "agent/cli/command.h"
+#include "agent/cli/given_file.h"
 #include "agent/cli/options.h"
 #include "agent/cli/standard_output.h"
 #include "agent/cli/stored.h"
@@ -338,6 +339,10 @@ enum exit_code cmd_report(int argc, char **argv)
 	else if (!wish.out && isatty(STDOUT_FILENO))
 		ERR_SET(&err, -EINVAL, ERR_SYS, 0,
 		        "a page is nothing for a terminal: -o page.html");
+	else if (given_file_is_same(wish.out, wish.file) ||
+	         given_file_is_same(wish.out, wish.result))
+		ERR_SET(&err, -EINVAL, ERR_SYS, 0,
+		        "-o %s is what the page would be made of, and would be no more", wish.out);
 	if (err.code)
 		return options_complain(&syntax, &err);
 	code = read_material(&wish, &material);

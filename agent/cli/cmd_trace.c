@@ -10,6 +10,7 @@
 #include "agent/base/inherited.h"
 #include "agent/base/whole_file.h"
 #include "agent/cli/command.h"
+#include "agent/cli/given_file.h"
 #include "agent/cli/options.h"
 #include "agent/cli/standard_output.h"
 #include "agent/cli/trace_file.h"
@@ -100,6 +101,9 @@ static int check_wish(const struct trace_wish *w, struct trace_filter *filter,
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "info, export or summary?");
 	if (!w->file)
 		return ERR_SET(err, -EINVAL, ERR_SYS, 0, "which file?");
+	if (given_file_is_same(w->out, w->file))
+		return ERR_SET(err, -EINVAL, ERR_SYS, 0,
+		               "--out %s is the trace itself, and would be no more", w->out);
 	if (w->verb == VERB_EXPORT)
 		r = take_form(w, form, err);
 	else if (w->format == FORMAT_JSONL || w->format == FORMAT_CSV)

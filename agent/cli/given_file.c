@@ -39,3 +39,11 @@ enum exit_code given_file_check(const char *what, const char *path)
 	log_error("could not read %s %s: %s", what, path, wrong);
 	return EXIT_BAD_FILE;
 }
+
+bool given_file_is_same(const char *a, const char *b)
+{
+	struct stat of_a, of_b;
+
+	return a && b && stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino &&
+	       of_a.st_dev == of_b.st_dev && S_ISREG(of_a.st_mode);
+}

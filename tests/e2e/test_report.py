@@ -430,6 +430,17 @@ def test_to_a_read_only_disk_and_nowhere(traced, tmp_path):
         assert r.returncode == NOT_DONE and "Read-only" in r.stderr
 
 
+def test_what_a_page_is_made_of_is_not_replaced_by_it(traced, tmp_path):
+    trace, result, link = tmp_path / "t.jsonl", tmp_path / "r.json", tmp_path / "link.html"
+    trace.write_bytes(traced[0].read_bytes())
+    result.write_text("{}")
+    link.symlink_to(trace)
+    for out in (trace, link, result):
+        r = run("report", str(trace), "--result", str(result), "-o", str(out))
+        assert r.returncode == USAGE and "made of" in r.stderr
+    assert trace.read_bytes() == traced[0].read_bytes() and result.read_text() == "{}"
+
+
 def test_a_terminal_wants_no_page(traced):
     import pty
     master, slave = pty.openpty()

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from test_cli import (BAD_FILE, DONE, NOT_DONE, PARTLY, PROGRAM, SCHEMA, mounted, run, server,
+from test_cli import (BAD_FILE, DONE, NOT_DONE, PARTLY, PROGRAM, SCHEMA, USAGE, mounted, run, server,
                       serving, short)
 
 __all__ = ["server"] # a fixture
@@ -266,6 +266,14 @@ def test_export_there_and_back_is_the_same(traced, tmp_path):
         assert run("trace", "export", str(path), "--out", str(tmp_path / form)).returncode == DONE
         path = tmp_path / form
     assert (tmp_path / "d.jsonl").read_bytes() == traced[0].read_bytes()
+
+
+def test_export_does_not_replace_its_trace(traced, tmp_path):
+    trace = tmp_path / "t.jsonl"
+    trace.write_bytes(traced[0].read_bytes())
+    r = run("trace", "export", str(trace), "--flow", "1", "--out", str(tmp_path / "." / "t.jsonl"))
+    assert r.returncode == USAGE and "the trace itself" in r.stderr
+    assert trace.read_bytes() == traced[0].read_bytes()
 
 
 def test_export_filters_by_flow_time_and_event(traced):
