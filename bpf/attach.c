@@ -290,9 +290,12 @@ static int attach_tracepoints(struct loading *l)
 	if (r == 0)
 		r = take_maps(l, object);
 	while (r == 0 && (program = l->lib.bpf_object__next_program(object, program))) {
-		if (l->lib.bpf_program__autoload(program))
-			r = take_link(l, l->lib.bpf_program__attach_trace(program),
-			              "attach a tracing program");
+		if (!l->lib.bpf_program__autoload(program))
+			continue;
+		if (strcmp(l->lib.bpf_program__name(program), TCPSTAT_PROGRAM_PROBE) == 0)
+			l->grant->probe_fd = l->lib.bpf_program__fd(program);
+		r = take_link(l, l->lib.bpf_program__attach_trace(program),
+		              "attach a tracing program");
 	}
 	return r;
 }
@@ -388,6 +391,7 @@ int attach(enum tier tier, const struct loader_wish *wish, struct loader_grant *
 	l.lib.libbpf_set_print(listen_to_libbpf);
 	set_knobs(&l, tier);
 	grant->tier = tier;
+	grant->probe_fd = -1;
 	grant->links = 0;
 	grant->whole_btf = false;
 	r = tier == TIER_EBPF ? attach_tracepoints(&l) : attach_sockops(&l, false);

@@ -26,6 +26,7 @@ struct err;
 	X(bpf_program__attach_cgroup)                                                              \
 	X(bpf_program__attach_trace)                                                               \
 	X(bpf_program__autoload)                                                                   \
+	X(bpf_program__fd)                                                                         \
 	X(bpf_program__name)                                                                       \
 	X(bpf_program__set_autoload)                                                               \
 	X(bpf_program__set_type)                                                                   \

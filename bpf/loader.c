@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -134,28 +133,13 @@ static int await_answer(int fd, int stop_fd)
 	return -ETIMEDOUT;
 }
 
-/* Numbers of the child's become ours. */
-static void take_grant(const struct loader_grant *told, const int *fds, struct loader_grant *ret)
-{
-	*ret = *told;
-	ret->flows_fd = ret->records_fd = ret->counters_fd = -1;
-	ret->links = 0;
-	if (told->tier == TIER_TCP_INFO)
-		return; /* what was attached before the refusal is the child's still, and goes with it */
-	ret->links = told->links;
-	ret->flows_fd = fds[0];
-	ret->records_fd = fds[1];
-	ret->counters_fd = fds[2];
-	memcpy(ret->link_fds, fds + 3, ret->links * sizeof(int));
-}
-
 int loader_finish(struct loader_child *child, int stop_fd, struct loader_grant *ret,
                   struct err *err)
 {
 	CLEANUP(end_child) struct loader_child ours = *child;
 	struct loader_answer answer = {};
 	int fds[LOADER_DESCRIPTORS_MAX];
-	size_t count = 0, wanted;
+	size_t count = 0;
 	int r = await_answer(ours.fd, stop_fd);
 
 	*child = (struct loader_child){ .fd = -1 };
@@ -165,15 +149,13 @@ int loader_finish(struct loader_child *child, int stop_fd, struct loader_grant *
 	if (r < 0)
 		return ERR_SET(err, r, ERR_BPF, 0, "hear from the BPF loader%s",
 		               r == -ECHILD ? ", which ended" : "");
-	wanted = answer.grant.tier == TIER_TCP_INFO ? 0 : 3 + answer.grant.links;
-	if (count != wanted) {
+	r = loader_answer_read(&answer, fds, count, ret);
+	if (r < 0) {
+		ERR_SET(err, r, ERR_BPF, 0, "take %zu descriptors of the BPF loader", count);
 		while (count > 0)
 			close(fds[--count]);
-		return ERR_SET(err, -EPROTO, ERR_BPF, 0, "take %zu descriptors of the BPF loader",
-		               wanted);
 	}
-	take_grant(&answer.grant, fds, ret);
-	return 0;
+	return r;
 }
 
 int loader_start(const struct loader_wish *wish, struct loader_grant *ret, struct err *err)
@@ -186,14 +168,15 @@ int loader_start(const struct loader_wish *wish, struct loader_grant *ret, struc
 
 void loader_release(struct loader_grant *grant)
 {
-	int *maps[] = { &grant->flows_fd, &grant->records_fd, &grant->counters_fd };
+	int *others[] = { &grant->flows_fd, &grant->records_fd, &grant->counters_fd,
+		          &grant->probe_fd };
 
 	while (grant->links > 0)
 		close(grant->link_fds[--grant->links]);
-	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++) {
-		if (*maps[i] >= 0)
-			close(*maps[i]);
-		*maps[i] = -1;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		if (*others[i] >= 0)
+			close(*others[i]);
+		*others[i] = -1;
 	}
 	grant->tier = TIER_TCP_INFO;
 }

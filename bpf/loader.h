@@ -62,6 +62,7 @@ struct loader_grant {
 	uint32_t ring_bytes;
 	uint32_t cpus;                         /* as many values has an entry of a per-CPU map */
 	int flows_fd, records_fd, counters_fd; /* maps of bpf/tcpstat.h; -1: none */
+	int probe_fd; /* TIER_EBPF's program at tcp_probe, whose info counts what it missed; -1: none */
 	size_t links;
 	int link_fds[LOADER_LINKS_MAX];              /* attached as long as they are open */
 	struct tier_refusal refusals[TIER_TCP_INFO]; /* of each tier above the one granted */

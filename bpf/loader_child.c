@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -78,13 +77,10 @@ static void choose(const struct loader_wish *wish, enum loader_peer peer, uint64
 static int hand_out(const struct loader_grant *grant)
 {
 	struct loader_answer answer = { .grant = *grant };
-	int fds[LOADER_DESCRIPTORS_MAX] = { grant->flows_fd, grant->records_fd,
-		                            grant->counters_fd };
+	int fds[LOADER_DESCRIPTORS_MAX];
+	size_t count = loader_answer_descriptors(grant, fds);
 
-	if (grant->tier == TIER_TCP_INFO)
-		return passing_send(LOADER_FD, &answer, sizeof(answer), NULL, 0);
-	memcpy(fds + 3, grant->link_fds, grant->links * sizeof(int));
-	return passing_send(LOADER_FD, &answer, sizeof(answer), fds, 3 + grant->links);
+	return passing_send(LOADER_FD, &answer, sizeof(answer), fds, count);
 }
 
 static int hear(struct loader_wish *ret)
@@ -99,7 +95,9 @@ static int hear(struct loader_wish *ret)
 
 void loader_role(const char *user)
 {
-	struct loader_grant grant = { .flows_fd = -1, .records_fd = -1, .counters_fd = -1 };
+	struct loader_grant grant = {
+		.flows_fd = -1, .records_fd = -1, .counters_fd = -1, .probe_fd = -1
+	};
 	uint64_t capabilities = obstacle_capabilities();
 	enum loader_peer peer = LOADER_PEER_PARENT;
 	struct loader_wish wish;

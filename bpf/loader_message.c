@@ -1,6 +1,7 @@
 #include "bpf/loader_message.h"
 
 #include <errno.h>
+#include <string.h>
 
 bool loader_ring_fits(uint32_t bytes)
 {
@@ -34,5 +35,41 @@ int loader_request_read(const struct loader_request *request, size_t descriptors
 		                     .cgroup_fd = request->has_cgroup ? cgroup_fd : -1,
 		                     .whole_cgroup = request->whole_cgroup,
 		                     .whole_btf = request->whole_btf };
+	return 0;
+}
+
+#define MAPS 3
+
+size_t loader_answer_descriptors(const struct loader_grant *grant, int ret[LOADER_DESCRIPTORS_MAX])
+{
+	size_t count = MAPS;
+
+	if (grant->tier == TIER_TCP_INFO)
+		return 0; /* what was attached before the refusal stays here, and goes with this process */
+	ret[0] = grant->flows_fd;
+	ret[1] = grant->records_fd;
+	ret[2] = grant->counters_fd;
+	if (grant->probe_fd >= 0)
+		ret[count++] = grant->probe_fd;
+	memcpy(ret + count, grant->link_fds, grant->links * sizeof(int));
+	return count + grant->links;
+}
+
+int loader_answer_read(const struct loader_answer *answer, const int *fds, size_t count,
+                       struct loader_grant *ret)
+{
+	const struct loader_grant *told = &answer->grant;
+	bool granted = told->tier != TIER_TCP_INFO, has_program = granted && told->probe_fd >= 0;
+	size_t links = granted ? told->links : 0;
+
+	if (links > LOADER_LINKS_MAX || count != (granted ? MAPS + has_program + links : 0))
+		return -EPROTO;
+	*ret = *told;
+	ret->flows_fd = granted ? fds[0] : -1;
+	ret->records_fd = granted ? fds[1] : -1;
+	ret->counters_fd = granted ? fds[2] : -1;
+	ret->probe_fd = has_program ? fds[MAPS] : -1;
+	ret->links = links;
+	memcpy(ret->link_fds, fds + count - links, links * sizeof(int));
 	return 0;
 }

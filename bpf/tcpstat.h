@@ -20,6 +20,9 @@
 #define TCPSTAT_MAP_RECORDS  "records"  /* BPF_MAP_TYPE_RINGBUF */
 #define TCPSTAT_MAP_COUNTERS "counters" /* BPF_MAP_TYPE_PERCPU_ARRAY of struct tcpstat_counters */
 
+/* That of the program which looks at each segment. */
+#define TCPSTAT_PROGRAM_PROBE "tcp_probe"
+
 enum tcpstat_kind {
 	TCPSTAT_ACK,        /* a segment came in; the figures are those it found */
 	TCPSTAT_RETRANSMIT, /* a segment was sent again; also each try that failed (Linux 6.17) */

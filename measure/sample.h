@@ -105,6 +105,12 @@ struct tcp_flow {
 	char ending[24];     /* what ended it, in a word or two */
 };
 
+/* What a source may have passed over, of any connection of the machine: how many were ours is not known. */
+struct tcp_missed {
+	uint64_t segments_at_most;
+	bool known;
+};
+
 /* Takes samples as they are made; `self` is the sink. The calls that may be NULL are of no interest to
  * it. */
 struct sample_sink {

@@ -112,6 +112,21 @@ const struct tcpstat_counters *sockstat_cpu_counters(const struct sockstat *s, u
 	return s->per_cpu;
 }
 
+/* A kernel that knows less answers a shorter length. */
+struct tcp_missed sockstat_missed(const struct sockstat *s)
+{
+	struct bpf_prog_info info = {};
+	union bpf_attr attr = { .info = { .bpf_fd = (uint32_t)s->maps.probe_fd,
+		                          .info_len = sizeof(info),
+		                          .info = (uintptr_t)&info } };
+
+	if (syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) < 0 ||
+	    attr.info.info_len < offsetof(struct bpf_prog_info, recursion_misses) +
+	                                 sizeof(info.recursion_misses))
+		return (struct tcp_missed){};
+	return (struct tcp_missed){ info.recursion_misses, true };
+}
+
 /* --- records -------------------------------------------------------------------------------------- */
 
 /* tcpstat_field to tcp_sample_field; a bit of two of ours needs both. */

@@ -33,6 +33,7 @@ struct sockstat_maps {
 	int flows_fd; /* sockstat_open() keeps the numbers: the caller closes them after it */
 	int records_fd;
 	int counters_fd;
+	int probe_fd; /* the program that looks at each segment; -1: none is */
 	uint32_t ring_bytes;
 	uint32_t cpus; /* as many values has an entry of a per-CPU map */
 };
@@ -69,6 +70,11 @@ int sockstat_counters(struct sockstat *s, struct tcpstat_counters *ret, struct e
 
 /* The same by CPU, as the last call of sockstat_counters() or sockstat_finish() read them. */
 const struct tcpstat_counters *sockstat_cpu_counters(const struct sockstat *s, uint32_t *ret_cpus);
+
+/* Segments that came in an interrupt while the program ran on that CPU, since it was loaded: the kernel does not enter it
+ * again there (from Linux 6.1), and counts them (recursion_misses of struct bpf_prog_info). Not known without the program, and
+ * below Linux 5.12. */
+struct tcp_missed sockstat_missed(const struct sockstat *s);
 
 /* Drains, and tells sink->samples.lose() of what no flow's end told it. */
 int sockstat_finish(struct sockstat *s, const struct sockstat_sink *sink, struct err *err);

@@ -325,7 +325,12 @@ static void nobody_need_listen(void **state)
 static void what_is_no_map_is_an_error(void **state)
 {
 	struct sockstat_maps maps = {
-		.flows_fd = -1, .records_fd = -1, .counters_fd = -1, .ring_bytes = 4096, .cpus = 1
+		.flows_fd = -1,
+		.records_fd = -1,
+		.counters_fd = -1,
+		.probe_fd = -1,
+		.ring_bytes = 4096,
+		.cpus = 1,
 	};
 	struct sockstat *s = NULL;
 	struct err err = {};

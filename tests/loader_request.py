@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-LAYOUT, RING_BYTES, EBPF = 3, 32768, 1
+LAYOUT, RING_BYTES, EBPF = 4, 32768, 1
 
 
 def loader_request(

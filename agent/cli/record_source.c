@@ -53,8 +53,8 @@ int record_source_open(struct record_source *s, int group_fd, uint64_t interval_
 	s->to = *to;
 	s->sink = (struct sockstat_sink){ .samples = { take, meet, lose, s } };
 	return sockstat_open(&(struct sockstat_maps){ s->grant.flows_fd, s->grant.records_fd,
-	                                              s->grant.counters_fd, s->grant.ring_bytes,
-	                                              s->grant.cpus },
+	                                              s->grant.counters_fd, s->grant.probe_fd,
+	                                              s->grant.ring_bytes, s->grant.cpus },
 	                     &s->stat, err);
 }
 

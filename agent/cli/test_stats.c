@@ -74,7 +74,8 @@ void test_stats_begin(struct test_stats *t, enum test_stats_wish wish, uint64_t 
 		                  .grant = { .tier = TIER_TCP_INFO,
 		                             .flows_fd = -1,
 		                             .records_fd = -1,
-		                             .counters_fd = -1 } };
+		                             .counters_fd = -1,
+		                             .probe_fd = -1 } };
 	if (wish == TEST_STATS_TCP_INFO || is_hopeless(t))
 		return;
 	what.tiers = tiers_of(wish);
@@ -126,8 +127,8 @@ static void take_grant(struct test_stats *t)
 		return;
 	}
 	r = sockstat_open(&(struct sockstat_maps){ t->grant.flows_fd, t->grant.records_fd,
-	                                           t->grant.counters_fd, t->grant.ring_bytes,
-	                                           t->grant.cpus },
+	                                           t->grant.counters_fd, t->grant.probe_fd,
+	                                           t->grant.ring_bytes, t->grant.cpus },
 	                  &t->sockstat, &err);
 	if (r == 0)
 		r = try_tagging(t->sockstat, &err);

@@ -279,10 +279,11 @@ static const struct sandbox_calls fast = { .names = "splice vmsplice tee io_urin
 
 /* --- system calls: of BPF, and of children -------------------------------------------------------------------- */
 
-/* Maps that were handed over, and the end of who hands them over. */
+/* Maps that were handed over, what a program that was counts, and the end of who hands them over. */
 static const struct sandbox_call maps_tested[] = {
 	IF("bpf", 0, INT, BPF_MAP_LOOKUP_ELEM),
 	IF("bpf", 0, INT, BPF_MAP_UPDATE_ELEM),
+	IF("bpf", 0, INT, BPF_OBJ_GET_INFO_BY_FD),
 	IF_CHILD("kill"),
 	{},
 };

@@ -54,6 +54,7 @@ static void start(enum ndt7_test test)
 		                            .ring_bytes = RING_BYTES,
 		                            .flows_fd = -1,
 		                            .counters_fd = -1,
+		                            .probe_fd = -1,
 		                            .cpus = 1 };
 	struct err err = {};
 

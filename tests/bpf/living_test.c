@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "measure/feed.h"
@@ -701,6 +702,7 @@ static void sockops_tier(void **state)
 	rig_open(&r, &wish);
 	assert_int_equal(r.grant.tier, TIER_SOCKOPS);
 	assert_string_equal(r.grant.refusals[TIER_EBPF].reason, "it was not asked for");
+	assert_false(sockstat_missed(r.s).known);
 	rig_pair(&r, AF_INET, fd);
 	rig_pass(&r, fd[0], fd[1], 20000000);
 	rig_settle(&r, fd[0]);
@@ -721,9 +723,7 @@ static void sockops_tier(void **state)
 	rig_close(&r);
 }
 
-/* --- BPF_PROG_TEST_RUN ------------------------------------------------------------------------------- */
-
-#define ENOTSUPP_OF_THE_KERNEL 524
+/* --- what is missed ----------------------------------------------------------------------------------- */
 
 /* The program behind a link. */
 static int program_of(int link_fd)
@@ -737,6 +737,95 @@ static int program_of(int link_fd)
 	attr = (union bpf_attr){ .prog_id = info.prog_id };
 	return (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
 }
+
+/* As bpftool finds it: of all programs that are attached the one with that name. */
+static uint64_t misses_in_kernel(const struct rig *r)
+{
+	uint64_t misses = 0;
+	int found = 0;
+
+	for (size_t i = 0; i < r->grant.links; i++) {
+		struct bpf_prog_info info = {};
+		int fd = program_of(r->grant.link_fds[i]);
+		union bpf_attr attr = { .info = { .bpf_fd = (uint32_t)fd,
+			                          .info_len = sizeof(info),
+			                          .info = (uintptr_t)&info } };
+
+		assert_true(fd >= 0);
+		assert_true(syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) >= 0);
+		close(fd);
+		if (strcmp(info.name, TCPSTAT_PROGRAM_PROBE) != 0)
+			continue;
+		misses = info.recursion_misses;
+		found++;
+	}
+	assert_int_equal(found, 1);
+	return misses;
+}
+
+#define OTHERS      8
+#define OTHERS_SEND (250 * 1000 * 1000)
+
+/* Both ends send and receive, each in two processes: then segments of the one come while those of the other are worked on. */
+static void start_process(int fd, bool sends, pid_t *ret)
+{
+	static char buffer[128 * 1024];
+	ssize_t n = 1;
+
+	*ret = fork();
+	if (*ret != 0)
+		return;
+	for (size_t left = OTHERS_SEND; left > 0 && n > 0; left -= n > 0 ? (size_t)n : 0) {
+		size_t some = left < sizeof(buffer) ? left : sizeof(buffer);
+
+		n = sends ? send(fd, buffer, some, MSG_NOSIGNAL) : recv(fd, buffer, some, 0);
+	}
+	_exit(n <= 0);
+}
+
+static void pass_among_others(void)
+{
+	pid_t pid[4 * OTHERS];
+
+	for (size_t i = 0; i < OTHERS; i++) {
+		int fd[2];
+
+		rig_pair(NULL, AF_INET, fd);
+		for (size_t k = 0; k < 4; k++)
+			start_process(fd[k / 2], k % 2, &pid[4 * i + k]);
+		close(fd[0]);
+		close(fd[1]);
+	}
+	for (size_t i = 0; i < 4 * OTHERS; i++) {
+		int status = -1;
+
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* Of connections that are not ours, too, and of a machine that goes on. Whether any are missed is a matter of chance. */
+static void what_is_missed_is_the_kernels_count(void **state)
+{
+	struct tcp_missed before, after;
+	uint64_t kernels;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, &every_ack);
+	pass_among_others();
+	before = sockstat_missed(r.s);
+	kernels = misses_in_kernel(&r);
+	after = sockstat_missed(r.s);
+	assert_true(before.known && after.known);
+	assert_in_range(kernels, before.segments_at_most, after.segments_at_most);
+	print_message("%llu missed\n", (unsigned long long)kernels);
+	rig_close(&r);
+}
+
+/* --- BPF_PROG_TEST_RUN ------------------------------------------------------------------------------- */
+
+#define ENOTSUPP_OF_THE_KERNEL 524
 
 /* Neither type allows it, which is why everything here is live: bpf_prog_test_run_tracing() knows fentry, fexit
  * and modify_return alone, and sockops has no such call. Where a kernel begins to, this fails, and they can be run
@@ -783,6 +872,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_peers_reset_is_seen),
 	cmocka_unit_test(losses_are_seen),
 	cmocka_unit_test(two_at_once),
+	cmocka_unit_test(what_is_missed_is_the_kernels_count),
 	cmocka_unit_test(sockops_tier),
 };
 

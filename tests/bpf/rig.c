@@ -69,8 +69,8 @@ void rig_open(struct rig *r, const struct loader_wish *wish)
 	r->sample = calloc(RIG_SAMPLES_MAX, sizeof(*r->sample));
 	assert_non_null(r->sample);
 	if (sockstat_open(&(struct sockstat_maps){ r->grant.flows_fd, r->grant.records_fd,
-	                                           r->grant.counters_fd, r->grant.ring_bytes,
-	                                           r->grant.cpus },
+	                                           r->grant.counters_fd, r->grant.probe_fd,
+	                                           r->grant.ring_bytes, r->grant.cpus },
 	                  &r->s, &err) < 0)
 		fail_msg("could not %s", err.text);
 }
