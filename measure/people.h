@@ -29,5 +29,9 @@ const char *people_bytes(uint64_t bytes, char out[PEOPLE_BYTES]);
 /* "0 samples", "1 process", "3 processes": `one` is the word for a single one, at most 16 letters. */
 const char *people_count(uint64_t count, const char *one, char out[PEOPLE_BYTES]);
 
+/* Behind how many segments: why they may not have been looked at (struct tcp_missed). */
+#define PEOPLE_MISSED                                                                              \
+	"so many, of all connections of the machine, came while another one was looked at"
+
 /* "0 %", "0.02 %", "3.5 %" */
 const char *people_percent(struct figure percent, char out[PEOPLE_BYTES]);

@@ -163,7 +163,8 @@ struct attempt {
 struct result_trace {
 	const char *path; /* NULL: none was */
 	uint64_t samples;
-	uint64_t lost;  /* made, and not among them */
+	uint64_t lost; /* made, and not among them */
+	struct tcp_missed missed;
 	struct err err; /* code 0: the file is there, whole */
 };
 

@@ -59,6 +59,7 @@ struct trace_end {
 	uint64_t lost;                      /* samples that were made and are not here */
 	uint64_t lost_for_space; /* those of them that the ceilings of the header kept out */
 	uint64_t left_out;       /* samples that an export was asked to leave out */
+	struct tcp_missed missed;
 };
 
 enum trace_kind { TRACE_HEADER, TRACE_FLOW, TRACE_SAMPLE, TRACE_END };

@@ -263,7 +263,11 @@ static void header_flow_and_end_come_back(void **state)
 		assert_int_equal(back.flow, 9);
 		trace_assert_flow(&back.met, &r.met);
 		r = (struct trace_record){ .kind = TRACE_END };
-		r.end = (struct trace_end){ .samples = 1ULL << 63, .lost = 3, .left_out = 9 };
+		r.end.samples = 1ULL << 63;
+		r.end.lost = 3;
+		r.end.left_out = 9;
+		r.end.missed.segments_at_most = UINT64_MAX - 1;
+		r.end.missed.known = true;
 		r.end.events[TCP_SAMPLE_CONGESTION] = UINT64_MAX;
 		back = again(syntax, &r);
 		assert_memory_equal(&back.end, &r.end, sizeof(r.end));
@@ -282,6 +286,32 @@ static void what_is_not_known_is_not_written(void **state)
 	r.sample.min_rtt_us = 5; /* and not present */
 	line[trace_line_write(TRACE_JSONL, &r, line)] = '\0';
 	assert_string_equal(line, "{\"at_ns\":0,\"flow\":1,\"event\":\"info\"}\n");
+}
+
+static const struct missed_case {
+	const char *name;
+	const char *member; /* of the end record */
+	struct tcp_missed want;
+} missed_cases[] = {
+	{ "some segments", ",\"missed_at_most\":41", { 41, true } },
+	{ "none, and that is known", ",\"missed_at_most\":0", { 0, true } },
+	{ "an older trace, another source", "", { 0, false } },
+};
+
+static void zero_is_told_from_not_known(void **state)
+{
+	const struct missed_case *c = *state;
+	struct trace_record r = { .kind = TRACE_END, .end = { .missed = c->want } };
+	struct trace_lines lines = { .syntax = TRACE_JSONL };
+	char line[TRACE_LINE_BYTES], want[32];
+	size_t n = trace_line_write(TRACE_JSONL, &r, line);
+
+	snprintf(want, sizeof(want), "%s}\n", *c->member ? c->member : ",\"lost_for_space\":0");
+	assert_true(n > strlen(want));
+	assert_memory_equal(line + n - strlen(want), want, strlen(want));
+	assert_int_equal(trace_line_parse(&lines, line, n - 1, &r, NULL), TRACE_LINE_RECORD);
+	assert_int_equal(r.end.missed.known, c->want.known);
+	assert_int_equal(r.end.missed.segments_at_most, c->want.segments_at_most);
 }
 
 static void the_anchor_is_of_both_clocks(void **state)
@@ -334,6 +364,7 @@ int main(void)
 	failed += CASES_RUN(row_is_read, row_cases);
 	failed += CASES_RUN(columns_are_read, columns_cases);
 	failed += CASES_RUN(form_is_the_suffix, form_cases);
+	failed += CASES_RUN(zero_is_told_from_not_known, missed_cases);
 	failed += cmocka_run_group_tests(tests, NULL, NULL);
 	return failed != 0;
 }

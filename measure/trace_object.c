@@ -23,6 +23,7 @@ enum member_kind {
 	MEMBER_TEXT,
 	MEMBER_COUNT,
 	MEMBER_KNOWN_COUNT, /* 0 is not known */
+	MEMBER_MISSED,      /* a count, where end.missed is known */
 	MEMBER_COOKIE,      /* 16 hexadecimal digits, as in a result */
 	MEMBER_IP,
 	MEMBER_ROLE,
@@ -85,6 +86,7 @@ static const struct member end_members[] = {
 	MEMBER("lost", COUNT, end.lost),
 	MEMBER("lost_for_space", COUNT, end.lost_for_space),
 	MEMBER("left_out", KNOWN_COUNT, end.left_out),
+	MEMBER("missed_at_most", MISSED, end.missed.segments_at_most),
 };
 
 struct form {
@@ -124,6 +126,8 @@ static bool is_known(const struct member *m, const struct trace_record *r)
 		return *at != '\0';
 	if (m->kind == MEMBER_ROLE)
 		return trace_load(r, m->offset, m->width) - 1 < trace_roles.count - 1UL;
+	if (m->kind == MEMBER_MISSED)
+		return r->end.missed.known;
 	return m->kind == MEMBER_COUNT || !is_zero(at, m->width);
 }
 
@@ -151,6 +155,7 @@ static void append_member(struct text *t, const struct member *m, const struct t
 		break;
 	case MEMBER_COUNT:
 	case MEMBER_KNOWN_COUNT:
+	case MEMBER_MISSED:
 		text_append(t, "%llu", (unsigned long long)value);
 		break;
 	case MEMBER_COOKIE:
@@ -272,10 +277,13 @@ static int take_member(const struct form *form, const struct json_token *key,
 		return 0;
 	if (value->kind == JSON_STRING && json_text_copy(value, text, sizeof(text)) == 0)
 		taken = read_text_member(m, text, ret);
-	else if (m->kind == MEMBER_COUNT || m->kind == MEMBER_KNOWN_COUNT)
+	else if (m->kind == MEMBER_COUNT || m->kind == MEMBER_KNOWN_COUNT ||
+	         m->kind == MEMBER_MISSED)
 		taken = value->kind != JSON_STRING &&
 		        trace_read_whole_count(value->text, value->n, &count) &&
 		        trace_store(ret, m->offset, m->width, count);
+	if (taken && m->kind == MEMBER_MISSED)
+		ret->end.missed.known = true;
 	if (taken)
 		return 0;
 	return TRACE_REFUSE(err, "%s: \"%.*s\" is no value of it", m->name,

@@ -258,6 +258,11 @@ struct sample_sink trace_recorder_sink(struct trace_recorder *r)
 	return (struct sample_sink){ .take = take, .meet = meet, .lose = lose, .self = r };
 }
 
+void trace_recorder_missed(struct trace_recorder *r, struct tcp_missed missed)
+{
+	r->counts.missed = missed;
+}
+
 const struct trace_end *trace_recorder_counts(const struct trace_recorder *r)
 {
 	return &r->counts;

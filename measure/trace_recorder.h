@@ -39,6 +39,9 @@ struct trace_recorder *trace_recorder_close(struct trace_recorder *r);
  * again, nor counted. */
 struct sample_sink trace_recorder_sink(struct trace_recorder *r);
 
+/* What the source may have passed over, for the end record. Until then it is not known. */
+void trace_recorder_missed(struct trace_recorder *r, struct tcp_missed missed);
+
 /* What was taken and lost until now. */
 const struct trace_end *trace_recorder_counts(const struct trace_recorder *r);
 

@@ -191,6 +191,20 @@ static void a_file_that_takes_nothing(void **state)
 	close(fd);
 }
 
+static void what_may_be_missed_is_told_at_the_end(void **state)
+{
+	struct play p;
+
+	(void)state;
+	start(&p, TRACE_MEMORY_BYTES, 0, -1);
+	assert_false(trace_recorder_counts(p.recorder)->missed.known);
+	trace_recorder_missed(p.recorder, (struct tcp_missed){ 41, true });
+	assert_int_equal(replay(&p, NULL), 0);
+	assert_true(p.told[p.told_count - 1].end.missed.known);
+	assert_int_equal(p.told[p.told_count - 1].end.missed.segments_at_most, 41);
+	end(&p);
+}
+
 static void flows_come_before_their_samples(void **state)
 {
 	struct tcp_flow early = trace_flow_example(1), late = trace_flow_example(2);
@@ -407,6 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_file_is_bounded),
 		cmocka_unit_test(a_file_that_takes_nothing),
+		cmocka_unit_test(what_may_be_missed_is_told_at_the_end),
 		cmocka_unit_test(flows_come_before_their_samples),
 		cmocka_unit_test(losses_are_counted_by_flow),
 		cmocka_unit_test(the_largest_flows_by_number),

@@ -321,6 +321,9 @@ static void tell(struct recording *r, const struct trace_header *header)
 		return;
 	if (isatty(STDERR_FILENO) && counts->flows > 0)
 		show_table(r, header);
+	if (r->losses.missed.segments_at_most > 0)
+		log_info("%s may lack up to %s: " PEOPLE_MISSED, path,
+		         people_count(r->losses.missed.segments_at_most, "segment", samples));
 	log_info("%s: %s of %s", path, people_count(counts->samples, "sample", samples),
 	         people_count(counts->flows, "connection", flows));
 }
@@ -334,6 +337,7 @@ static int write_trace(struct recording *r, enum tier tier)
 	header.interval_ns = r->wish->interval_ns;
 	bytes_copy_text(header.source, sizeof(header.source), tier_name(tier));
 	bytes_copy_text(header.command, sizeof(header.command), r->command);
+	trace_recorder_missed(trace_file_recorder(r->file), r->losses.missed);
 	if (trace_file_write(r->file, &header, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err);
 		log_error("the trace is lost; %s ended with %d", r->wish->command[0],

@@ -224,6 +224,7 @@ static int pass_on(struct export *x, struct trace_record *r, struct err *err)
 	if (r->kind == TRACE_END) {
 		x->counts.lost = r->end.lost;
 		x->counts.lost_for_space = r->end.lost_for_space;
+		x->counts.missed = r->end.missed;
 		x->counts.left_out += r->end.left_out;
 		r->end = x->counts;
 	} else if (r->kind == TRACE_SAMPLE) {

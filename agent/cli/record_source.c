@@ -78,6 +78,7 @@ int record_source_finish(struct record_source *s, struct record_losses *ret, str
 
 	if (r < 0)
 		return r;
+	ret->missed = sockstat_missed(s->stat);
 	counters = sockstat_cpu_counters(s->stat, &cpus);
 	for (uint32_t i = 0; i < cpus; i++) {
 		ret->untraced += counters[i].untraced;

@@ -21,11 +21,12 @@ struct record_losses {
 	char where
 		[160]; /* samples that the ring could not take, by CPU: "12 on CPU 0, 3 on CPU 1"; "": none */
 	uint64_t untraced; /* connections that the kernel had no room to look at */
+	struct tcp_missed missed;
 };
 
 #define RECORD_SOURCE_NONE                                                                         \
 	{                                                                                          \
-		.grant = {.flows_fd = -1, .records_fd = -1, .counters_fd = -1 }                    \
+		.grant = {.flows_fd = -1, .records_fd = -1, .counters_fd = -1, .probe_fd = -1 }    \
 	}
 
 /* Every connection that begins in the group goes to `to`. A tier that is not to be had is no error:

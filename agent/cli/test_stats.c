@@ -169,6 +169,8 @@ void test_stats_tell(const struct test_stats *t, struct test_result *result)
 {
 	result->stats = tier_name(t->sockstat ? t->grant.tier : TIER_TCP_INFO);
 	snprintf(result->stats_reason, sizeof(result->stats_reason), "%s", t->reason);
+	if (t->sockstat)
+		result->trace.missed = sockstat_missed(t->sockstat);
 }
 
 void test_stats_end(struct test_stats *t)

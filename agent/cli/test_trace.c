@@ -83,6 +83,7 @@ void test_trace_write(struct test_trace *t, struct test_result *result)
 	said->lost = counts->lost;
 	result->download.samples_lost = trace_recorder_lost(recorder, result->download.cookie);
 	result->upload.samples_lost = trace_recorder_lost(recorder, result->upload.cookie);
+	trace_recorder_missed(recorder, said->missed);
 	interrupt_hold(true);
 	if (write_file(t, result, &said->err) < 0)
 		said->samples = 0;
@@ -90,4 +91,7 @@ void test_trace_write(struct test_trace *t, struct test_result *result)
 	if (said->err.code == 0 && said->lost > 0)
 		result_warn(result, "the trace lacks %s, for want of room",
 		            people_count(said->lost, "sample", samples));
+	if (said->err.code == 0 && said->missed.segments_at_most > 0)
+		result_warn(result, "the trace may lack up to %s: " PEOPLE_MISSED,
+		            people_count(said->missed.segments_at_most, "segment", samples));
 }

@@ -95,6 +95,11 @@ static void put_counts(const struct lines *l, const struct trace_summary *s)
 		         (unsigned long long)s->end.lost_for_space);
 	else
 		put_line(l, "Lost", "%s", people_count(s->end.lost, "sample", samples));
+	if (s->end.missed.segments_at_most > 0)
+		put_line(l, "Missed", "up to %s: " PEOPLE_MISSED,
+		         people_count(s->end.missed.segments_at_most, "segment", samples));
+	else if (s->end.missed.known)
+		put_line(l, "Missed", "%s", people_count(0, "segment", samples));
 	if (s->end.left_out > 0)
 		put_line(l, "Left out", "%s, as was asked for",
 		         people_count(s->end.left_out, "sample", samples));
@@ -171,6 +176,10 @@ static void put_losses(struct json_writer *w, const struct trace_summary *s)
 	else
 		json_put_null(w, "samples_lost");
 	json_put_count(w, "left_out", s->end.left_out);
+	if (s->end.missed.known)
+		json_put_count(w, "missed_at_most", s->end.missed.segments_at_most);
+	else
+		json_put_null(w, "missed_at_most");
 }
 
 static void put_flow_identity(struct json_writer *w, uint32_t number,

@@ -184,7 +184,8 @@ static void two_flows(void)
 	                            .samples = 2,
 	                            .events = { [TCP_SAMPLE_ACK] = 2 },
 	                            .lost = 1,
-	                            .left_out = 3 });
+	                            .left_out = 3,
+	                            .missed = { 41, true } });
 }
 
 static void a_line_of_each_flow(void **state)
@@ -217,6 +218,7 @@ static void info_says_what_there_is(void **state)
 	assert_says(&s, "1 sample\n");
 	assert_says(&s, "curl -o \"x y\"\n");
 	assert_says(&s, "3 samples, as was asked for");
+	assert_says(&s, "up to 41 segments: so many, of all connections of the machine, came");
 	assert_says(&s, "192.0.2.17:51234 > [2001:db8::5]:443, download, bbr, "
 	                "a \"b\", #c?\\[4711], cookie 00000000000000ff, 2 samples; close");
 	assert_says(&s, "cookie 0000000000000abc, 0 samples");
@@ -235,7 +237,22 @@ static void a_cut_trace_knows_no_losses(void **state)
 	file.at = 0;
 	show(&s, NULL, trace_info_json, 80);
 	assert_says(&s, "\"complete\":false,\"samples_lost\":null");
+	assert_says(&s, "\"missed_at_most\":null");
 	forget(&s);
+}
+
+static void nothing_missed_is_said_where_it_is_known(void **state)
+{
+	struct shown s;
+
+	(void)state;
+	for (int known = 0; known < 2; known++) {
+		begin_file();
+		put_end((struct trace_end){ .missed.known = known });
+		show(&s, trace_info_human, NULL, 80);
+		assert_int_equal(strstr(s.text, "0 segments\n") != NULL, known);
+		forget(&s);
+	}
 }
 
 static void scripts_get_the_same(void **state)
@@ -257,7 +274,7 @@ static void scripts_get_the_same(void **state)
 	file.at = 0;
 	show(&s, NULL, trace_info_json, 80);
 	assert_says(&s, "\"samples\":2,\"events\":{\"info\":0,\"ack\":2,");
-	assert_says(&s, "\"samples_lost\":1,\"left_out\":3");
+	assert_says(&s, "\"samples_lost\":1,\"left_out\":3,\"missed_at_most\":41");
 	forget(&s);
 }
 
@@ -267,6 +284,7 @@ int main(void)
 		cmocka_unit_test(a_line_of_each_flow),
 		cmocka_unit_test(info_says_what_there_is),
 		cmocka_unit_test(a_cut_trace_knows_no_losses),
+		cmocka_unit_test(nothing_missed_is_said_where_it_is_known),
 		cmocka_unit_test(scripts_get_the_same),
 	};
 	int failed = CASES_RUN(ending_is_cut_at_a_word, ending_cases);

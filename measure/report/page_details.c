@@ -89,6 +89,8 @@ static void put_trace(struct html *h, const struct report *r)
 		put_count(h, "lost", s->end.lost);
 	else
 		put_pair(h, "lost", "not known");
+	if (s->end.missed.known)
+		put_count(h, "missed_at_most", s->end.missed.segments_at_most);
 	html_put(h, "</tbody></table></div>\n</details>\n");
 }
 

@@ -213,6 +213,9 @@ static void put_trace_notes(struct html *h, const struct report *r)
 	else if (v->summary.end.lost > 0)
 		html_put(h, "<li>Lost while the trace was taken: %s.</li>\n",
 		         people_count(v->summary.end.lost, "sample", samples));
+	if (v->summary.end.missed.segments_at_most > 0)
+		html_put(h, "<li>The trace may lack up to %s: " PEOPLE_MISSED ".</li>\n",
+		         people_count(v->summary.end.missed.segments_at_most, "segment", samples));
 	if (v->summary.end.left_out > 0)
 		html_put(h, "<li>The trace is an excerpt, without %s of the whole.</li>\n",
 		         people_count(v->summary.end.left_out, "sample", samples));
@@ -229,8 +232,9 @@ static bool has_notes(const struct report *r)
 
 	if (r->result && (r->result->warnings_count > 0 || r->result->interrupted))
 		return true;
-	return v && (v->cut || v->summary.end.lost > 0 || v->summary.end.left_out > 0 ||
-	             v->early > 0 || !report_same_test(r));
+	return v &&
+	       (v->cut || v->summary.end.lost > 0 || v->summary.end.missed.segments_at_most > 0 ||
+	        v->summary.end.left_out > 0 || v->early > 0 || !report_same_test(r));
 }
 
 static void put_notes(struct html *h, const struct report *r)

@@ -48,7 +48,8 @@ static struct trace_view *trace_of(const char *comm, const char *result, uint32_
 		r.sample = trace_draw_sample(&seed, 1, (1000 + i) * NS_PER_MS);
 		trace_text_put(&file, &r);
 	}
-	r = (struct trace_record){ .kind = TRACE_END, .end = { .samples = samples, .lost = 3 } };
+	r = (struct trace_record){ .kind = TRACE_END };
+	r.end = (struct trace_end){ .samples = samples, .lost = 3, .missed = { 41, true } };
 	if (ended)
 		trace_text_put(&file, &r);
 	assert_int_equal(
@@ -143,6 +144,8 @@ static void a_trace_alone(void **state)
 	assert_says("<h1>TCP connections</h1>");
 	assert_says("1 TCP connection in 0.5 s");
 	assert_says("Lost while the trace was taken: 3 samples");
+	assert_says("The trace may lack up to 41 segments: so many");
+	assert_says("missed_at_most</th><td>41<");
 	assert_says("<script type=\"application/json\" id=\"data\">{");
 	assert_does_not_say("The whole result");
 }
@@ -161,6 +164,7 @@ static void cut_off(void **state)
 	(void)state;
 	make_page(trace_of("curl", "", 5, false), NULL);
 	assert_says("The trace was cut off");
+	assert_does_not_say("may lack");
 }
 
 static void no_samples(void **state)

@@ -98,6 +98,8 @@ def test_the_source_is_told(server, tmp_path, source):
     jsonschema.validate(result, json.loads(SCHEMA.read_text()))
     assert result["agent"]["stats"] == lines[0]["source"] == source
     assert "stats_reason" not in result["agent"] or source != "ebpf"
+    assert ("missed_at_most" in lines[-1]) == (source == "ebpf")
+    assert any("may lack up to" in w for w in result["warnings"]) == (lines[-1].get("missed_at_most", 0) > 0)
     flows = [line for line in lines if line.get("record") == "flow"]
     assert [(f["test"], f["comm"], f["ending"]) for f in flows] == [
         ("download", "radar-pod", "max_bytes"), ("upload", "radar-pod", "max_bytes")]

@@ -382,6 +382,19 @@ def test_losses_are_told_with_a_summary(tmp_path):
     assert r.returncode == PARTLY and json.loads(r.stdout)["samples_lost"] is None
 
 
+@pytest.mark.parametrize("missed", [None, 0, 41], ids=["not known", "none", "some"])
+def test_what_may_be_missed_is_kept_and_told(tmp_path, missed):
+    end = END if missed is None else END.replace("}", f',"missed_at_most":{missed}}}')
+    (tmp_path / "t").write_text(HEADER + FLOW + end)
+    for form in FORMS:
+        r = run("trace", "export", str(tmp_path / "t"), "--out", str(tmp_path / form))
+        assert r.returncode == DONE, r.stderr
+        assert records(tmp_path / form)[-1].get("missed_at_most") == missed
+        assert json.loads(run("trace", "info", str(tmp_path / form), "--format", "json").stdout)["missed_at_most"] == missed
+    said = run("trace", "info", str(tmp_path / "t")).stdout
+    assert ("  Missed  " in said) == (missed is not None) and ("up to 41 segments: " in said) == (missed == 41)
+
+
 def test_info_says_what_was_recorded(tmp_path):
     (tmp_path / "t").write_text(HEADER.replace("}", ',"command":"curl -s x\\u001b[2J"}') + END)
     assert "  Command   curl -s x?[2J\n" in run("trace", "info", str(tmp_path / "t")).stdout

@@ -298,4 +298,6 @@ def test_what_the_ring_could_not_take_is_counted_and_told(tmp_path, sink):
     assert t.end["lost"] > 0 and t.end["lost_for_space"] == 0
     assert f"lacks {t.end['lost']} samples" in said
     assert sum(int(n) for n in re.findall(r"(\d+) on CPU \d", said)) == t.end["lost"]
+    assert ("missed_at_most" in t.end) == (t.header["source"] == "ebpf")
+    assert ("may lack up to" in said) == (t.end.get("missed_at_most", 0) > 0)
     assert f"{t.end['lost']} samples" in run("trace", "info", tmp_path / "t.csv.zst").stdout
